@@ -1,0 +1,2 @@
+//! Benchmarks of the fleet. To be written.
+fn main() {}

@@ -1,0 +1,203 @@
+//! The command line: what was typed, to a verb that runs and an exit code.
+//!
+//! stdout carries the answer and nothing else; everything for people goes to stderr.
+
+mod ask;
+mod check;
+mod get;
+mod log;
+mod status;
+
+use std::{path::PathBuf, process::ExitCode, time::Duration};
+
+use clap::{Args, Parser, Subcommand, ValueEnum, error::ErrorKind};
+
+use crate::{
+    chain::Chain,
+    config::{Environment, Given, Mistakes, Settings},
+    credential::CredentialId,
+    lease::Holder,
+    provider::InvalidTransport,
+    store::{RedisStore, StoreError},
+    worker::{self, StartError},
+};
+
+/// Keeps WeChat access tokens fresh in Redis.
+#[derive(Debug, Parser)]
+#[command(name = "evertoken", version, max_term_width = 100)]
+struct Cli {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Args)]
+struct Common {
+    /// The configuration file [default: evertoken.toml here, else under /etc/evertoken/]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The store, over the configured one, such as `redis://127.0.0.1:6379/0`
+    #[arg(long, global = true, value_name = "URL")]
+    store: Option<String>,
+    /// How to log to stderr [default: text on a terminal, else json]; `RUST_LOG` sets the level
+    #[arg(long, global = true, value_name = "FORMAT")]
+    log: Option<LogFormat>,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines: one JSON object a line.
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Run the worker
+    Run,
+    /// Print the current token
+    Get {
+        /// The credential
+        id: CredentialId,
+        /// Print a JSON object with the token's expiry and epoch
+        #[arg(long)]
+        json: bool,
+        /// Fetch a token first if none is valid, under the same lease as the workers
+        #[arg(long)]
+        fetch: bool,
+    },
+    /// Show every credential: state, expiry, next refresh, holder, calls of today, last error
+    Status {
+        /// Print a JSON object
+        #[arg(long)]
+        json: bool,
+        /// Show it anew every two seconds, until interrupted
+        #[arg(long)]
+        watch: bool,
+    },
+    /// Ask the workers for a refresh now, and say how it ended
+    Refresh {
+        /// The credential
+        id: CredentialId,
+        /// How long to wait for its end
+        #[arg(long, default_value = "10s", value_parser = humantime::parse_duration)]
+        wait: Duration,
+    },
+    /// Report a dead token, as an application does
+    Reject {
+        /// The credential
+        id: CredentialId,
+        /// The token, or - to read it from stdin
+        token: String,
+    },
+    /// Check the configuration and the store, without a call to an issuer
+    Check,
+}
+
+/// Why a command did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    /// The configuration or the command line is wrong: 64.
+    #[error("{0}")]
+    Usage(Mistakes),
+    /// The store does not answer: 69.
+    #[error("the store failed")]
+    Store(#[from] StoreError),
+    /// The HTTPS client cannot be built: 69.
+    #[error("no issuer can be called")]
+    Transport(#[from] InvalidTransport),
+    /// The worker cannot start: 69.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// There is no valid token, or no refresh: 69.
+    #[error("{0}")]
+    Unavailable(String),
+    /// The answer cannot be written: 69.
+    #[error("the answer cannot be written")]
+    Output(#[from] std::io::Error),
+}
+
+/// Exit codes, as `sysexits.h` has them.
+const USAGE: u8 = 64;
+const UNAVAILABLE: u8 = 69;
+
+/// Parses, runs the verb, and tells the exit code.
+pub async fn main(
+    arguments: impl Iterator<Item = std::ffi::OsString>,
+    environment: &Environment,
+) -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+            // If the terminal is gone, nobody is left to tell.
+            let _ = error.print();
+            return if asked { ExitCode::SUCCESS } else { ExitCode::from(USAGE) };
+        }
+    };
+    let is_worker = matches!(cli.verb, Verb::Run);
+    log::start(cli.common.log, environment.get("RUST_LOG").map(String::as_str), is_worker);
+    match run(cli, environment).await {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever reads our output has read enough.
+        Err(Failure::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => {
+            ExitCode::SUCCESS
+        }
+        Err(failure) => {
+            say(&failure);
+            ExitCode::from(if matches!(failure, Failure::Usage(_)) { USAGE } else { UNAVAILABLE })
+        }
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "this is where a command tells why it failed")]
+fn say(failure: &Failure) {
+    for line in Chain(failure).to_string().lines() {
+        eprintln!("evertoken: {line}");
+    }
+}
+
+async fn run(cli: Cli, environment: &Environment) -> Result<(), Failure> {
+    let given = Given { config: cli.common.config, store: cli.common.store };
+    let settings = Settings::load(&given, environment).map_err(Failure::Usage)?;
+    match cli.verb {
+        Verb::Run => {
+            settings.some_credential().map_err(Failure::Usage)?;
+            Ok(worker::run(&settings).await?)
+        }
+        Verb::Get { id, json, fetch } => get::run(&settings, &id, json, fetch).await,
+        Verb::Status { json, watch } => status::run(&settings, json, watch).await,
+        Verb::Refresh { id, wait } => ask::refresh(&settings, &id, wait).await,
+        Verb::Reject { id, token } => ask::reject(&settings, &id, &token).await,
+        Verb::Check => check::run(&settings).await,
+    }
+}
+
+/// A store for a command that only asks.
+fn store(settings: &Settings) -> RedisStore {
+    let store = &settings.store;
+    RedisStore::new(store.url.clone(), &store.prefix, Holder::fresh())
+}
+
+/// Refuses an id that is not configured, if any is: a typing error would read as a missing token.
+fn known(settings: &Settings, id: &CredentialId) -> Result<(), Failure> {
+    if settings.credentials.is_empty() {
+        return Ok(());
+    }
+    settings.credential(id).map(drop).map_err(Failure::Usage)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,107 @@
+//! `evertoken refresh` and `evertoken reject`: what people and scripts tell the workers.
+
+use std::{
+    io::{Read, Write, stdin, stdout},
+    time::Duration,
+};
+
+use super::{Failure, known, store};
+use crate::{
+    clock::{self, StoreTime},
+    config::{Mistakes, Settings},
+    credential::{CredentialId, MAX_TOKEN_LEN, Token},
+    store::{Asked, Held, Record, RedisStore},
+};
+
+/// The pause between two looks at the record.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// Asks for a refresh, waits for its end, and says how it ended.
+pub(super) async fn refresh(
+    settings: &Settings,
+    id: &CredentialId,
+    wait: Duration,
+) -> Result<(), Failure> {
+    known(settings, id)?;
+    let store = store(settings);
+    let before = store.held(id).await?;
+    let epoch = record(&store, id).await?.epoch;
+    let (asked_at, asked) = store.ask(id).await?;
+    if let Asked::Cooling(left) = asked {
+        let seconds = left.as_secs() + 1;
+        let message = format!(
+            "{id} was refreshed on request a moment ago: the next request is heard in {seconds} s"
+        );
+        return Err(Failure::Unavailable(message));
+    }
+    let ends = clock::now() + wait;
+    loop {
+        let record = record(&store, id).await?;
+        if epoch < record.epoch {
+            let held = store.held(id).await?;
+            return Ok(writeln!(stdout(), "{}", ending(id, before.as_ref(), held.as_ref()))?);
+        }
+        if let Some(error) = failed_since(&record, asked_at) {
+            return Err(Failure::Unavailable(format!("the refresh of {id} failed: {error}")));
+        }
+        if ends < clock::now() {
+            let wait = humantime::format_duration(wait);
+            let message = format!(
+                "no worker has refreshed {id} within {wait}: is one running, and is its quota \
+                 left? See evertoken status. The request stands"
+            );
+            return Err(Failure::Unavailable(message));
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+}
+
+fn ending(id: &CredentialId, before: Option<&Held>, after: Option<&Held>) -> String {
+    let Some(after) = after else { return format!("{id} was refreshed, and has ended since") };
+    let seconds = after.expires_in.as_secs();
+    if before.is_some_and(|before| before.token == after.token) {
+        return format!("{id} keeps its token: the issuer gave the same one, for {seconds} s more");
+    }
+    format!("{id} has a new token, for {seconds} s")
+}
+
+fn failed_since(record: &Record, asked_at: StoreTime) -> Option<&str> {
+    let failed_at = record.error_at?;
+    (asked_at <= failed_at).then_some(record.error.as_deref()?)
+}
+
+async fn record(store: &RedisStore, id: &CredentialId) -> Result<Record, Failure> {
+    let (_, glances) = store.look(std::slice::from_ref(id)).await?;
+    Ok(glances.into_iter().next().and_then(|glance| glance.record).unwrap_or_default())
+}
+
+/// Reports a dead token.
+pub(super) async fn reject(
+    settings: &Settings,
+    id: &CredentialId,
+    token: &str,
+) -> Result<(), Failure> {
+    known(settings, id)?;
+    let typed = match token {
+        "-" => {
+            let mut text = String::new();
+            stdin().take(MAX_TOKEN_LEN as u64 + 2).read_to_string(&mut text)?;
+            text.trim().to_owned()
+        }
+        token => token.to_owned(),
+    };
+    let token = Token::new(&typed)
+        .map_err(|invalid| Failure::Usage(Mistakes::one("TOKEN", invalid.to_string())))?;
+    let store = store(settings);
+    store.report(id, &token).await?;
+    // A reporter may lack the right to read; the report stands all the same.
+    let verdict = match store.token(id).await {
+        Ok(Some(current)) if current == token => {
+            "reported: it is the current token, and workers will replace it"
+        }
+        Ok(Some(_)) => "reported: it is not the current token; read that one instead",
+        Ok(None) => "reported: no token is published at the moment",
+        Err(_) => "reported",
+    };
+    Ok(writeln!(stdout(), "{verdict}")?)
+}

@@ -1,0 +1,127 @@
+//! `evertoken get`: the current token, fetched first if it must be.
+
+use std::{
+    io::{Write, stdout},
+    sync::Arc,
+    time::Duration,
+};
+
+use serde::Serialize;
+use tokio::sync::watch;
+
+use super::{Failure, known, store};
+use crate::{
+    clock,
+    config::Settings,
+    credential::CredentialId,
+    refresh::{Cycle, Outcome},
+    store::{Held, RedisStore},
+    worker,
+};
+
+/// The pause between two looks while another process is at it.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// `get --json`. A contract: seconds, and Unix milliseconds by the store's clock.
+#[derive(Serialize)]
+struct Answer<'a> {
+    id: &'a str,
+    token: &'a str,
+    expires_in: u64,
+    expires_at: u64,
+    epoch: u64,
+}
+
+pub(super) async fn run(
+    settings: &Settings,
+    id: &CredentialId,
+    as_json: bool,
+    fetch: bool,
+) -> Result<(), Failure> {
+    known(settings, id)?;
+    let store = store(settings);
+    if fetch {
+        settings.credential(id).map_err(Failure::Usage)?;
+        let held = fetched(settings, id, Arc::new(store)).await?;
+        return print(id, &held, as_json);
+    }
+    let none = || {
+        Failure::Unavailable(format!(
+            "no valid token is published for {id}: see evertoken status, or fetch one with --fetch"
+        ))
+    };
+    if as_json {
+        return print(id, &store.held(id).await?.ok_or_else(none)?, true);
+    }
+    // As an application reads it: this needs no right but to read the token's key.
+    let token = store.token(id).await?.ok_or_else(none)?;
+    Ok(writeln!(stdout(), "{}", token.expose())?)
+}
+
+fn print(id: &CredentialId, held: &Held, as_json: bool) -> Result<(), Failure> {
+    if !as_json {
+        return Ok(writeln!(stdout(), "{}", held.token.expose())?);
+    }
+    let answer = Answer {
+        id: id.as_str(),
+        token: held.token.expose(),
+        expires_in: held.expires_in.as_secs(),
+        expires_at: held.expires_at.as_millis(),
+        epoch: held.epoch.0,
+    };
+    let text = serde_json::to_string(&answer).map_err(std::io::Error::other)?;
+    Ok(writeln!(stdout(), "{text}")?)
+}
+
+/// A valid token, fetched under the same lease as the workers' if there is none. If another
+/// process is at it, its token will do.
+async fn fetched(
+    settings: &Settings,
+    id: &CredentialId,
+    store: Arc<RedisStore>,
+) -> Result<Held, Failure> {
+    let credentials = worker::credentials(settings)?;
+    let credential = credentials
+        .iter()
+        .find(|credential| credential.id == *id)
+        .ok_or_else(|| Failure::Unavailable(format!("no credential {id}")))?;
+    // Nobody stops this cycle: it ends by itself.
+    let (_stop, stopping) = watch::channel(false);
+    let cycle = Cycle { store: Arc::clone(&store), times: settings.times, stopping };
+    let mut rng = fastrand::Rng::new();
+    // A lost attempt blocks for its lease and quiet period; then one more call fits.
+    let ends = clock::now() + 2 * settings.times.lease + credential.quiet_period;
+    loop {
+        if let Some(held) = store.held(id).await? {
+            return Ok(held);
+        }
+        let unavailable = |why: String| Failure::Unavailable(format!("no token for {id}: {why}"));
+        match cycle.run(credential, &mut rng).await.outcome {
+            Outcome::Refreshed { .. } => continue,
+            Outcome::Failed { message, .. } => return Err(unavailable(message)),
+            Outcome::StoreFailed(error) => return Err(error.into()),
+            Outcome::NotBefore(moment) => {
+                // It may have been published since the look; only then is there one.
+                if let Some(held) = store.held(id).await? {
+                    return Ok(held);
+                }
+                let error = last_error(&store, id).await?;
+                return Err(unavailable(format!("{error}; the next try is due at {moment}")));
+            }
+            Outcome::Elsewhere(_) | Outcome::Fenced | Outcome::Released => {}
+        }
+        if ends < clock::now() {
+            return Err(unavailable(
+                "another process is at it, and did not end in time".to_owned(),
+            ));
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+}
+
+async fn last_error(store: &RedisStore, id: &CredentialId) -> Result<String, Failure> {
+    let (_, glances) = store.look(std::slice::from_ref(id)).await?;
+    let record = glances.into_iter().next().and_then(|glance| glance.record);
+    let error = record.and_then(|record| record.error);
+    Ok(error.unwrap_or_else(|| "the last refresh brought none".to_owned()))
+}

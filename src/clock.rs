@@ -1,0 +1,119 @@
+//! The only reading of clocks.
+//!
+//! There are two times. [`StoreTime`] is the store's clock, the one clock of a fleet: everything
+//! that is written down is in it. `tokio::time::Instant` measures durations inside this process.
+//! [`StoreClock`] translates between them. The wall clock of a worker is never read.
+
+use std::{fmt, time::Duration};
+
+use tokio::time::Instant;
+
+/// A moment on the store's clock, in milliseconds since the Unix epoch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StoreTime(u64);
+
+/// The store's clock as last heard, and the local moment at which it was heard.
+#[derive(Clone, Copy, Debug)]
+pub struct StoreClock {
+    heard: StoreTime,
+    at: Instant,
+}
+
+/// The local moment, for measuring durations. It can be paused in tests.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "this is the one place that reads a clock")]
+pub fn now() -> Instant {
+    Instant::now()
+}
+
+// === impl StoreTime ===
+
+impl StoreTime {
+    /// From milliseconds since the Unix epoch.
+    #[must_use]
+    pub fn from_millis(millis: u64) -> Self {
+        Self(millis)
+    }
+
+    /// As milliseconds since the Unix epoch.
+    #[must_use]
+    pub fn as_millis(self) -> u64 {
+        self.0
+    }
+
+    /// Later by `duration`, saturating.
+    #[must_use]
+    pub fn plus(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(millis(duration)))
+    }
+
+    /// Earlier by `duration`, saturating at the Unix epoch.
+    #[must_use]
+    pub fn minus(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(millis(duration)))
+    }
+
+    /// How long it is from `earlier` to this moment; zero if it lies before.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl fmt::Display for StoreTime {
+    /// As `2026-11-22T09:30:00Z`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The printer refuses years past 9999; a foreign record may hold anything.
+        let last = 253_402_300_799_000;
+        let moment = std::time::UNIX_EPOCH + Duration::from_millis(self.0.min(last));
+        humantime::format_rfc3339_seconds(moment).fmt(f)
+    }
+}
+
+// === impl StoreClock ===
+
+impl StoreClock {
+    /// The store said `heard` in an answer that arrived at `at`.
+    #[must_use]
+    pub fn heard(heard: StoreTime, at: Instant) -> Self {
+        Self { heard, at }
+    }
+
+    /// The local moment at which the store's clock will show `time`; the past becomes `local_now`.
+    #[must_use]
+    pub fn local(&self, time: StoreTime, local_now: Instant) -> Instant {
+        // A century is long enough, and keeps the addition from overflowing.
+        let wait = time.since(self.heard).min(Duration::from_secs(100 * 365 * 86_400));
+        (self.at + wait).max(local_now)
+    }
+}
+
+/// A duration in whole milliseconds, saturating.
+#[must_use]
+pub fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_of_the_store_is_found_on_the_local_clock() {
+        let at = now();
+        let clock = StoreClock::heard(StoreTime::from_millis(5_000), at);
+        assert_eq!(
+            clock.local(StoreTime::from_millis(7_500), at),
+            at + Duration::from_millis(2_500)
+        );
+        assert_eq!(clock.local(StoreTime::from_millis(1), at), at, "the past is now");
+        let far = clock.local(StoreTime::from_millis(u64::MAX), at);
+        assert!(far > at, "an absurd moment does not overflow");
+    }
+
+    #[test]
+    fn any_moment_can_be_printed() {
+        assert_eq!(StoreTime::from_millis(1_700_000_000_000).to_string(), "2023-11-14T22:13:20Z");
+        assert!(StoreTime::from_millis(u64::MAX).to_string().starts_with("9999"));
+    }
+}

@@ -1,0 +1,229 @@
+//! Configuration: a TOML file and the environment, to settings. Every mistake at once, each with its
+//! place.
+//!
+//! The environment is a value that `main` hands in; nothing here reads the process. Texts become
+//! trees in `config/tree.rs`, trees become settings in `config/read.rs`.
+
+mod read;
+mod tree;
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use reqwest::Url;
+
+use crate::{
+    credential::CredentialId,
+    policy::Issuance,
+    provider::{Endpoint, SecretSource},
+    refresh::{Times, default_quiet_period},
+    store::StoreUrl,
+};
+
+/// The environment, read once by `main`.
+pub type Environment = BTreeMap<String, String>;
+
+/// What the user wants, checked.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `[store]`.
+    pub store: StoreSettings,
+    /// `[worker]`.
+    pub times: Times,
+    /// `[admin] listen`; `None` if it is off.
+    pub admin: Option<SocketAddr>,
+    /// `[credentials.ID]`, by id.
+    pub credentials: Vec<CredentialSettings>,
+    /// Where the settings came from, for the log.
+    pub origin: String,
+}
+
+/// `[store]`.
+#[derive(Clone, Debug)]
+pub struct StoreSettings {
+    /// Where the store is.
+    pub url: StoreUrl,
+    /// The first part of every key.
+    pub prefix: String,
+}
+
+/// `[credentials.ID]`.
+#[derive(Clone, Debug)]
+pub struct CredentialSettings {
+    /// The user's name for it.
+    pub id: CredentialId,
+    /// The account's `AppID`.
+    pub appid: String,
+    /// Where the `AppSecret` is read from.
+    pub secret: SecretSource,
+    /// Which endpoint gives the token.
+    pub endpoint: Endpoint,
+    /// Entry points of the issuer, at least one.
+    pub base_urls: Vec<Url>,
+    /// How long before its end a token is due, if the policy's time is not wanted.
+    pub refresh_before: Option<Duration>,
+    /// The quiet period, if the default is not wanted.
+    pub quiet_period: Option<Duration>,
+    /// Calls a day, if the default of the endpoint is not wanted.
+    pub daily_quota: Option<u64>,
+}
+
+/// What the command line says about the configuration.
+#[derive(Clone, Debug, Default)]
+pub struct Given {
+    /// `--config`.
+    pub config: Option<PathBuf>,
+    /// `--store`.
+    pub store: Option<String>,
+}
+
+/// One mistake in the configuration, where it is, and how to mend it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mistake {
+    /// A file and line, a variable, or an option.
+    pub place: String,
+    /// What is wrong, and how to mend it. It never repeats a secret.
+    pub message: String,
+}
+
+/// All mistakes in the configuration.
+#[derive(Clone, Debug)]
+pub struct Mistakes(pub Vec<Mistake>);
+
+/// Where a file is looked for if none is named.
+const FILES: [&str; 2] = ["evertoken.toml", "/etc/evertoken/evertoken.toml"];
+
+// === impl Settings ===
+
+impl Settings {
+    /// Reads the file and the environment, in the current directory.
+    ///
+    /// # Errors
+    /// All mistakes at once.
+    pub fn load(given: &Given, environment: &Environment) -> Result<Self, Mistakes> {
+        let found = match &given.config {
+            Some(path) => Some(path.clone()),
+            None => FILES.iter().map(PathBuf::from).find(|path| path.exists()),
+        };
+        let text = match &found {
+            Some(path) => Some((path.as_path(), read_file(path)?)),
+            None => None,
+        };
+        let text = text.as_ref().map(|(path, text)| (*path, text.as_str()));
+        Self::read(text, given.store.as_deref(), environment)
+    }
+
+    /// Reads a text, if there is one, and the environment. Does no IO.
+    ///
+    /// # Errors
+    /// All mistakes at once.
+    pub fn read(
+        file: Option<(&Path, &str)>,
+        store: Option<&str>,
+        environment: &Environment,
+    ) -> Result<Self, Mistakes> {
+        let mut mistakes = Vec::new();
+        let tree = tree::build(file, store, environment, &mut mistakes);
+        let origin = match file {
+            Some((path, _)) => format!("{} and the environment", path.display()),
+            None => "the environment; there is no evertoken.toml here".to_owned(),
+        };
+        let settings = read::settings(tree, environment, origin, &mut mistakes);
+        match settings {
+            Some(settings) if mistakes.is_empty() => Ok(settings),
+            _ => Err(Mistakes(mistakes)),
+        }
+    }
+
+    /// The configured credential with this id.
+    ///
+    /// # Errors
+    /// A sentence that names the ids that are configured.
+    pub fn credential(&self, id: &CredentialId) -> Result<&CredentialSettings, Mistakes> {
+        self.credentials.iter().find(|credential| credential.id == *id).ok_or_else(|| {
+            let ids: Vec<&str> = self.credentials.iter().map(|c| c.id.as_str()).take(20).collect();
+            let message = match ids[..] {
+                [] => format!("no credential {id}: none is configured ({})", self.origin),
+                _ => format!("no credential {id}; configured are: {}", ids.join(", ")),
+            };
+            Mistakes::one("ID", message)
+        })
+    }
+
+    /// Whether at least one credential is configured.
+    ///
+    /// # Errors
+    /// A sentence that says how to configure one.
+    pub fn some_credential(&self) -> Result<(), Mistakes> {
+        if !self.credentials.is_empty() {
+            return Ok(());
+        }
+        let message = format!(
+            "no credential is configured ({}): add a section [credentials.NAME] with appid and \
+             secret to evertoken.toml, or set EVERTOKEN_CREDENTIALS__NAME__APPID and \
+             EVERTOKEN_CREDENTIALS__NAME__SECRET",
+            self.origin
+        );
+        Err(Mistakes::one("[credentials]", message))
+    }
+}
+
+// === impl CredentialSettings ===
+
+impl CredentialSettings {
+    /// The quiet period that holds.
+    #[must_use]
+    pub fn quiet_period(&self) -> Duration {
+        self.quiet_period.unwrap_or_else(|| default_quiet_period(self.issuance()))
+    }
+
+    /// The daily quota that holds.
+    #[must_use]
+    pub fn daily_quota(&self) -> u64 {
+        self.daily_quota.unwrap_or_else(|| self.endpoint.daily_quota())
+    }
+
+    /// How its issuer answers a repeated call.
+    #[must_use]
+    pub fn issuance(&self) -> Issuance {
+        self.endpoint.issuance()
+    }
+}
+
+// === impl Mistakes ===
+
+impl Mistakes {
+    /// A single mistake.
+    pub fn one(place: impl Into<String>, message: impl Into<String>) -> Self {
+        Self(vec![Mistake { place: place.into(), message: message.into() }])
+    }
+}
+
+impl fmt::Display for Mistakes {
+    /// A line for each.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, Mistake { place, message }) in self.0.iter().enumerate() {
+            if 0 < at {
+                writeln!(f)?;
+            }
+            write!(f, "{place}: {message}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Mistakes {}
+
+fn read_file(path: &Path) -> Result<String, Mistakes> {
+    std::fs::read_to_string(path).map_err(|error| {
+        Mistakes::one(path.display().to_string(), format!("the file cannot be read: {error}"))
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,406 @@
+//! The tree to settings. What cannot be read is a mistake, and reading goes on, so that all
+//! mistakes are told at once.
+
+use std::{collections::HashMap, net::SocketAddr, path::PathBuf, time::Duration};
+
+use reqwest::Url;
+
+use super::{
+    CredentialSettings, Environment, Mistake, Settings, StoreSettings,
+    tree::{Node, Table, Value},
+};
+use crate::{
+    chain::Chain,
+    credential::{CredentialId, Secret},
+    provider::{Endpoint, SecretSource},
+    refresh::Times,
+    store::StoreUrl,
+};
+
+const STORE_URL: &str = "redis://127.0.0.1:6379/0";
+const PREFIX: &str = "evertoken";
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(8);
+const LEASE: Duration = Duration::from_secs(10);
+const ADMIN: &str = "127.0.0.1:9464";
+const WECHAT: &str = "https://api.weixin.qq.com";
+
+/// The longest time that a setting may name.
+const LONGEST: Duration = Duration::from_secs(30 * 86_400);
+
+/// Reads all settings. Mistakes are added to `mistakes`; what was wrong has its default here.
+pub(super) fn settings(
+    tree: Table,
+    environment: &Environment,
+    origin: String,
+    mistakes: &mut Vec<Mistake>,
+) -> Option<Settings> {
+    let mut root = Section::new("", tree, mistakes);
+    let store = root.section("store");
+    let worker = root.section("worker");
+    let admin = root.section("admin");
+    let credentials = root.section("credentials");
+    let door = root.section("door");
+    root.end();
+
+    no_door(door, mistakes);
+    let store = read_store(store, mistakes);
+    let times = read_times(worker, mistakes);
+    let admin = read_admin(admin, mistakes);
+    let credentials = read_credentials(credentials, environment, mistakes);
+    Some(Settings { store: store?, times, admin, credentials, origin })
+}
+
+fn no_door(door: Table, mistakes: &mut Vec<Mistake>) {
+    if let Some((name, node)) = door.into_iter().next() {
+        let off = matches!(&node.value, Value::Text(text) if name == "listen" && text == "off");
+        if !off {
+            let message = "this version has no door: remove the section [door]";
+            mistakes.push(Mistake { place: node.place, message: message.to_owned() });
+        }
+    }
+}
+
+fn read_store(table: Table, mistakes: &mut Vec<Mistake>) -> Option<StoreSettings> {
+    let mut section = Section::new("store.", table, mistakes);
+    let url = section.text("url");
+    let prefix = section.parsed("prefix", |text| {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._:-".contains(&byte);
+        let good = (1..=64).contains(&text.len()) && text.bytes().all(allowed);
+        good.then(|| text.to_owned())
+            .ok_or_else(|| "a prefix is 1 to 64 characters of A-Z a-z 0-9 . _ : -".to_owned())
+    });
+    let (place, url) = url.unwrap_or_else(|| ("the default".to_owned(), STORE_URL.to_owned()));
+    let url = StoreUrl::parse(&url).map_err(|invalid| {
+        section.mistake(place, format!("store.url: {}", Chain(&invalid)));
+    });
+    section.end();
+    Some(StoreSettings { url: url.ok()?, prefix: prefix.unwrap_or_else(|| PREFIX.to_owned()) })
+}
+
+fn read_times(table: Table, mistakes: &mut Vec<Mistake>) -> Times {
+    let mut section = Section::new("worker.", table, mistakes);
+    let place = ["lease", "request_timeout"]
+        .into_iter()
+        .find_map(|name| section.table.get(name).map(|node| node.place.clone()));
+    let short = Duration::from_millis(100);
+    let request_timeout = section.duration("request_timeout", short).unwrap_or(REQUEST_TIMEOUT);
+    let lease = section.duration("lease", short).unwrap_or(LEASE);
+    if lease <= request_timeout {
+        let message = format!(
+            "worker.lease ({}) must exceed worker.request_timeout ({}): a call to the issuer has \
+             to end while its lease lives",
+            humantime::format_duration(lease),
+            humantime::format_duration(request_timeout),
+        );
+        section.mistake(place.unwrap_or_default(), message);
+    }
+    section.end();
+    Times { request_timeout, lease }
+}
+
+fn read_admin(table: Table, mistakes: &mut Vec<Mistake>) -> Option<SocketAddr> {
+    let mut section = Section::new("admin.", table, mistakes);
+    let read = |text: &str| match text {
+        "off" => Ok(None),
+        text => text.parse().map(Some).map_err(|_| {
+            format!("{text:?} is not an address with a port, as {ADMIN}; \"off\" for none")
+        }),
+    };
+    let listen = section.parsed("listen", read);
+    section.end();
+    listen.unwrap_or_else(|| ADMIN.parse().ok())
+}
+
+fn read_credentials(
+    table: Table,
+    environment: &Environment,
+    mistakes: &mut Vec<Mistake>,
+) -> Vec<CredentialSettings> {
+    let mut accounts: HashMap<(String, &str, Option<String>), CredentialId> = HashMap::new();
+    let mut credentials = Vec::new();
+    for (name, node) in table {
+        let place = node.place.clone();
+        let id = match name.parse::<CredentialId>() {
+            Ok(id) => id,
+            Err(invalid) => {
+                let message = format!("credentials.{name:?}: {invalid}");
+                mistakes.push(Mistake { place, message });
+                continue;
+            }
+        };
+        let Value::Table(table) = node.value else {
+            let message = format!("credentials.{id} must be a section: [credentials.{id}]");
+            mistakes.push(Mistake { place, message });
+            continue;
+        };
+        let Some(credential) = read_credential(id, &place, table, environment, mistakes) else {
+            continue;
+        };
+        let host = credential.base_urls.first().and_then(Url::host_str).map(str::to_owned);
+        let account = (credential.appid.clone(), credential.endpoint.as_str(), host);
+        if let Some(other) = accounts.get(&account) {
+            let message = format!(
+                "credentials.{} and credentials.{other} are one account: each refresh of one would \
+                 kill the other's token; keep one of them",
+                credential.id
+            );
+            mistakes.push(Mistake { place, message });
+        }
+        accounts.insert(account, credential.id.clone());
+        credentials.push(credential);
+    }
+    credentials
+}
+
+fn read_credential(
+    id: CredentialId,
+    place: &str,
+    table: Table,
+    environment: &Environment,
+    mistakes: &mut Vec<Mistake>,
+) -> Option<CredentialSettings> {
+    let prefix = format!("credentials.{id}.");
+    let mut section = Section::new(&prefix, table, mistakes);
+    section.parsed("provider", |text| match text {
+        "wechat" => Ok(()),
+        other => Err(format!("{other:?} is not a provider of this version; it has: wechat")),
+    });
+    let appid = section.parsed("appid", |text| {
+        let good = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
+        good.then(|| text.to_owned()).ok_or_else(|| "an AppID has no blanks".to_owned())
+    });
+    let secret = section.secret(environment);
+    let endpoint = section.parsed("endpoint", |text| match text {
+        "stable_token" => Ok(Endpoint::StableToken),
+        "token" => Ok(Endpoint::Token),
+        other => Err(format!("{other:?} is not an endpoint: \"stable_token\" or \"token\"")),
+    });
+    let base_urls = section.urls("base_url");
+    let refresh_before = section.duration("refresh_before", Duration::from_millis(100));
+    let quiet_period = section.duration("quiet_period", Duration::ZERO);
+    let daily_quota = section.positive("daily_quota");
+    section.unsupported("also_write", "does not write the layouts of other SDKs");
+    section.unsupported("verify_every", "does not probe published tokens");
+    section.end();
+    for (value, name, what) in [
+        (appid.is_some(), "appid", "the AppID of the account"),
+        (secret.is_some(), "secret", "the AppSecret: a text, { file = \"…\" } or { env = \"…\" }"),
+    ] {
+        if !value && !mistakes.iter().any(|m| m.message.starts_with(&format!("{prefix}{name}"))) {
+            let message = format!("{prefix}{name} is missing: {what}");
+            mistakes.push(Mistake { place: place.to_owned(), message });
+        }
+    }
+    Some(CredentialSettings {
+        id,
+        appid: appid?,
+        secret: secret?,
+        endpoint: endpoint.unwrap_or(Endpoint::StableToken),
+        base_urls: base_urls.unwrap_or_else(|| Url::parse(WECHAT).into_iter().collect()),
+        refresh_before,
+        quiet_period,
+        daily_quota,
+    })
+}
+
+/// A section that is being read: what is left at its end is a mistake.
+struct Section<'a> {
+    /// `credentials.shop.`
+    prefix: &'a str,
+    table: Table,
+    known: Vec<&'static str>,
+    mistakes: &'a mut Vec<Mistake>,
+}
+
+// === impl Section ===
+
+impl<'a> Section<'a> {
+    fn new(prefix: &'a str, table: Table, mistakes: &'a mut Vec<Mistake>) -> Self {
+        Self { prefix, table, known: Vec::new(), mistakes }
+    }
+
+    fn mistake(&mut self, place: String, message: String) {
+        self.mistakes.push(Mistake { place, message });
+    }
+
+    fn take(&mut self, name: &'static str) -> Option<Node> {
+        self.known.push(name);
+        self.table.remove(name)
+    }
+
+    fn section(&mut self, name: &'static str) -> Table {
+        let Some(node) = self.take(name) else { return Table::new() };
+        if let Value::Table(table) = node.value {
+            return table;
+        }
+        self.mistake(node.place, format!("{name} must be a section: [{name}]"));
+        Table::new()
+    }
+
+    fn text(&mut self, name: &'static str) -> Option<(String, String)> {
+        let node = self.take(name)?;
+        if let Value::Text(text) = node.value {
+            return Some((node.place, text));
+        }
+        let message = format!("{}{name} must be a text, in quotes", self.prefix);
+        self.mistake(node.place, message);
+        None
+    }
+
+    fn parsed<T>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        let (place, text) = self.text(name)?;
+        match read(&text) {
+            Ok(value) => Some(value),
+            Err(message) => {
+                let message = format!("{}{name}: {message}", self.prefix);
+                self.mistake(place, message);
+                None
+            }
+        }
+    }
+
+    fn duration(&mut self, name: &'static str, shortest: Duration) -> Option<Duration> {
+        self.parsed(name, |text| match humantime::parse_duration(text) {
+            Ok(duration) if shortest <= duration && duration <= LONGEST => Ok(duration),
+            Ok(_) => Err(format!(
+                "{text} is out of range: {} to 30days",
+                humantime::format_duration(shortest)
+            )),
+            Err(_) => Err(format!("{text:?} is not a duration, as 500ms, 8s, 5m or 1h 30m")),
+        })
+    }
+
+    fn positive(&mut self, name: &'static str) -> Option<u64> {
+        let node = self.take(name)?;
+        let number = match &node.value {
+            Value::Number(number) => u64::try_from(*number).ok(),
+            Value::Text(text) if node.is_text => text.trim().parse().ok(),
+            _ => None,
+        };
+        if let Some(number) = number.filter(|number| 0 < *number) {
+            return Some(number);
+        }
+        let message = format!("{}{name} must be a whole number of 1 or more", self.prefix);
+        self.mistake(node.place, message);
+        None
+    }
+
+    fn urls(&mut self, name: &'static str) -> Option<Vec<Url>> {
+        let node = self.take(name)?;
+        let place = node.place;
+        let texts: Vec<(String, Value)> = match node.value {
+            // A variable carries a list with commas.
+            Value::Text(text) => text
+                .split(',')
+                .map(|part| (place.clone(), Value::Text(part.trim().to_owned())))
+                .collect(),
+            Value::List(items) => items.into_iter().map(|item| (item.place, item.value)).collect(),
+            other => vec![(place.clone(), other)],
+        };
+        let mut urls = Vec::new();
+        for (place, value) in texts {
+            let url = match &value {
+                Value::Text(text) => Url::parse(text).ok(),
+                _ => None,
+            };
+            match url.filter(is_base_url) {
+                Some(url) => urls.push(url),
+                None => {
+                    let message = format!(
+                        "{}{name} must be one URL or a list of URLs as {WECHAT}, with neither user \
+                         nor query",
+                        self.prefix
+                    );
+                    self.mistake(place, message);
+                    return None;
+                }
+            }
+        }
+        if urls.is_empty() {
+            self.mistake(place, format!("{}{name} names no URL", self.prefix));
+            return None;
+        }
+        Some(urls)
+    }
+
+    fn secret(&mut self, environment: &Environment) -> Option<SecretSource> {
+        let node = self.take("secret")?;
+        let name = format!("{}secret", self.prefix);
+        match node.value {
+            Value::Text(text) if !text.trim().is_empty() => {
+                Some(SecretSource::Value(Secret::new(text.trim())))
+            }
+            Value::Table(table) => self.secret_elsewhere(&name, node.place, table, environment),
+            _ => {
+                let message =
+                    format!("{name} must be a text, {{ file = \"…\" }} or {{ env = \"…\" }}");
+                self.mistake(node.place, message);
+                None
+            }
+        }
+    }
+
+    fn secret_elsewhere(
+        &mut self,
+        name: &str,
+        place: String,
+        mut table: Table,
+        environment: &Environment,
+    ) -> Option<SecretSource> {
+        let (file, env) = (table.remove("file"), table.remove("env"));
+        let text = |node: Node| match node.value {
+            Value::Text(text) if !text.is_empty() => Some(text),
+            _ => None,
+        };
+        match (file.and_then(text), env.and_then(text), table.is_empty()) {
+            (Some(file), None, true) => Some(SecretSource::File(PathBuf::from(file))),
+            (None, Some(variable), true) => {
+                match environment.get(&variable).map(|value| value.trim()) {
+                    Some(value) if !value.is_empty() => {
+                        Some(SecretSource::Value(Secret::new(value)))
+                    }
+                    _ => {
+                        let message = format!("{name}: the variable {variable} is not set");
+                        self.mistake(place, message);
+                        None
+                    }
+                }
+            }
+            _ => {
+                let message =
+                    format!("{name} takes one of {{ file = \"…\" }} and {{ env = \"…\" }}");
+                self.mistake(place, message);
+                None
+            }
+        }
+    }
+
+    fn unsupported(&mut self, name: &'static str, what: &str) {
+        if let Some(node) = self.take(name) {
+            let message = format!("{}{name}: this version {what}; remove it", self.prefix);
+            self.mistake(node.place, message);
+        }
+    }
+
+    /// Whatever is left is unknown.
+    fn end(self) {
+        for (name, node) in self.table {
+            let known = self.known.join(", ");
+            let message = format!("{}{name} is not known; there are: {known}", self.prefix);
+            self.mistakes.push(Mistake { place: node.place, message });
+        }
+    }
+}
+
+fn is_base_url(url: &Url) -> bool {
+    matches!(url.scheme(), "http" | "https")
+        && url.has_host()
+        && url.query().is_none()
+        && url.fragment().is_none()
+        && url.username().is_empty()
+        && url.password().is_none()
+}

@@ -1,0 +1,174 @@
+use super::*;
+
+const WHOLE: &str = r#"
+[store]
+url = "redis://user:hidden-password@10.0.0.1:6380/2"
+prefix = "tokens"
+
+[worker]
+request_timeout = "2s"
+lease = "3s"
+
+[admin]
+listen = "off"
+
+[credentials.shop]
+provider = "wechat"
+appid = "wx0123456789abcdef"
+secret = { file = "/run/secrets/shop" }
+endpoint = "token"
+base_url = ["https://api.weixin.qq.com", "https://api2.weixin.qq.com"]
+refresh_before = "5m"
+quiet_period = "20s"
+daily_quota = 200
+
+[credentials.mini]
+appid = "wxfedcba9876543210"
+secret = { env = "MINI_SECRET" }
+"#;
+
+fn environment(pairs: &[(&str, &str)]) -> Environment {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+fn read(text: &str, pairs: &[(&str, &str)]) -> Result<Settings, Mistakes> {
+    Settings::read(Some((Path::new("evertoken.toml"), text)), None, &environment(pairs))
+}
+
+fn mistakes(text: &str, pairs: &[(&str, &str)]) -> Vec<String> {
+    let Err(mistakes) = read(text, pairs) else { panic!("no mistake was found") };
+    mistakes.to_string().lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn every_setting_is_read() {
+    let settings = read(WHOLE, &[("MINI_SECRET", "s3cr3t")]).expect("good settings");
+    assert_eq!(settings.store.prefix, "tokens");
+    assert_eq!(settings.store.url.to_string(), "10.0.0.1:6380");
+    assert_eq!(settings.times.lease, Duration::from_secs(3));
+    assert_eq!(settings.admin, None);
+    let [mini, shop] = &settings.credentials[..] else { panic!("two credentials") };
+    assert_eq!((mini.id.as_str(), mini.endpoint), ("mini", Endpoint::StableToken));
+    assert_eq!((mini.daily_quota(), mini.quiet_period()), (500_000, Duration::ZERO));
+    assert_eq!(mini.base_urls[0].as_str(), "https://api.weixin.qq.com/");
+    assert_eq!(shop.base_urls.len(), 2);
+    assert_eq!((shop.daily_quota(), shop.quiet_period()), (200, Duration::from_secs(20)));
+    assert!(!format!("{settings:?}").contains("s3cr3t"));
+    assert!(!format!("{settings:?}").contains("hidden-password"));
+}
+
+#[test]
+fn the_environment_alone_is_enough() {
+    let environment = environment(&[
+        ("EVERTOKEN_STORE__URL", "redis://10.0.0.2"),
+        ("EVERTOKEN_CREDENTIALS__SHOP__APPID", "wx1"),
+        ("EVERTOKEN_CREDENTIALS__SHOP__SECRET__FILE", "/run/secrets/shop"),
+        ("EVERTOKEN_CREDENTIALS__SHOP__DAILY_QUOTA", "300"),
+        ("EVERTOKEN_CREDENTIALS__SHOP__BASE_URL", "https://a.example, https://b.example"),
+    ]);
+    let settings = Settings::read(None, None, &environment).expect("good settings");
+    let shop = &settings.credentials[0];
+    assert_eq!((shop.id.as_str(), shop.daily_quota(), shop.base_urls.len()), ("shop", 300, 2));
+    assert!(matches!(shop.secret, SecretSource::File(_)));
+}
+
+#[test]
+fn the_environment_overrides_the_file_and_the_option_both() {
+    let pairs = [("MINI_SECRET", "x"), ("EVERTOKEN_CREDENTIALS__SHOP__SECRET", "y")];
+    let settings = read(WHOLE, &pairs).expect("good settings");
+    assert!(matches!(settings.credentials[1].secret, SecretSource::Value(_)));
+    let variables = environment(&[("EVERTOKEN_STORE__URL", "redis://10.0.0.2")]);
+    let settings = Settings::read(None, Some("redis://10.0.0.3"), &variables).expect("good");
+    assert_eq!(settings.store.url.to_string(), "10.0.0.3:6379");
+}
+
+#[test]
+fn names_with_dots_and_hyphens_are_found_by_their_variables() {
+    let text = "[credentials.\"my.shop-1\"]\nappid = \"wx1\"\nsecret = \"s\"\n";
+    let pairs = [("EVERTOKEN_CREDENTIALS__MY_SHOP_1__APPID", "wx2")];
+    assert_eq!(read(text, &pairs).expect("good settings").credentials[0].appid, "wx2");
+}
+
+#[test]
+fn variables_of_a_kubernetes_service_are_none_of_ours() {
+    let pairs = [
+        ("EVERTOKEN_PORT", "tcp://10.0.0.1:9464"),
+        ("EVERTOKEN_PORT_9464_TCP_ADDR", "10.0.0.1"),
+        ("EVERTOKEN_SERVICE_HOST", "10.0.0.1"),
+    ];
+    assert!(read("", &pairs).is_ok());
+}
+
+#[test]
+fn all_mistakes_are_told_at_once_each_with_its_place() {
+    let text = r#"
+[store]
+url = "mysql://10.0.0.1"
+prefixx = "a"
+[worker]
+request_timeout = "10s"
+lease = "8s"
+[credentials.shop]
+appid = "wx 1"
+secret = ""
+endpoint = "stable"
+daily_quota = 0
+refresh_before = "soon"
+"#;
+    let expected = [
+        "evertoken.toml:3: store.url: the scheme must be redis://",
+        "evertoken.toml:4: store.prefixx is not known; there are: url, prefix",
+        "evertoken.toml:7: worker.lease (8s) must exceed worker.request_timeout (10s)",
+        "evertoken.toml:9: credentials.shop.appid: an AppID has no blanks",
+        "evertoken.toml:10: credentials.shop.secret must be a text",
+        "evertoken.toml:11: credentials.shop.endpoint: \"stable\" is not an endpoint",
+        "evertoken.toml:12: credentials.shop.daily_quota must be a whole number",
+        "evertoken.toml:13: credentials.shop.refresh_before: \"soon\" is not a duration",
+        "EVERTOKEN_WORKER__LEESE: worker.leese is not known",
+    ];
+    let told = mistakes(text, &[("EVERTOKEN_WORKER__LEESE", "1s")]);
+    for start in expected {
+        assert!(told.iter().any(|line| line.starts_with(start)), "{start}\nnot in {told:#?}");
+    }
+    assert_eq!(told.len(), expected.len(), "{told:#?}");
+}
+
+#[test]
+fn a_missing_appid_and_secret_are_named_with_their_section() {
+    let told = mistakes("[store]\n\n[credentials.shop]\n", &[]);
+    assert_eq!(told.len(), 2, "{told:#?}");
+    assert!(told[0].starts_with("evertoken.toml:3: credentials.shop.appid is missing"));
+    assert!(told[1].starts_with("evertoken.toml:3: credentials.shop.secret is missing"));
+}
+
+#[test]
+fn two_credentials_with_one_account_are_refused() {
+    let text = "[credentials.a]\nappid = \"wx1\"\nsecret = \"s\"\n\
+                [credentials.b]\nappid = \"wx1\"\nsecret = \"s\"\n";
+    let told = mistakes(text, &[]);
+    assert!(told[0].contains("credentials.b and credentials.a are one account"), "{told:?}");
+}
+
+#[test]
+fn a_mistake_in_a_secret_does_not_show_it() {
+    let text = "[credentials.a]\nappid = \"wx1\"\nsecret = { fil = \"s3cr3t\" }\n";
+    assert!(!mistakes(text, &[]).concat().contains("s3cr3t"));
+    let url = "[store]\nurl = \"redis://:s3cr3t@host:port\"\n";
+    assert!(!mistakes(url, &[]).concat().contains("s3cr3t"));
+    let bare = "[store]\nurl = \"s3cr3t@host\"\n";
+    assert!(!mistakes(bare, &[]).concat().contains("s3cr3t"));
+}
+
+#[test]
+fn a_file_that_is_not_toml_is_told_with_its_line() {
+    let told = mistakes("[store]\nurl = redis\n", &[]);
+    assert!(told[0].starts_with("evertoken.toml:2: "), "{told:?}");
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_text_makes_it_panic(text in ".{0,200}", name in "[A-Z_]{0,20}", value in ".{0,50}") {
+        let name = format!("EVERTOKEN_{name}");
+        let _ = read(&text, &[(&name, &value)]);
+    }
+}

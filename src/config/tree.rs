@@ -1,0 +1,146 @@
+//! Texts to one tree: the file's values, overridden by the environment's and by the command line's,
+//! each with its place.
+
+use std::{collections::BTreeMap, path::Path};
+
+use toml::de::{DeTable, DeValue};
+
+use super::{Environment, Mistake};
+
+/// The prefix of our variables. A double underscore stands for each dot, so that the variables
+/// which Kubernetes sets for a service named evertoken (`EVERTOKEN_PORT`) are none of ours.
+const PREFIX: &str = "EVERTOKEN_";
+
+/// A value and where it was written.
+#[derive(Clone, Debug)]
+pub(super) struct Node {
+    /// `evertoken.toml:12`, a variable's name, or an option.
+    pub(super) place: String,
+    /// It came as a text, from a variable or an option: a number may be written in it.
+    pub(super) is_text: bool,
+    pub(super) value: Value,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Value {
+    Text(String),
+    Number(i64),
+    List(Vec<Node>),
+    Table(Table),
+    /// A truth value, a date, a fraction or a number out of range, which no setting takes.
+    Other,
+}
+
+pub(super) type Table = BTreeMap<String, Node>;
+
+/// The tree of all that was given.
+pub(super) fn build(
+    file: Option<(&Path, &str)>,
+    store: Option<&str>,
+    environment: &Environment,
+    mistakes: &mut Vec<Mistake>,
+) -> Table {
+    let mut tree = file.map(|(path, text)| parse(path, text, mistakes)).unwrap_or_default();
+    for (name, value) in environment {
+        let Some(path) = name.strip_prefix(PREFIX).filter(|path| path.contains("__")) else {
+            continue;
+        };
+        // Composition files hand on unset variables as empty ones.
+        if value.is_empty() {
+            continue;
+        }
+        let path: Vec<String> = path.split("__").map(str::to_lowercase).collect();
+        if path.iter().any(String::is_empty) {
+            let message = "two underscores stand between the parts of a name, as in \
+                           EVERTOKEN_STORE__URL";
+            mistakes.push(Mistake { place: name.clone(), message: message.to_owned() });
+            continue;
+        }
+        put(&mut tree, &path, name, value);
+    }
+    if let Some(url) = store {
+        put(&mut tree, &["store".to_owned(), "url".to_owned()], "--store", url);
+    }
+    tree
+}
+
+fn parse(path: &Path, text: &str, mistakes: &mut Vec<Mistake>) -> Table {
+    let lines = Lines { path, text };
+    let (document, errors) = DeTable::parse_recoverable(text);
+    for error in errors {
+        let at = error.span().map_or(0, |span| span.start);
+        mistakes.push(Mistake { place: lines.place(at), message: error.message().to_owned() });
+    }
+    table(document.get_ref(), &lines)
+}
+
+fn table(table: &DeTable<'_>, lines: &Lines<'_>) -> Table {
+    table
+        .iter()
+        .map(|(key, value)| {
+            let place = lines.place(key.span().start);
+            (key.get_ref().to_string(), node(value.get_ref(), place, lines))
+        })
+        .collect()
+}
+
+fn node(value: &DeValue<'_>, place: String, lines: &Lines<'_>) -> Node {
+    let value = match value {
+        DeValue::String(text) => Value::Text(text.to_string()),
+        DeValue::Integer(number) => {
+            i64::from_str_radix(number.as_str(), number.radix()).map_or(Value::Other, Value::Number)
+        }
+        DeValue::Array(items) => Value::List(
+            items
+                .iter()
+                .map(|item| node(item.get_ref(), lines.place(item.span().start), lines))
+                .collect(),
+        ),
+        DeValue::Table(items) => Value::Table(table(items, lines)),
+        DeValue::Float(_) | DeValue::Boolean(_) | DeValue::Datetime(_) => Value::Other,
+    };
+    Node { place, is_text: false, value }
+}
+
+/// Puts a text at `path`, over what stands there.
+fn put(table: &mut Table, path: &[String], place: &str, text: &str) {
+    let [name, rest @ ..] = path else { return };
+    let name = existing(table, name);
+    if rest.is_empty() {
+        let value = Value::Text(text.to_owned());
+        table.insert(name, Node { place: place.to_owned(), is_text: true, value });
+        return;
+    }
+    let node = table.entry(name).or_insert_with(|| Node {
+        place: place.to_owned(),
+        is_text: true,
+        value: Value::Table(Table::new()),
+    });
+    if !matches!(node.value, Value::Table(_)) {
+        node.value = Value::Table(Table::new());
+        node.place = place.to_owned();
+    }
+    if let Value::Table(inner) = &mut node.value {
+        put(inner, rest, place, text);
+    }
+}
+
+/// The name as it stands in the file: variables know neither lower case, dots nor hyphens.
+fn existing(table: &Table, name: &str) -> String {
+    let plain = |name: &str| name.to_lowercase().replace(['.', '-'], "_");
+    let wanted = plain(name);
+    table.keys().find(|key| plain(key) == wanted).cloned().unwrap_or_else(|| name.to_owned())
+}
+
+struct Lines<'a> {
+    path: &'a Path,
+    text: &'a str,
+}
+
+impl Lines<'_> {
+    fn place(&self, at: usize) -> String {
+        let before = self.text.get(..at).unwrap_or(self.text);
+        let line = 1 + before.bytes().filter(|byte| *byte == b'\n').count();
+        format!("{}:{line}", self.path.display())
+    }
+}

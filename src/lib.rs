@@ -1,0 +1,40 @@
+//! evertoken keeps access tokens fresh: several identical workers share one Redis, and for each
+//! credential whoever wins the lease fetches its token and publishes it for every application.
+//!
+//! ```text
+//! config ──► worker ──► keeper: the timetable of all credentials, one task
+//!                         │ due, or woken
+//!                         ▼
+//!                       cycle ── store.begin ──► held, quiet, not due: come back then
+//!                         │ granted: a lease and an epoch
+//!                         ▼
+//!                       provider.fetch: one request to the issuer
+//!                         │ token                      │ error, by remedy
+//!                         ▼                            ▼
+//!                       store.complete               store.fail
+//!                         │ the token stands in its key; `changed` is heard by all
+//! ```
+//!
+//! Modules in reading order: the nouns, then what decides, then what talks, then what runs.
+
+pub mod credential;
+
+pub mod clock;
+pub mod lease;
+
+pub mod policy;
+
+pub mod chain;
+pub mod provider;
+pub mod store;
+mod tls;
+
+pub mod refresh;
+
+pub mod config;
+pub mod status;
+pub mod worker;
+
+pub mod cli;
+
+pub mod simulator;

@@ -1,0 +1,33 @@
+//! evertoken: parse, run, exit code. Everything else is in the library.
+
+use std::{panic, process::ExitCode};
+
+use evertoken::{cli, config::Environment};
+
+/// `EX_SOFTWARE` of `sysexits.h`: a defect of evertoken.
+const DEFECT: u8 = 70;
+
+fn main() -> ExitCode {
+    // A panic's message may hold anything; its place is enough to find the defect.
+    panic::set_hook(Box::new(|info| {
+        let place = info.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(place, "a defect of evertoken: please report it");
+    }));
+    let environment = environment();
+    let run = || {
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime can be made");
+        let code = runtime.block_on(cli::main(std::env::args_os(), &environment));
+        // Nothing that is left may hold up the end.
+        runtime.shutdown_background();
+        code
+    };
+    panic::catch_unwind(panic::AssertUnwindSafe(run)).unwrap_or(ExitCode::from(DEFECT))
+}
+
+/// The environment as a value. What is not UTF-8 is not for us.
+#[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
+fn environment() -> Environment {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
+}

@@ -1,0 +1,232 @@
+//! When to refresh, and how long to wait after what. Pure: no IO, no clock, no randomness of its own.
+//!
+//! Every function is given what it needs, randomness too: a `draw` is a number in `0.0..1.0`.
+//! A token's jitter is drawn once, by the worker that fetched it, and kept in the record.
+
+use std::time::Duration;
+
+use crate::clock::StoreTime;
+
+/// How an issuer answers a repeated call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Issuance {
+    /// Every call gives a new token and retires the one before. WeChat's `/cgi-bin/token`.
+    Anew,
+    /// The same token comes back until `window` before its end. WeChat's `/cgi-bin/stable_token`.
+    Repeats {
+        /// The time before the end in which a call gives a new token.
+        window: Duration,
+    },
+}
+
+/// What is published when a refresh has failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// A token stands, and is valid for this long.
+    Valid(Duration),
+    /// A token stands, but it may be dead.
+    Suspect,
+    /// No valid token stands: applications are waiting.
+    Nothing,
+}
+
+/// The shortest lifetime that is believed. Real issuers give minutes to days (`pitfalls.md` P9);
+/// the bound leaves room for a simulator in which two hours take seconds.
+pub const SHORTEST_LIFETIME: Duration = Duration::from_secs(2);
+
+/// The longest lifetime that is believed (`pitfalls.md` P9).
+pub const LONGEST_LIFETIME: Duration = Duration::from_secs(30 * 86_400);
+
+/// The wait after an error that only an operator can mend (`DESIGN.md` section 4).
+pub const PERMANENT_WAIT: Duration = Duration::from_secs(600);
+
+/// The time between two refreshes that applications or operators ask for (`pitfalls.md` P11).
+pub const COOL_DOWN: Duration = Duration::from_secs(60);
+
+/// No refresh is due sooner than this after a token was published.
+const SOONEST: Duration = Duration::from_millis(500);
+
+/// The waits after a failure while a token is valid.
+const VALID_WAIT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
+
+/// The waits after a failure while the token may be dead: doubling from the first to the second.
+const SUSPECT_WAIT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+
+/// The waits after a failure while no token is valid: doubling from the first to the second.
+const MISSING_WAIT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+
+/// How long after its issue a token with this lifetime is due for a refresh.
+///
+/// Issuers that give a new token each call: when a quarter of the lifetime is left, ±10 %.
+/// Issuers that repeat: inside the window before the end, early enough to leave two thirds of it.
+/// `refresh_before` overrides the lead; half of the lifetime is the most that it can be.
+#[must_use]
+pub fn due_after(
+    issuance: Issuance,
+    refresh_before: Option<Duration>,
+    lifetime: Duration,
+    draw: f64,
+) -> Duration {
+    let most = lifetime / 2;
+    let lead = match (refresh_before, issuance) {
+        (Some(before), Issuance::Anew) => before.mul_f64(spread(draw, 0.9, 1.1)).min(most),
+        // A call before the window only gets the same token again.
+        (Some(before), Issuance::Repeats { .. }) => {
+            before.mul_f64(spread(draw, 0.9, 1.0)).min(most)
+        }
+        (None, Issuance::Anew) => (lifetime / 4).mul_f64(spread(draw, 0.9, 1.1)),
+        (None, Issuance::Repeats { window }) => {
+            let window = if lifetime < window { lifetime / 4 } else { window };
+            window.mul_f64(spread(draw, 0.7, 0.9))
+        }
+    };
+    lifetime.saturating_sub(lead).max(SOONEST)
+}
+
+/// How long a worker stays behind a due time that all workers know, so that they do not ask at one
+/// moment. `lead` is the time between the due time and the expiry.
+#[must_use]
+pub fn stagger(lead: Duration, draw: f64) -> Duration {
+    (lead / 20).clamp(Duration::from_millis(20), Duration::from_secs(2)).mul_f64(draw)
+}
+
+/// How long to wait after a failed refresh, `failures` being the number of failures in a row, this
+/// one included. Jittered by ±20 %, saturating at any number of failures.
+#[must_use]
+pub fn wait_after_failure(standing: Standing, failures: u32, draw: f64) -> Duration {
+    let wait = match standing {
+        Standing::Valid(remaining) => (remaining / 8).clamp(VALID_WAIT.0, VALID_WAIT.1),
+        Standing::Suspect => doubling(SUSPECT_WAIT, failures),
+        Standing::Nothing => doubling(MISSING_WAIT, failures),
+    };
+    jittered(wait, draw)
+}
+
+/// How long to wait before the store is tried again after `failures` failures in a row.
+#[must_use]
+pub fn wait_for_store(failures: u32, draw: f64) -> Duration {
+    jittered(doubling((Duration::from_millis(100), Duration::from_secs(3)), failures), draw)
+}
+
+/// How long until the issuer's day ends. Its quota is by calendar day, `offset` ahead of UTC.
+#[must_use]
+pub fn quota_window_left(now: StoreTime, offset: Duration) -> Duration {
+    const DAY: u64 = 86_400_000;
+    let into_day = now.plus(offset).as_millis() % DAY;
+    Duration::from_millis(DAY - into_day)
+}
+
+/// The wait, ±20 %.
+#[must_use]
+pub fn jittered(wait: Duration, draw: f64) -> Duration {
+    wait.mul_f64(spread(draw, 0.8, 1.2))
+}
+
+fn doubling((first, most): (Duration, Duration), failures: u32) -> Duration {
+    let steps = failures.saturating_sub(1).min(31);
+    first.saturating_mul(1 << steps).min(most)
+}
+
+fn spread(draw: f64, low: f64, high: f64) -> f64 {
+    low + (high - low) * draw.clamp(0.0, 1.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const TWO_HOURS: Duration = Duration::from_secs(7200);
+    const STABLE: Issuance = Issuance::Repeats { window: Duration::from_secs(300) };
+
+    fn left(issuance: Issuance, before: Option<u64>, lifetime: u64, draw: f64) -> f64 {
+        let before = before.map(Duration::from_secs);
+        let lifetime = Duration::from_secs(lifetime);
+        (lifetime - due_after(issuance, before, lifetime, draw)).as_secs_f64()
+    }
+
+    #[test]
+    fn a_legacy_token_is_due_when_a_quarter_is_left_give_or_take_a_tenth() {
+        assert!((left(Issuance::Anew, None, 7200, 0.0) - 1620.0).abs() < 0.01);
+        assert!((left(Issuance::Anew, None, 7200, 0.5) - 1800.0).abs() < 0.01);
+        assert!((left(Issuance::Anew, None, 7200, 1.0) - 1980.0).abs() < 0.01);
+    }
+
+    #[test]
+    fn a_stable_token_is_due_inside_its_window() {
+        for draw in [0.0, 0.3, 0.99] {
+            let left = left(STABLE, None, 7200, draw);
+            assert!((210.0..=270.0).contains(&left), "{left} s left");
+        }
+        let repeated = left(STABLE, None, 345, 0.5);
+        assert!((210.0..=270.0).contains(&repeated), "a repeated token: {repeated} s left");
+    }
+
+    #[test]
+    fn the_users_lead_is_obeyed_up_to_half_of_the_lifetime() {
+        assert!((left(Issuance::Anew, Some(600), 7200, 0.5) - 600.0).abs() < 0.01);
+        assert!((left(STABLE, Some(300), 7200, 0.5) - 285.0).abs() < 0.01);
+        assert!((left(Issuance::Anew, Some(86_400), 7200, 0.5) - 3600.0).abs() < 0.01);
+    }
+
+    #[test]
+    fn short_lifetimes_scale() {
+        assert!((left(Issuance::Anew, None, 10, 0.5) - 2.5).abs() < 0.01);
+        assert!((1.7..=2.3).contains(&left(STABLE, None, 10, 0.5)));
+    }
+
+    #[test]
+    fn a_failure_waits_an_eighth_of_what_is_left_within_bounds() {
+        let wait = |secs| wait_after_failure(Standing::Valid(Duration::from_secs(secs)), 1, 0.5);
+        assert_eq!(wait(1600), Duration::from_secs(200));
+        assert_eq!(wait(3), Duration::from_secs(1));
+        assert_eq!(wait(7200), Duration::from_secs(300));
+    }
+
+    #[test]
+    fn with_no_token_the_wait_doubles_from_one_second_to_thirty() {
+        let wait = |failures| wait_after_failure(Standing::Nothing, failures, 0.5).as_secs();
+        assert_eq!([1, 2, 3, 4, 5, 6, 60].map(wait), [1, 2, 4, 8, 16, 30, 30]);
+    }
+
+    #[test]
+    fn a_quota_ends_at_midnight_in_china() {
+        let offset = Duration::from_secs(8 * 3600);
+        let nine_in_china = StoreTime::from_millis(1_700_010_000_000);
+        assert_eq!(nine_in_china.to_string(), "2023-11-15T01:00:00Z");
+        assert_eq!(quota_window_left(nine_in_china, offset), Duration::from_secs(15 * 3600));
+    }
+
+    proptest! {
+        #[test]
+        fn no_wait_is_ever_absurd(failures: u32, secs: u64, draw in 0.0..1.0f64) {
+            let remaining = Duration::from_secs(secs % (1 << 40));
+            for standing in [Standing::Valid(remaining), Standing::Suspect, Standing::Nothing] {
+                let wait = wait_after_failure(standing, failures, draw);
+                prop_assert!(wait >= Duration::from_millis(800) && wait <= Duration::from_secs(360));
+            }
+            prop_assert!(wait_for_store(failures, draw) <= Duration::from_secs(4));
+        }
+
+        #[test]
+        fn a_token_is_due_within_its_life_and_never_at_once(
+            secs in 2u64..2_592_000, before in proptest::option::of(0u64..10_000_000),
+            window in 1u64..100_000, draw in 0.0..1.0f64, anew: bool,
+        ) {
+            let issuance = if anew { Issuance::Anew } else {
+                Issuance::Repeats { window: Duration::from_secs(window) }
+            };
+            let lifetime = Duration::from_secs(secs);
+            let due = due_after(issuance, before.map(Duration::from_secs), lifetime, draw);
+            prop_assert!(due >= SOONEST && due <= lifetime);
+            prop_assert!(due >= lifetime / 10);
+        }
+    }
+
+    #[test]
+    fn workers_stay_apart_by_at_most_two_seconds() {
+        assert_eq!(stagger(TWO_HOURS, 1.0), Duration::from_secs(2));
+        assert_eq!(stagger(Duration::ZERO, 1.0), Duration::from_millis(20));
+    }
+}

@@ -1,0 +1,141 @@
+//! HTTP as providers need it: one attempt is one request, and errors never carry a URL.
+//!
+//! No retries, no redirects, no proxies, no connection reuse: a connection that is used once cannot
+//! have a request repeated on it. Answers are limited to [`MAX_ANSWER`] bytes.
+
+use std::time::Duration;
+
+use reqwest::{Client, Request, Response, Url, header};
+use tokio::time::{Instant, timeout_at};
+
+use super::{Fate, FetchError, Remedy};
+
+/// The longest answer that is read, in bytes.
+const MAX_ANSWER: usize = 64 * 1024;
+
+/// A client for all issuers. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Transport {
+    client: Client,
+    connect_timeout: Duration,
+}
+
+/// The client could not be built: the machine's TLS roots cannot be read, for one.
+#[derive(Debug, thiserror::Error)]
+#[error("the HTTPS client cannot be built: are CA certificates installed?")]
+pub struct InvalidTransport(#[source] reqwest::Error);
+
+/// What came back, whatever it is.
+pub(super) struct Answer {
+    /// The HTTP status.
+    pub(super) status: u16,
+    /// The media type as far as it was told, for messages.
+    pub(super) media_type: String,
+    /// The body, at most [`MAX_ANSWER`] bytes.
+    pub(super) body: Vec<u8>,
+}
+
+// === impl Transport ===
+
+impl Transport {
+    /// A transport for calls that take at most `request_timeout` in all.
+    ///
+    /// # Errors
+    /// If the client cannot be built.
+    pub fn new(request_timeout: Duration) -> Result<Self, InvalidTransport> {
+        // A third for each connection leaves time for one more base URL, and for the answer.
+        crate::tls::use_ring();
+        let connect_timeout = request_timeout / 3;
+        let client = Client::builder()
+            .user_agent(concat!("evertoken/", env!("CARGO_PKG_VERSION")))
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .no_proxy()
+            .referer(false)
+            // A connection taken from a pool may be closed under the request, which is then sent
+            // again on another. A connection of its own rules that out.
+            .pool_max_idle_per_host(0)
+            .connect_timeout(connect_timeout)
+            .build()
+            .map_err(InvalidTransport)?;
+        Ok(Self { client, connect_timeout })
+    }
+
+    /// Sends one request, and reads its answer, by `deadline`.
+    ///
+    /// The next of `bases` is used only after a connection that never sent anything.
+    pub(super) async fn call(
+        &self,
+        bases: &[Url],
+        deadline: Instant,
+        request: impl Fn(&Client, &Url) -> Result<Request, reqwest::Error>,
+    ) -> Result<Answer, FetchError> {
+        let mut refused = None;
+        for base in bases {
+            let late = refused.is_some() && deadline < crate::clock::now() + self.connect_timeout;
+            if late {
+                break;
+            }
+            let request = request(&self.client, base).map_err(malformed)?;
+            match timeout_at(deadline, self.exchange(request)).await {
+                Ok(Err(error)) if error.fate == Fate::NotSent => refused = Some(error),
+                Ok(result) => return result,
+                Err(_elapsed) => return Err(timed_out()),
+            }
+        }
+        Err(refused.unwrap_or_else(|| {
+            FetchError::new(Remedy::Operator, Fate::NotSent, "no base URL is configured")
+        }))
+    }
+
+    async fn exchange(&self, request: Request) -> Result<Answer, FetchError> {
+        let mut response = self.client.execute(request).await.map_err(not_answered)?;
+        let status = response.status().as_u16();
+        let media_type = media_type(&response);
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(cut_short)? {
+            if MAX_ANSWER < body.len() + chunk.len() {
+                let message = format!("the answer (HTTP {status}) is longer than 64 KiB");
+                return Err(FetchError::new(Remedy::Retry, Fate::Unknown, message));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Answer { status, media_type, body })
+    }
+}
+
+// === errors, without URLs ===
+
+fn malformed(error: reqwest::Error) -> FetchError {
+    FetchError::new(Remedy::Operator, Fate::NotSent, "the request cannot be formed")
+        .caused_by(error.without_url())
+}
+
+fn not_answered(error: reqwest::Error) -> FetchError {
+    let error = error.without_url();
+    if error.is_connect() {
+        let message = if error.is_timeout() {
+            "the issuer could not be reached in time"
+        } else {
+            "the issuer cannot be reached"
+        };
+        return FetchError::new(Remedy::Retry, Fate::NotSent, message).caused_by(error);
+    }
+    let message = "the connection broke after the request was sent";
+    FetchError::new(Remedy::Retry, Fate::Unknown, message).caused_by(error)
+}
+
+fn cut_short(error: reqwest::Error) -> FetchError {
+    FetchError::new(Remedy::Retry, Fate::Unknown, "the answer was cut short")
+        .caused_by(error.without_url())
+}
+
+fn timed_out() -> FetchError {
+    FetchError::new(Remedy::Retry, Fate::Unknown, "the issuer did not answer in time")
+}
+
+fn media_type(response: &Response) -> String {
+    let value = response.headers().get(header::CONTENT_TYPE);
+    let text = value.and_then(|value| value.to_str().ok()).unwrap_or("no content type");
+    text.split(';').next().unwrap_or_default().chars().take(60).collect()
+}

@@ -1,0 +1,152 @@
+//! What WeChat's answers mean: bytes to a token, or to an error by remedy. Pure.
+//!
+//! Classification is by (endpoint, errcode): `wechat-api.md` sections 1.4 and 2.5. The text of
+//! `errmsg` is never parsed for logic; only a rid and an address are taken from it, to be shown.
+
+use std::{net::IpAddr, time::Duration};
+
+use serde_json::Value;
+
+use crate::{
+    credential::{Issued, Token},
+    policy::{LONGEST_LIFETIME, SHORTEST_LIFETIME},
+    provider::{Fate, FetchError, Remedy},
+};
+
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// Reads an answer.
+///
+/// # Errors
+/// An errcode by its remedy. Anything else than a clean answer is of unknown fate: a token may
+/// have been issued that cannot be read.
+pub(super) fn read(status: u16, media_type: &str, body: &[u8]) -> Result<Issued, FetchError> {
+    let unclear = |what: &str| {
+        let size = body.len();
+        let message = format!("the answer {what} (HTTP {status}, {media_type}, {size} bytes)");
+        FetchError::new(Remedy::Retry, fate_of(status), message)
+    };
+    if status != 200 {
+        return Err(unclear("is not WeChat's"));
+    }
+    let Ok(Value::Object(answer)) = serde_json::from_slice(body) else {
+        return Err(unclear("is not a JSON object"));
+    };
+    match answer.get("errcode") {
+        None => {}
+        Some(Value::Number(errcode)) => match errcode.as_i64() {
+            Some(0) => {}
+            Some(errcode) => {
+                let errmsg = answer.get("errmsg").and_then(Value::as_str).unwrap_or_default();
+                return Err(refusal(errcode, errmsg));
+            }
+            None => return Err(unclear("has an errcode that is not an integer")),
+        },
+        Some(_) => return Err(unclear("has an errcode that is not a number")),
+    }
+    let Some(Value::String(token)) = answer.get("access_token") else {
+        return Err(unclear("has no access_token"));
+    };
+    let token = Token::new(token)
+        .map_err(|invalid| unclear("has an access_token that cannot be one").caused_by(invalid))?;
+    let lifetime = match answer.get("expires_in") {
+        Some(Value::Number(seconds)) => seconds.as_f64().filter(|seconds| seconds.fract() == 0.0),
+        _ => return Err(unclear("has no expires_in, or not as a number")),
+    };
+    let believed = SHORTEST_LIFETIME.as_secs_f64()..=LONGEST_LIFETIME.as_secs_f64();
+    match lifetime {
+        Some(seconds) if believed.contains(&seconds) => {
+            Ok(Issued { token, lifetime: Duration::from_secs_f64(seconds) })
+        }
+        _ => Err(unclear("has an absurd expires_in")),
+    }
+}
+
+/// A redirect or a 4xx comes from something in between, which did not pass the request on.
+fn fate_of(status: u16) -> Fate {
+    if (300..500).contains(&status) { Fate::Refused } else { Fate::Unknown }
+}
+
+fn refusal(errcode: i64, errmsg: &str) -> FetchError {
+    let (remedy, meaning) = classify(errcode);
+    let address = match remedy {
+        Remedy::AnotherWorker(_) => address(errmsg),
+        _ => None,
+    };
+    let address = address.map(|ip| format!(" (this worker's address is {ip})")).unwrap_or_default();
+    let rid = rid(errmsg).map(|rid| format!(", rid {rid}")).unwrap_or_default();
+    let message = format!("WeChat answered {errcode}: {meaning}{address}{rid}");
+    FetchError::new(remedy, Fate::Refused, message)
+}
+
+/// The remedy of an errcode of the token endpoints, and what to tell an operator.
+fn classify(errcode: i64) -> (Remedy, &'static str) {
+    use Remedy::{AnotherWorker, Operator, Retry, Wait, WaitForWindow};
+    match errcode {
+        -1 => (Retry, "its system is busy"),
+        40001 => (
+            Operator,
+            "the AppSecret is wrong or belongs to another account: copy it anew from the console",
+        ),
+        40013 => (Operator, "the AppID is unknown (case matters): compare it with the console"),
+        40125 => (
+            Operator,
+            "the AppSecret is wrong: copy it anew from the console; a reset makes the old one void",
+        ),
+        40164 => (
+            AnotherWorker(10 * MINUTE),
+            "the caller's address is not in the account's IP list: add it in the console",
+        ),
+        40243 => (Operator, "the AppSecret is frozen: thaw it in the console"),
+        45009 => (
+            WaitForWindow,
+            "the daily quota is used up: wait for midnight in China, or clear it in the console; \
+             something else may be calling with this account",
+        ),
+        45011 => (Wait(MINUTE), "the quota of this minute is used up"),
+        50004 => (Operator, "the account may not use the token interface"),
+        50007 => (Operator, "the account is frozen"),
+        61024 => {
+            (Operator, "the AppID is a third-party platform's: it gets its tokens another way")
+        }
+        89501 => (
+            AnotherWorker(5 * MINUTE),
+            "the caller's address still awaits the confirmation of the account's administrator",
+        ),
+        89503 => (
+            AnotherWorker(5 * MINUTE),
+            "the account's administrator was asked to confirm the caller's address: confirm it, \
+             or add it to the IP list in the console",
+        ),
+        89506 => (
+            AnotherWorker(24 * HOUR),
+            "the administrator refused the caller's address twice: it is blocked for 24 hours",
+        ),
+        89507 => (
+            AnotherWorker(HOUR),
+            "the administrator refused the caller's address: it is blocked for an hour",
+        ),
+        40002 | 41002 | 41004 | 43002 | 47001 => (
+            Operator,
+            "the request was malformed, which is a defect of evertoken or of something between: \
+             please report it",
+        ),
+        _ => (Retry, "an errcode that its token endpoints do not document"),
+    }
+}
+
+/// The rid that WeChat's support asks for: three groups of eight hexadecimal digits.
+fn rid(errmsg: &str) -> Option<&str> {
+    let is_group = |group: &str| group.len() == 8 && group.bytes().all(|b| b.is_ascii_hexdigit());
+    let is_rid = |word: &&str| word.split('-').count() == 3 && word.split('-').all(is_group);
+    errmsg.split_whitespace().find(is_rid)
+}
+
+/// The first word that is an address. Only a parsed address is shown, never the text.
+fn address(errmsg: &str) -> Option<IpAddr> {
+    errmsg.split([' ', ',']).find_map(|word| word.parse().ok())
+}
+
+#[cfg(test)]
+mod tests;

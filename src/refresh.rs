@@ -1,0 +1,50 @@
+//! Refreshing: the timetable of all credentials, one cycle for one credential, and the keeper that
+//! runs cycles when they are due.
+//!
+//! Waking carries no instruction: a cycle decides from the store's state alone. Nothing here knows
+//! where settings come from, or what a store or an issuer looks like inside.
+
+mod cycle;
+mod keeper;
+mod timetable;
+
+use std::{sync::Arc, time::Duration};
+
+pub use self::{
+    cycle::{Cycle, Outcome, Report},
+    keeper::Keeper,
+};
+use crate::{credential::CredentialId, policy::Issuance, provider::Provider};
+
+/// One thing to keep fresh.
+pub struct Credential {
+    /// The user's name for it.
+    pub id: CredentialId,
+    /// Who speaks to its issuer.
+    pub provider: Arc<dyn Provider>,
+    /// How long before its end a token is due, if the user wants another time than the policy's.
+    pub refresh_before: Option<Duration>,
+    /// How long nobody calls the issuer after an attempt without result.
+    pub quiet_period: Duration,
+    /// Calls to the issuer a day.
+    pub daily_quota: u64,
+}
+
+/// The times of an attempt. One call fits into one lease, which is never renewed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Times {
+    /// The whole call to the issuer.
+    pub request_timeout: Duration,
+    /// The lease. It exceeds the request's timeout.
+    pub lease: Duration,
+}
+
+/// The quiet period where the configuration names none (`DESIGN.md` section 4): nothing where a
+/// second call does no harm, else a guess at how long an issuer may still handle a lost request.
+#[must_use]
+pub fn default_quiet_period(issuance: Issuance) -> Duration {
+    match issuance {
+        Issuance::Repeats { .. } => Duration::ZERO,
+        Issuance::Anew => Duration::from_secs(15),
+    }
+}

@@ -1,0 +1,341 @@
+//! The keeper: one task that keeps all credentials fresh.
+//!
+//! It holds the timetable, starts cycles when they are due, hears hints, and sees to it that the
+//! store is there. All IO happens in jobs that it owns; the task itself never waits for one, so
+//! that no credential holds up another.
+
+mod presence;
+
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::{
+    sync::watch,
+    task::JoinSet,
+    time::{Instant, sleep_until, timeout},
+};
+use tracing::{debug, error, info};
+
+use super::{
+    Credential, Cycle, Outcome, Report,
+    timetable::{Place, Timetable},
+};
+use crate::{
+    chain::Chain,
+    clock::{self, StoreClock, StoreTime},
+    policy,
+    store::{Glance, Hint, RedisStore, StoreError, StoreErrorKind},
+};
+
+/// Cycles at once for one issuer, so that a slow one takes neither all connections nor the place of
+/// others.
+const CYCLES_PER_ISSUER: usize = 64;
+
+/// The wait after an answer that asks for another look at once.
+const SOON: Duration = Duration::from_millis(50);
+
+/// The wait before a credential whose keys hold something foreign is tried again.
+const FOREIGN_ENTRY_WAIT: Duration = Duration::from_secs(30);
+
+/// Keeps all credentials fresh until it is told to stop.
+pub struct Keeper {
+    credentials: Arc<[Credential]>,
+    /// By place: which issuer, as an index into `issuers`.
+    issuer_of: Vec<usize>,
+    issuers: Vec<Issuer>,
+    timetable: Timetable,
+    store: Arc<RedisStore>,
+    cycle: Arc<Cycle>,
+    jobs: JoinSet<Done>,
+    rng: fastrand::Rng,
+    phase: Phase,
+    store_clock: Option<StoreClock>,
+    next_pulse: Option<Instant>,
+    /// Places that wait to be looked at, and whether a look is under way.
+    to_look: VecDeque<Place>,
+    looking: bool,
+    sweep: Sweep,
+    /// Marks of settings that were refused, or could not be used here. A change is worth a try.
+    refused: BTreeMap<Place, String>,
+    /// The place up to which they were compared.
+    compared: Place,
+    reached: watch::Sender<bool>,
+}
+
+/// How far the slow reading of all records has come.
+#[derive(Default)]
+struct Sweep {
+    /// The next place to read.
+    next: usize,
+    /// Reads that are owed, with their fraction.
+    owed: f64,
+}
+
+#[derive(Default)]
+struct Issuer {
+    running: usize,
+    waiting: VecDeque<Place>,
+}
+
+enum Phase {
+    /// The store is not there. Nothing is begun.
+    Down { since: Instant, failures: u32 },
+    /// The store is there, with this canary.
+    Up { canary: String },
+}
+
+/// What a job brought.
+enum Done {
+    Cycle(Place, Report),
+    Looked(Vec<Place>, Result<(StoreTime, Vec<Glance>), StoreError>),
+    Pulse(Result<Option<String>, StoreError>),
+    Reached(Result<String, StoreError>),
+    Mended(Vec<Place>),
+}
+
+// === impl Keeper ===
+
+impl Keeper {
+    /// A keeper of `credentials`, and a latch that turns true once the store was reached.
+    #[must_use]
+    pub fn new(
+        credentials: Vec<Credential>,
+        cycle: Cycle,
+        rng: fastrand::Rng,
+    ) -> (Self, watch::Receiver<bool>) {
+        let (reached, latch) = watch::channel(false);
+        let mut names = HashMap::new();
+        let issuer_of: Vec<usize> = credentials
+            .iter()
+            .map(|credential| {
+                let next = names.len();
+                *names.entry(credential.provider.issuer().to_owned()).or_insert(next)
+            })
+            .collect();
+        let keeper = Self {
+            timetable: Timetable::new(credentials.iter().map(|credential| &credential.id)),
+            credentials: credentials.into(),
+            issuer_of,
+            issuers: names.iter().map(|_| Issuer::default()).collect(),
+            store: Arc::clone(&cycle.store),
+            cycle: Arc::new(cycle),
+            jobs: JoinSet::new(),
+            rng,
+            phase: Phase::Down { since: clock::now(), failures: 0 },
+            store_clock: None,
+            next_pulse: Some(clock::now()),
+            to_look: VecDeque::new(),
+            looking: false,
+            sweep: Sweep::default(),
+            refused: BTreeMap::new(),
+            compared: 0,
+            reached,
+        };
+        (keeper, latch)
+    }
+
+    /// Runs until the cycle's `stopping` turns true, then finishes what was sent and gives back
+    /// what was not, within one lease.
+    pub async fn run(mut self) {
+        let mut stopping = self.cycle.stopping.clone();
+        loop {
+            let wake = self.next_wake();
+            let store = Arc::clone(&self.store);
+            tokio::select! {
+                biased;
+                _ = stopping.wait_for(|stopping| *stopping) => break,
+                Some(done) = self.jobs.join_next() => self.done(done),
+                hint = store.next_hint() => self.heard(hint),
+                () = sleep_until(wake) => self.act(),
+            }
+        }
+        self.drain().await;
+    }
+
+    async fn drain(&mut self) {
+        let running: usize = self.issuers.iter().map(|issuer| issuer.running).sum();
+        if running == 0 {
+            return;
+        }
+        info!(attempts = running, "finishing the attempts that are under way");
+        let lease = self.cycle.times.lease;
+        let drained = timeout(lease, async {
+            // Cycles alone count: a heartbeat may hang on a store that is away.
+            let mut left = running;
+            while 0 < left {
+                match self.jobs.join_next().await {
+                    Some(Ok(Done::Cycle(..))) => left -= 1,
+                    Some(_) => {}
+                    None => break,
+                }
+            }
+        });
+        if drained.await.is_err() {
+            error!(
+                "some attempts have no recorded result: other workers take over when their leases end"
+            );
+        }
+    }
+
+    fn next_wake(&self) -> Instant {
+        let far = clock::now() + Duration::from_secs(3600);
+        let pulse = self.next_pulse.unwrap_or(far);
+        match self.phase {
+            Phase::Up { .. } => self.timetable.next_due().map_or(pulse, |due| due.min(pulse)),
+            Phase::Down { .. } => pulse,
+        }
+    }
+
+    /// Does what is due.
+    fn act(&mut self) {
+        let now = clock::now();
+        if self.next_pulse.is_some_and(|at| at <= now) {
+            self.next_pulse = None;
+            self.pulse();
+        }
+        if matches!(self.phase, Phase::Up { .. }) {
+            while let Some(place) = self.timetable.take_due(now) {
+                let issuer = &mut self.issuers[self.issuer_of[place as usize]];
+                if issuer.running < CYCLES_PER_ISSUER {
+                    self.start(place);
+                } else {
+                    issuer.waiting.push_back(place);
+                }
+            }
+        }
+    }
+
+    fn start(&mut self, place: Place) {
+        self.issuers[self.issuer_of[place as usize]].running += 1;
+        let (cycle, credentials) = (Arc::clone(&self.cycle), Arc::clone(&self.credentials));
+        let mut rng = self.rng.fork();
+        self.jobs.spawn(async move {
+            let report = cycle.run(&credentials[place as usize], &mut rng).await;
+            Done::Cycle(place, report)
+        });
+    }
+
+    fn done(&mut self, done: Result<Done, tokio::task::JoinError>) {
+        match done {
+            Ok(Done::Cycle(place, report)) => self.cycle_ended(place, report),
+            Ok(Done::Looked(places, looked)) => self.look_ended(&places, looked),
+            Ok(Done::Pulse(Ok(canary))) => self.pulse_answered(canary),
+            Ok(Done::Reached(Ok(canary))) => self.store_reached(canary),
+            Ok(Done::Pulse(Err(error)) | Done::Reached(Err(error))) => self.pulse_failed(&error),
+            Ok(Done::Mended(places)) => self.mended(places),
+            // A panic in one job must not end the service; its credential is looked at by the
+            // sweep. Cancelled jobs only exist when the process ends.
+            Err(panic) => {
+                error!(error = %panic, "a defect of evertoken ended a job: please report it")
+            }
+        }
+    }
+
+    // --- cycles ---
+
+    fn cycle_ended(&mut self, place: Place, report: Report) {
+        let issuer = &mut self.issuers[self.issuer_of[place as usize]];
+        issuer.running -= 1;
+        if let Phase::Up { .. } = self.phase
+            && let Some(next) = issuer.waiting.pop_front()
+        {
+            self.start(next);
+        }
+        let now = clock::now();
+        if let Some((store_now, at)) = report.heard {
+            self.store_clock = Some(StoreClock::heard(store_now, at));
+        }
+        let due = match report.outcome {
+            Outcome::Refreshed { epoch, expires_at, due_at } => {
+                self.refused.remove(&place);
+                self.timetable.step_aside(place, None);
+                self.timetable.raise_epoch(place, epoch);
+                self.behind(due_at, expires_at.since(due_at), now)
+            }
+            Outcome::Elsewhere(wait) => now + wait + self.up_to(Duration::from_millis(30)),
+            Outcome::NotBefore(moment) => {
+                // Never at once: if the store's answer and this clock disagree, ask gently.
+                (self.local(moment, now) + self.up_to(SOON)).max(now + SOON)
+            }
+            Outcome::Failed { due_at, aside, refused, .. } => {
+                self.timetable.step_aside(place, aside.map(|aside| now + aside));
+                if let Some(mark) = refused {
+                    self.refused.insert(place, mark);
+                }
+                self.behind(due_at, Duration::ZERO, now)
+            }
+            Outcome::Fenced => now + self.up_to(SOON),
+            Outcome::Released => now + Duration::from_secs(1),
+            Outcome::StoreFailed(error) if error.kind == StoreErrorKind::Entry => {
+                error!(credential = %self.credentials[place as usize].id, error = %Chain(&error),
+                    "this credential is left alone for a while; the others go on");
+                now + FOREIGN_ENTRY_WAIT
+            }
+            Outcome::StoreFailed(error) => {
+                self.store_went_away(&error);
+                now
+            }
+        };
+        self.timetable.finished(place, due, now + SOON);
+    }
+
+    // --- what is heard ---
+
+    fn heard(&mut self, hint: Hint) {
+        let now = clock::now();
+        match hint {
+            Hint::Changed { id, epoch, expires_at, due_at } => {
+                let Some(place) = self.timetable.place(&id) else { return };
+                let due = self.behind(due_at, expires_at.since(due_at), now);
+                self.timetable.set_due_by(place, epoch, due);
+            }
+            Hint::Look(id) => {
+                let Some(place) = self.timetable.place(&id) else { return };
+                debug!(credential = %id, "a look was asked for");
+                let due = now + self.up_to(SOON);
+                self.timetable.look_by(place, due);
+            }
+        }
+    }
+
+    fn looked(&mut self, places: &[Place], store_now: StoreTime, glances: &[Glance]) {
+        let now = clock::now();
+        self.store_clock = Some(StoreClock::heard(store_now, now));
+        for (&place, glance) in places.iter().zip(glances) {
+            let Some(record) = &glance.record else {
+                let due = now + self.up_to(SOON);
+                self.timetable.set_due(place, due);
+                continue;
+            };
+            let due_at = record.due_at.unwrap_or_default();
+            let lead = record.expires_at.unwrap_or_default().since(due_at);
+            let gone = !glance.has_token && record.failures == 0 && record.open_until.is_none();
+            let due = if gone || glance.has_report || record.forced {
+                now + self.up_to(SOON)
+            } else {
+                self.behind(due_at, lead, now)
+            };
+            self.timetable.set_due(place, due);
+            if let Some(refused) = &record.refused {
+                self.refused.insert(place, refused.clone());
+            }
+        }
+    }
+
+    /// The local moment of a due time that all workers know, a little behind it so that not all
+    /// of them ask at once.
+    fn behind(&mut self, due_at: StoreTime, lead: Duration, now: Instant) -> Instant {
+        self.local(due_at, now) + policy::stagger(lead, self.rng.f64())
+    }
+
+    fn local(&self, moment: StoreTime, now: Instant) -> Instant {
+        self.store_clock.map_or(now, |clock| clock.local(moment, now))
+    }
+
+    fn up_to(&mut self, most: Duration) -> Duration {
+        most.mul_f64(self.rng.f64())
+    }
+}

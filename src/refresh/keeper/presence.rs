@@ -1,0 +1,201 @@
+//! The keeper's eye on the store: heartbeats, looks at records, and what was refused.
+//!
+//! A heartbeat is one cheap command. Records are read all at once after the store was away or lost
+//! its data, and slowly, a few at a time, in case a hint was lost.
+
+use std::{sync::Arc, time::Duration};
+
+use tracing::{error, info, warn};
+
+use super::{Done, Keeper, Phase, Place, Sweep};
+use crate::{
+    chain::Chain,
+    clock::{self, StoreTime},
+    policy,
+    store::{Glance, StoreError},
+};
+
+/// The time between two heartbeats. A sweep's reads come on top; together they stay below one
+/// command a second.
+const HEARTBEAT: Duration = Duration::from_millis(1500);
+
+/// Credentials in one look at the store.
+const LOOK: usize = 500;
+
+/// Bounds of the time in which every record is read once more, in case a hint was lost.
+const SWEEP: (Duration, Duration) = (Duration::from_secs(300), Duration::from_secs(3600));
+
+/// The most credentials whose settings are compared with what was refused, each heartbeat.
+const MARKS_AT_ONCE: usize = 256;
+
+impl Keeper {
+    /// One heartbeat: is the store there, and is it still the same?
+    pub(super) fn pulse(&mut self) {
+        let store = Arc::clone(&self.store);
+        match self.phase {
+            Phase::Down { .. } => {
+                self.jobs.spawn(async move { Done::Reached(store.set_canary().await) });
+            }
+            Phase::Up { .. } => {
+                self.jobs.spawn(async move { Done::Pulse(store.canary().await) });
+                self.sweep();
+                self.compare_marks();
+            }
+        }
+    }
+
+    pub(super) fn store_reached(&mut self, canary: String) {
+        if let Phase::Down { since, failures } = self.phase {
+            let credentials = self.credentials.len();
+            if 0 < failures {
+                let away_for = clock::millis(clock::now() - since);
+                info!(
+                    credentials,
+                    away_for_ms = away_for,
+                    "the store is back: looking at everything"
+                );
+            } else {
+                info!(credentials, "the store is reached");
+            }
+        }
+        self.phase = Phase::Up { canary };
+        self.reached.send_replace(true);
+        let now = clock::now();
+        self.next_pulse = Some(now + HEARTBEAT);
+        for issuer in &mut self.issuers {
+            for place in issuer.waiting.drain(..) {
+                self.timetable.finished(place, now, now);
+            }
+        }
+        self.look_at_everything();
+    }
+
+    pub(super) fn pulse_answered(&mut self, canary: Option<String>) {
+        let now = clock::now();
+        let Phase::Up { canary: known } = &self.phase else {
+            // Another job met an error meanwhile; the next heartbeat tells.
+            self.next_pulse = Some(now);
+            return;
+        };
+        self.next_pulse = Some(now + HEARTBEAT);
+        if canary.as_ref() == Some(known) {
+            return;
+        }
+        warn!("the store lost its data, or is another one: looking at everything");
+        if let Some(canary) = canary {
+            self.phase = Phase::Up { canary };
+            self.look_at_everything();
+        } else {
+            let store = Arc::clone(&self.store);
+            self.next_pulse = None;
+            self.jobs.spawn(async move { Done::Reached(store.set_canary().await) });
+        }
+    }
+
+    /// A heartbeat failed: says it once, and tries again with back-off.
+    pub(super) fn pulse_failed(&mut self, error: &StoreError) {
+        self.store_went_away(error);
+        let Phase::Down { failures, .. } = &mut self.phase else { return };
+        if *failures == 0 {
+            error!(error = %Chain(error), "the store cannot be reached: trying again");
+        }
+        *failures = failures.saturating_add(1);
+        let wait = policy::wait_for_store(*failures, self.rng.f64());
+        self.next_pulse = Some(clock::now() + wait);
+    }
+
+    /// Something met an error of the whole store: nothing is begun until a heartbeat succeeds.
+    pub(super) fn store_went_away(&mut self, error: &StoreError) {
+        if let Phase::Down { .. } = self.phase {
+            return;
+        }
+        error!(error = %Chain(error), "the store is away: what is published stays; trying again");
+        let now = clock::now();
+        self.phase = Phase::Down { since: now, failures: 1 };
+        // If a heartbeat is under way, its end sets the next one.
+        self.next_pulse = self.next_pulse.map(|_| now);
+    }
+
+    fn look_at_everything(&mut self) {
+        self.sweep = Sweep::default();
+        self.to_look = (0..self.issuer_of.len() as Place).collect();
+        self.look_on();
+    }
+
+    pub(super) fn look_ended(
+        &mut self,
+        places: &[Place],
+        looked: Result<(StoreTime, Vec<Glance>), StoreError>,
+    ) {
+        self.looking = false;
+        match looked {
+            Ok((now, glances)) => {
+                self.looked(places, now, &glances);
+                self.look_on();
+            }
+            // The next heartbeat that succeeds starts over.
+            Err(error) => self.store_went_away(&error),
+        }
+    }
+
+    /// Looks at the next few that wait for it, one round trip at a time.
+    fn look_on(&mut self) {
+        if self.looking || self.to_look.is_empty() {
+            return;
+        }
+        self.looking = true;
+        let places: Vec<Place> = self.to_look.drain(..self.to_look.len().min(LOOK)).collect();
+        let (store, credentials) = (Arc::clone(&self.store), Arc::clone(&self.credentials));
+        self.jobs.spawn(async move {
+            let ids: Vec<_> =
+                places.iter().map(|&place| credentials[place as usize].id.clone()).collect();
+            let looked = store.look(&ids).await;
+            Done::Looked(places, looked)
+        });
+    }
+
+    /// Reads the next few records, so that all of them are read in the sweep's time.
+    fn sweep(&mut self) {
+        let all = self.issuer_of.len();
+        let period = Duration::from_secs(3)
+            .saturating_mul(u32::try_from(all).unwrap_or(u32::MAX))
+            .clamp(SWEEP.0, SWEEP.1);
+        self.sweep.owed += all as f64 * HEARTBEAT.as_secs_f64() / period.as_secs_f64();
+        while 1.0 <= self.sweep.owed && self.to_look.len() < all {
+            self.sweep.owed -= 1.0;
+            self.to_look.push_back(self.sweep.next as Place);
+            self.sweep.next = (self.sweep.next + 1) % all;
+        }
+        self.look_on();
+    }
+
+    /// Looks whether settings that were refused have changed since, a few at each heartbeat.
+    fn compare_marks(&mut self) {
+        let after = self.refused.range(self.compared..);
+        let some: Vec<(Place, String)> = after
+            .chain(self.refused.range(..self.compared))
+            .take(MARKS_AT_ONCE)
+            .map(|(&place, refused)| (place, refused.clone()))
+            .collect();
+        let Some((last, _)) = some.last() else { return };
+        self.compared = last + 1;
+        let credentials = Arc::clone(&self.credentials);
+        self.jobs.spawn_blocking(move || {
+            let changed = |(place, refused): (Place, String)| {
+                let mark = credentials[place as usize].provider.mark();
+                (!refused.contains(&mark)).then_some(place)
+            };
+            Done::Mended(some.into_iter().filter_map(changed).collect())
+        });
+    }
+
+    pub(super) fn mended(&mut self, places: Vec<Place>) {
+        for place in places {
+            info!(credential = %self.credentials[place as usize].id,
+                "the settings that were refused have changed: trying again");
+            self.refused.remove(&place);
+            self.timetable.step_aside(place, None);
+            self.timetable.look_by(place, clock::now());
+        }
+    }
+}

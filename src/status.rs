@@ -1,0 +1,123 @@
+//! The state of every credential, as `evertoken status` shows it. Pure: glances in, lines out.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::{
+    clock::StoreTime,
+    config::CredentialSettings,
+    store::{Glance, Record},
+};
+
+/// In one word, how a credential is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// A valid token is published, and the last refresh went well.
+    Fresh,
+    /// A token is published that may be dead; a refresh is due at once.
+    Suspect,
+    /// A valid token is published, and the last refresh failed.
+    Failing,
+    /// No valid token is published.
+    Missing,
+}
+
+/// One credential in `status --json`. A contract: moments are Unix milliseconds by the store's
+/// clock, `expires_in` is seconds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CredentialStatus {
+    /// The user's name for it.
+    pub id: String,
+    /// The kind of issuer.
+    pub provider: &'static str,
+    /// In one word.
+    pub state: State,
+    /// When the published token ends.
+    pub expires_at: Option<u64>,
+    /// How long it is still valid, in seconds.
+    pub expires_in: Option<u64>,
+    /// When the next refresh should begin.
+    pub due_at: Option<u64>,
+    /// The epoch of the published token.
+    pub epoch: Option<u64>,
+    /// The worker that was last granted a lease.
+    pub holder: Option<String>,
+    /// Calls to the issuer since its day began.
+    pub calls_today: u64,
+    /// Calls that its day has.
+    pub daily_quota: u64,
+    /// Failed refreshes in a row.
+    pub failures: u32,
+    /// What went wrong last, until the next success; or why the token is suspect.
+    pub error: Option<String>,
+    /// When the next refresh should begin, from now.
+    #[serde(skip)]
+    pub due_in: Option<Duration>,
+    /// A worker is at it.
+    #[serde(skip)]
+    pub leased: bool,
+}
+
+/// `status --json`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Status {
+    /// Every configured credential, by id.
+    pub credentials: Vec<CredentialStatus>,
+}
+
+// === impl CredentialStatus ===
+
+impl CredentialStatus {
+    /// What a glance at `now` tells.
+    #[must_use]
+    pub fn new(settings: &CredentialSettings, glance: &Glance, now: StoreTime) -> Self {
+        let record = glance.record.clone().unwrap_or_default();
+        let expires_at = record.expires_at.filter(|_| glance.has_token);
+        Self {
+            id: settings.id.to_string(),
+            provider: "wechat",
+            state: state(&record, glance.has_token),
+            expires_at: expires_at.map(StoreTime::as_millis),
+            expires_in: expires_at.map(|moment| moment.since(now).as_secs()),
+            due_at: record.due_at.map(StoreTime::as_millis),
+            epoch: (0 < record.epoch.0).then_some(record.epoch.0),
+            calls_today: record.calls_until.filter(|end| now < *end).map_or(0, |_| record.calls),
+            daily_quota: settings.daily_quota(),
+            failures: record.failures,
+            due_in: record.due_at.map(|moment| moment.since(now)),
+            leased: glance.leased,
+            holder: record.holder,
+            error: record.error.or(record.suspect),
+        }
+    }
+}
+
+fn state(record: &Record, has_token: bool) -> State {
+    if !has_token {
+        State::Missing
+    } else if record.suspect.is_some() {
+        State::Suspect
+    } else if 0 < record.failures {
+        State::Failing
+    } else {
+        State::Fresh
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_worst_that_is_known_is_the_state() {
+        let mut record = Record::default();
+        assert_eq!(state(&record, true), State::Fresh);
+        record.failures = 1;
+        assert_eq!(state(&record, true), State::Failing);
+        record.suspect = Some("why".to_owned());
+        assert_eq!(state(&record, true), State::Suspect);
+        assert_eq!(state(&record, false), State::Missing);
+    }
+}

@@ -1,0 +1,258 @@
+//! What a store keeps for a fleet, and the outcomes of asking it. The record is the truth; every
+//! message is a hint.
+//!
+//! One implementation so far: [`RedisStore`], over one plain Redis. Only it speaks Redis.
+
+mod redis;
+
+use std::{error::Error, fmt, sync::Arc, time::Duration};
+
+pub use self::redis::{InvalidStoreUrl, RedisStore, Server, StoreUrl};
+use crate::{
+    clock::StoreTime,
+    credential::{CredentialId, Token},
+    lease::{AttemptId, Epoch, Lease},
+};
+
+/// What the store knows of a credential beside the token. Absent fields were never written; fields
+/// that cannot be read, because something else wrote them, count as absent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Record {
+    /// The epoch under which the published token was fetched.
+    pub epoch: Epoch,
+    /// When the published token was asked for.
+    pub issued_at: Option<StoreTime>,
+    /// When the published token ends.
+    pub expires_at: Option<StoreTime>,
+    /// When the next refresh should begin.
+    pub due_at: Option<StoreTime>,
+    /// Who was last granted a lease.
+    pub holder: Option<String>,
+    /// Why the published token may be dead, if it may.
+    pub suspect: Option<String>,
+    /// An attempt is open until its result is recorded; this is the end of its quiet period.
+    pub open_until: Option<StoreTime>,
+    /// Failed refreshes in a row.
+    pub failures: u32,
+    /// The last failure in one sentence, until the next success.
+    pub error: Option<String>,
+    /// When it failed.
+    pub error_at: Option<StoreTime>,
+    /// Marks of the settings that the issuer refused for good, separated by blanks.
+    pub refused: Option<String>,
+    /// Calls to the issuer in the quota's window that ends at `calls_until`.
+    pub calls: u64,
+    /// When the quota's window ends.
+    pub calls_until: Option<StoreTime>,
+    /// A refresh was asked for by an operator and has not begun.
+    pub forced: bool,
+}
+
+/// A look at one credential.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Glance {
+    /// The record, if there is one.
+    pub record: Option<Record>,
+    /// A valid token is published.
+    pub has_token: bool,
+    /// A report about a dead token stands. Whether it is about the current token, `begin` decides.
+    pub has_report: bool,
+    /// A lease is alive.
+    pub leased: bool,
+}
+
+/// A token as it is held: with its expiry, on the store's clock.
+#[derive(Clone, Debug)]
+pub struct Held {
+    /// The token.
+    pub token: Token,
+    /// When it ends.
+    pub expires_at: StoreTime,
+    /// How long it is still valid, by the store's clock.
+    pub expires_in: Duration,
+    /// The epoch under which it was fetched; 0 if the record does not tell.
+    pub epoch: Epoch,
+}
+
+/// What `begin` needs to know of a credential and of its issuer.
+#[derive(Clone, Debug)]
+pub struct BeginRequest<'a> {
+    /// The call that is to be made.
+    pub attempt: &'a AttemptId,
+    /// How long the lease lives.
+    pub lease: Duration,
+    /// How long nobody calls the issuer after a lease without result.
+    pub quiet_period: Duration,
+    /// Calls a day.
+    pub daily_quota: u64,
+    /// How far the issuer's day is ahead of UTC.
+    pub quota_day_offset: Duration,
+    /// A mark of the credential's settings.
+    pub mark: &'a str,
+    /// A call retires the published token.
+    pub issues_anew: bool,
+}
+
+/// The answer of `begin`.
+#[derive(Clone, Debug)]
+pub enum Begun {
+    /// The issuer may be called, once.
+    Granted {
+        /// The permission.
+        lease: Lease,
+        /// Failures in a row before this attempt.
+        failures: u32,
+    },
+    /// Another worker holds the lease for this long.
+    Held(Duration),
+    /// An attempt was lost; nobody calls the issuer for this long.
+    Quiet(Duration),
+    /// There is no reason to refresh before this moment.
+    NotDue(StoreTime),
+    /// The issuer's limits forbid a call before this moment.
+    Exhausted(StoreTime),
+}
+
+/// A token to be published.
+#[derive(Clone, Copy, Debug)]
+pub struct Publication<'a> {
+    /// The token.
+    pub token: &'a Token,
+    /// When it ends, reckoned from before its request was sent.
+    pub expires_at: StoreTime,
+    /// When the next refresh should begin.
+    pub due_at: StoreTime,
+    /// A call retires the published token.
+    pub issues_anew: bool,
+    /// The answer came after the lease had ended.
+    pub late: bool,
+}
+
+/// The answer of `complete`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Completed {
+    /// A new token stands.
+    Published {
+        /// When it ends.
+        expires_at: StoreTime,
+        /// When the next refresh should begin.
+        due_at: StoreTime,
+    },
+    /// The issuer gave the token that stood already.
+    Repeated {
+        /// When it ends.
+        expires_at: StoreTime,
+        /// When the next refresh should begin.
+        due_at: StoreTime,
+    },
+    /// A later attempt has begun: nothing was written.
+    Fenced {
+        /// The order of the two calls is in doubt: the published token is suspect now.
+        suspect: bool,
+    },
+    /// The token's life was over before it could be published: nothing was written.
+    Expired,
+}
+
+/// A failure to be recorded.
+#[derive(Clone, Debug)]
+pub struct Failure<'a> {
+    /// How long until the next try.
+    pub wait: Duration,
+    /// How long nobody may ask the issuer for this credential.
+    pub closed: Duration,
+    /// One sentence, without any secret.
+    pub error: &'a str,
+    /// Why the published token may be dead, if it may.
+    pub suspect: Option<&'a str>,
+    /// How long nobody calls the issuer, because the outcome is unknown.
+    pub quiet_period: Duration,
+    /// The mark of the settings that the issuer refused for good.
+    pub refused: Option<&'a str>,
+    /// No byte of the request was sent: the call is not counted.
+    pub not_sent: bool,
+}
+
+/// The answer of `fail`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failed {
+    /// It stands in the record; the next try is due then.
+    Recorded {
+        /// When the next refresh should begin.
+        due_at: StoreTime,
+    },
+    /// A later attempt has begun: nothing was written.
+    Fenced,
+}
+
+/// The answer of `ask`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// The wish stands in the record.
+    Noted,
+    /// The last one is too recent; the next one may be asked for after this long.
+    Cooling(Duration),
+}
+
+/// Something that was heard. Losing it may delay work, never lose it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Hint {
+    /// A credential's token or due time changed.
+    Changed {
+        /// Which.
+        id: CredentialId,
+        /// The epoch of the published token.
+        epoch: Epoch,
+        /// When it ends.
+        expires_at: StoreTime,
+        /// When the next refresh should begin.
+        due_at: StoreTime,
+    },
+    /// Somebody wants a look at a credential: its token was reported as dead, or a refresh was
+    /// asked for.
+    Look(CredentialId),
+}
+
+/// Whether an error concerns the whole store or one credential's keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreErrorKind {
+    /// The store cannot be reached, or cannot do its work: nothing works until it is back. What
+    /// was asked may have happened.
+    Unavailable,
+    /// One credential's keys hold something that evertoken did not write. The others work.
+    Entry,
+}
+
+/// The store did not do what was asked.
+#[derive(Clone, Debug)]
+pub struct StoreError {
+    /// Whom it concerns.
+    pub kind: StoreErrorKind,
+    message: String,
+    source: Option<Arc<dyn Error + Send + Sync>>,
+}
+
+// === impl StoreError ===
+
+impl StoreError {
+    pub(crate) fn new(kind: StoreErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), source: None }
+    }
+
+    pub(crate) fn caused_by(mut self, source: impl Error + Send + Sync + 'static) -> Self {
+        self.source = Some(Arc::new(source));
+        self
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl Error for StoreError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_ref().map(|source| source.as_ref() as _)
+    }
+}

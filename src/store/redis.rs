@@ -1,0 +1,359 @@
+//! The store over one plain Redis: the only module that speaks Redis.
+//!
+//! Every change of a record goes through one of the scripts beside this file, one per verb, atomic
+//! and idempotent by attempt. Methods here only carry arguments in and answers out.
+
+mod answers;
+mod errors;
+mod hints;
+mod keys;
+mod link;
+mod server;
+
+use std::time::Duration;
+
+use redis::{Pipeline, RedisError, Script, ScriptInvocation, Value};
+use tokio::sync::{Mutex, mpsc};
+
+use self::{answers::Answer, keys::Keys, link::Link};
+pub use self::{
+    link::{InvalidStoreUrl, StoreUrl},
+    server::Server,
+};
+use super::{
+    Asked, BeginRequest, Begun, Completed, Failed, Failure, Glance, Held, Hint, Publication,
+    StoreError,
+};
+use crate::{
+    clock::{self, StoreTime, millis},
+    credential::{CredentialId, Token},
+    lease::{Epoch, Holder, Lease},
+};
+
+/// How long a report of a dead token stands, in seconds. A contract with applications.
+const REPORT_SECONDS: u64 = 600;
+
+/// A store over one plain Redis, as seen by one process.
+pub struct RedisStore {
+    link: Link,
+    heard: Option<Mutex<mpsc::Receiver<redis::PushInfo>>>,
+    keys: Keys,
+    holder: Holder,
+    scripts: Scripts,
+}
+
+struct Scripts {
+    begin: Script,
+    complete: Script,
+    fail: Script,
+    release: Script,
+    ask: Script,
+}
+
+/// What a script of the store answered, and the store's time at which it did.
+pub(super) type Timed<T> = (StoreTime, T);
+
+// === impl RedisStore ===
+
+impl RedisStore {
+    /// A store for a command that only asks. Nothing is connected yet.
+    #[must_use]
+    pub fn new(url: StoreUrl, prefix: &str, holder: Holder) -> Self {
+        let keys = Keys::new(prefix);
+        Self { link: Link::new(url), heard: None, keys, holder, scripts: Scripts::new() }
+    }
+
+    /// A store for a worker, which also hears hints. Nothing is connected yet.
+    #[must_use]
+    pub fn with_hints(url: StoreUrl, prefix: &str, holder: Holder) -> Self {
+        let keys = Keys::new(prefix);
+        let (link, heard) = Link::with_hints(url, &keys);
+        Self { link, heard: Some(Mutex::new(heard)), keys, holder, scripts: Scripts::new() }
+    }
+
+    /// The next hint. Pends for ever on a store without hints.
+    pub async fn next_hint(&self) -> Hint {
+        match &self.heard {
+            Some(heard) => link::next_hint(&mut *heard.lock().await, &self.keys).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// One cheap command, to see that the store is there: the canary, if there is one.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn canary(&self) -> Result<Option<String>, StoreError> {
+        let mut pipeline = redis::pipe();
+        pipeline.get(self.keys.canary());
+        let (canary,): (Option<String>,) = self.query(&pipeline).await?;
+        Ok(canary)
+    }
+
+    /// Sets the canary if there is none, and tells the one that stands.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn set_canary(&self) -> Result<String, StoreError> {
+        let mut pipeline = redis::pipe();
+        let key = self.keys.canary();
+        pipeline.set_nx(&key, self.holder.as_str()).ignore().get(&key);
+        let (canary,): (String,) = self.query(&pipeline).await?;
+        Ok(canary)
+    }
+
+    /// A look at each of `ids`, in their order, in one round trip. An entry that evertoken did not
+    /// write reads as an empty glance; `begin` says what is wrong with it.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn look(&self, ids: &[CredentialId]) -> Result<Timed<Vec<Glance>>, StoreError> {
+        const PER_ID: usize = 4;
+        let mut pipeline = redis::pipe();
+        pipeline.ignore_errors().cmd("TIME");
+        for id in ids {
+            pipeline.cmd("HMGET").arg(self.keys.record(id)).arg(answers::RECORD_FIELDS);
+            pipeline.exists(self.keys.token(id));
+            pipeline.exists(self.keys.rejected(id));
+            pipeline.exists(self.keys.lock(id));
+        }
+        let values: Vec<Result<Value, RedisError>> = self.query(&pipeline).await?;
+        let mut values = values.into_iter();
+        let now = match values.next() {
+            Some(Ok(time)) => answers::time(&time)?,
+            Some(Err(error)) => return Err(self.link.refused(error)),
+            None => return Err(answers::unexpected("TIME")),
+        };
+        let values: Vec<_> = values.collect();
+        Ok((now, values.chunks(PER_ID).map(answers::glance).collect()))
+    }
+
+    /// Asks for the lease of one credential.
+    ///
+    /// # Errors
+    /// [`StoreError`]. The lease may have been granted; the same attempt may ask again.
+    pub async fn begin(
+        &self,
+        id: &CredentialId,
+        request: &BeginRequest<'_>,
+    ) -> Result<Timed<Begun>, StoreError> {
+        // The lease is reckoned from before it was asked for.
+        let ends = clock::now() + request.lease;
+        let mut call = self.scripts.begin.prepare_invoke();
+        call.key(self.keys.lock(id))
+            .key(self.keys.record(id))
+            .key(self.keys.token(id))
+            .key(self.keys.rejected(id))
+            .arg(self.holder.as_str())
+            .arg(request.attempt.as_str())
+            .arg(millis(request.lease))
+            .arg(millis(request.quiet_period))
+            .arg(request.daily_quota)
+            .arg(millis(request.quota_day_offset))
+            .arg(millis(crate::policy::COOL_DOWN))
+            .arg(request.mark)
+            .arg(flag(request.issues_anew));
+        let answer = self.invoke(&call).await?;
+        let begun = match answer.verb() {
+            "granted" => Begun::Granted {
+                lease: Lease {
+                    epoch: Epoch(answer.number(2)?),
+                    attempt: request.attempt.clone(),
+                    reason: answer.reason(3)?,
+                    granted_at: answer.moment(4)?,
+                    ends,
+                },
+                failures: u32::try_from(answer.number(5)?).unwrap_or(u32::MAX),
+            },
+            "held" => Begun::Held(answer.duration(2)?),
+            "quiet" => Begun::Quiet(answer.duration(2)?),
+            "not_due" => Begun::NotDue(answer.moment(2)?),
+            "exhausted" => Begun::Exhausted(answer.moment(2)?),
+            _ => return Err(answers::unexpected("begin")),
+        };
+        Ok((answer.now()?, begun))
+    }
+
+    /// Publishes the token that an attempt brought.
+    ///
+    /// # Errors
+    /// [`StoreError`]. It may have been published; it may be tried again.
+    pub async fn complete(
+        &self,
+        id: &CredentialId,
+        lease: &Lease,
+        publication: Publication<'_>,
+    ) -> Result<Timed<Completed>, StoreError> {
+        let mut call = self.scripts.complete.prepare_invoke();
+        call.key(self.keys.lock(id))
+            .key(self.keys.record(id))
+            .key(self.keys.token(id))
+            .key(self.keys.rejected(id))
+            .arg(self.holder.as_str())
+            .arg(lease.attempt.as_str())
+            .arg(lease.epoch.0)
+            .arg(publication.token.expose())
+            .arg(publication.expires_at.as_millis())
+            .arg(publication.due_at.as_millis())
+            .arg(flag(publication.issues_anew))
+            .arg(flag(publication.late))
+            .arg(id.as_str())
+            .arg(self.keys.changed_channel())
+            .arg(lease.granted_at.as_millis());
+        let answer = self.invoke(&call).await?;
+        let completed = match answer.verb() {
+            "published" => {
+                Completed::Published { expires_at: answer.moment(2)?, due_at: answer.moment(3)? }
+            }
+            "repeated" => {
+                Completed::Repeated { expires_at: answer.moment(2)?, due_at: answer.moment(3)? }
+            }
+            "fenced" => Completed::Fenced { suspect: answer.number(3)? == 1 },
+            "expired" => Completed::Expired,
+            _ => return Err(answers::unexpected("complete")),
+        };
+        Ok((answer.now()?, completed))
+    }
+
+    /// Records that an attempt brought no token. The published token stays.
+    ///
+    /// # Errors
+    /// [`StoreError`]. It may have been recorded; it may be tried again.
+    pub async fn fail(
+        &self,
+        id: &CredentialId,
+        lease: &Lease,
+        failure: &Failure<'_>,
+    ) -> Result<Timed<Failed>, StoreError> {
+        let mut call = self.scripts.fail.prepare_invoke();
+        call.key(self.keys.lock(id))
+            .key(self.keys.record(id))
+            .arg(self.holder.as_str())
+            .arg(lease.attempt.as_str())
+            .arg(lease.epoch.0)
+            .arg(millis(failure.wait))
+            .arg(millis(failure.closed))
+            .arg(failure.error)
+            .arg(failure.suspect.unwrap_or_default())
+            .arg(millis(failure.quiet_period))
+            .arg(failure.refused.unwrap_or_default())
+            .arg(flag(failure.not_sent))
+            .arg(id.as_str())
+            .arg(self.keys.changed_channel());
+        let answer = self.invoke(&call).await?;
+        let failed = match answer.verb() {
+            "failed" => Failed::Recorded { due_at: answer.moment(2)? },
+            "fenced" => Failed::Fenced,
+            _ => return Err(answers::unexpected("fail")),
+        };
+        Ok((answer.now()?, failed))
+    }
+
+    /// Gives back a lease whose request was never sent.
+    ///
+    /// # Errors
+    /// [`StoreError`]. The lease ends by itself.
+    pub async fn release(&self, id: &CredentialId, lease: &Lease) -> Result<(), StoreError> {
+        let mut call = self.scripts.release.prepare_invoke();
+        call.key(self.keys.lock(id))
+            .key(self.keys.record(id))
+            .arg(self.holder.as_str())
+            .arg(lease.attempt.as_str())
+            .arg(id.as_str())
+            .arg(self.keys.changed_channel());
+        self.invoke(&call).await.map(drop)
+    }
+
+    /// An operator asks for a refresh now.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn ask(&self, id: &CredentialId) -> Result<Timed<Asked>, StoreError> {
+        let mut call = self.scripts.ask.prepare_invoke();
+        call.key(self.keys.record(id))
+            .arg(millis(crate::policy::COOL_DOWN))
+            .arg(id.as_str())
+            .arg(self.keys.rejected_channel());
+        let answer = self.invoke(&call).await?;
+        let asked = match answer.verb() {
+            "asked" => Asked::Noted,
+            "cooling" => Asked::Cooling(answer.duration(2)?),
+            _ => return Err(answers::unexpected("ask")),
+        };
+        Ok((answer.now()?, asked))
+    }
+
+    /// The current token, as an application reads it: nothing but the token's key is asked for.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn token(&self, id: &CredentialId) -> Result<Option<Token>, StoreError> {
+        let mut pipeline = redis::pipe();
+        pipeline.get(self.keys.token(id));
+        let (token,): (Option<String>,) = self.query(&pipeline).await?;
+        token.map(|token| answers::token(&token)).transpose()
+    }
+
+    /// The current token with its expiry and epoch, read in one step.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn held(&self, id: &CredentialId) -> Result<Option<Held>, StoreError> {
+        let mut pipeline = redis::pipe();
+        let token = self.keys.token(id);
+        pipeline.atomic().get(&token).pttl(&token).hget(self.keys.record(id), "epoch");
+        pipeline.cmd("TIME");
+        let (token, left, epoch, time): (Option<String>, i64, Option<u64>, Value) =
+            self.query(&pipeline).await?;
+        let Some(token) = token else { return Ok(None) };
+        let expires_in = Duration::from_millis(u64::try_from(left).unwrap_or(0));
+        let expires_at = answers::time(&time)?.plus(expires_in);
+        let token = answers::token(&token)?;
+        Ok(Some(Held { token, expires_at, expires_in, epoch: Epoch(epoch.unwrap_or(0)) }))
+    }
+
+    /// Reports a token as dead, as an application does.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn report(&self, id: &CredentialId, token: &Token) -> Result<(), StoreError> {
+        let mut pipeline = redis::pipe();
+        pipeline.set_ex(self.keys.rejected(id), token.expose(), REPORT_SECONDS).ignore();
+        pipeline.publish(self.keys.rejected_channel(), id.as_str()).ignore();
+        self.query(&pipeline).await
+    }
+
+    async fn query<T: redis::FromRedisValue>(&self, pipeline: &Pipeline) -> Result<T, StoreError> {
+        let (mut connection, generation) = self.link.connection().await?;
+        match pipeline.query_async(&mut connection).await {
+            Ok(value) => Ok(value),
+            Err(error) => Err(self.link.failed(generation, error).await),
+        }
+    }
+
+    async fn invoke(&self, call: &ScriptInvocation<'_>) -> Result<Answer, StoreError> {
+        let (mut connection, generation) = self.link.connection().await?;
+        match call.invoke_async::<Vec<String>>(&mut connection).await {
+            Ok(parts) => Ok(Answer::new(parts)),
+            Err(error) => Err(self.link.failed(generation, error).await),
+        }
+    }
+}
+
+// === impl Scripts ===
+
+impl Scripts {
+    fn new() -> Self {
+        Self {
+            begin: Script::new(include_str!("redis/begin.lua")),
+            complete: Script::new(include_str!("redis/complete.lua")),
+            fail: Script::new(include_str!("redis/fail.lua")),
+            release: Script::new(include_str!("redis/release.lua")),
+            ask: Script::new(include_str!("redis/ask.lua")),
+        }
+    }
+}
+
+fn flag(value: bool) -> &'static str {
+    if value { "1" } else { "0" }
+}

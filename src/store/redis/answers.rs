@@ -1,0 +1,182 @@
+//! Answers of scripts and commands to values. Records are read with distrust: a newer version or
+//! something else may have written them.
+
+use std::time::Duration;
+
+use redis::{RedisError, Value};
+
+use crate::{
+    clock::StoreTime,
+    credential::Token,
+    lease::{Epoch, Reason},
+    store::{Glance, Record, StoreError, StoreErrorKind},
+};
+
+/// The record's fields that are read, in the order in which [`record`] takes them.
+pub(super) const RECORD_FIELDS: &[&str] = &[
+    "epoch",
+    "issued_at",
+    "expires_at",
+    "due_at",
+    "holder",
+    "suspect",
+    "open_until",
+    "failures",
+    "error",
+    "error_at",
+    "refused",
+    "calls",
+    "calls_until",
+    "forced",
+];
+
+/// The longest text of a record that is shown, in characters.
+const MAX_TEXT: usize = 500;
+
+/// What a script answered: a verb, the store's time, and what the verb brings.
+pub(super) struct Answer(Vec<String>);
+
+// === impl Answer ===
+
+impl Answer {
+    pub(super) fn new(parts: Vec<String>) -> Self {
+        Self(parts)
+    }
+
+    pub(super) fn verb(&self) -> &str {
+        self.0.first().map(String::as_str).unwrap_or_default()
+    }
+
+    pub(super) fn now(&self) -> Result<StoreTime, StoreError> {
+        self.moment(1)
+    }
+
+    pub(super) fn number(&self, at: usize) -> Result<u64, StoreError> {
+        self.0.get(at).and_then(|text| number(text)).ok_or_else(|| unexpected(self.verb()))
+    }
+
+    pub(super) fn moment(&self, at: usize) -> Result<StoreTime, StoreError> {
+        self.number(at).map(StoreTime::from_millis)
+    }
+
+    pub(super) fn duration(&self, at: usize) -> Result<Duration, StoreError> {
+        self.number(at).map(Duration::from_millis)
+    }
+
+    pub(super) fn reason(&self, at: usize) -> Result<Reason, StoreError> {
+        let text = self.0.get(at).map(String::as_str).unwrap_or_default();
+        Reason::from_script(text).ok_or_else(|| unexpected(self.verb()))
+    }
+}
+
+/// The server answered something else than was agreed.
+pub(super) fn unexpected(what: &str) -> StoreError {
+    let message = format!("Redis answered {what} with something that this version does not know");
+    StoreError::new(StoreErrorKind::Entry, message)
+}
+
+/// The answer of `TIME`.
+pub(super) fn time(value: &Value) -> Result<StoreTime, StoreError> {
+    let (seconds, micros): (u64, u64) =
+        redis::from_redis_value_ref(value).map_err(|_| unexpected("TIME"))?;
+    Ok(StoreTime::from_millis(seconds.saturating_mul(1000).saturating_add(micros / 1000)))
+}
+
+/// A token as it stands in its key.
+pub(super) fn token(text: &str) -> Result<Token, StoreError> {
+    Token::new(text).map_err(|invalid| {
+        let message = "the token's key holds something that is not a token";
+        StoreError::new(StoreErrorKind::Entry, message).caused_by(invalid)
+    })
+}
+
+/// The four answers about one credential: record, token, rejected, lock.
+pub(super) fn glance(values: &[Result<Value, RedisError>]) -> Glance {
+    let exists = |at: usize| matches!(values.get(at), Some(Ok(Value::Int(count))) if 0 < *count);
+    let fields: Vec<Option<String>> = match values.first() {
+        Some(Ok(Value::Array(fields))) => fields.iter().map(text).collect(),
+        _ => Vec::new(),
+    };
+    Glance {
+        record: fields.iter().any(Option::is_some).then(|| record(&fields)),
+        has_token: exists(1),
+        has_report: exists(2),
+        leased: exists(3),
+    }
+}
+
+fn record(fields: &[Option<String>]) -> Record {
+    let field = |name: &str| -> Option<&str> {
+        let at = RECORD_FIELDS.iter().position(|field| *field == name)?;
+        fields.get(at)?.as_deref()
+    };
+    let count = |name: &str| field(name).and_then(number).unwrap_or(0);
+    let moment = |name: &str| field(name).and_then(number).map(StoreTime::from_millis);
+    let text = |name: &str| field(name).map(printable);
+    Record {
+        epoch: Epoch(count("epoch")),
+        issued_at: moment("issued_at"),
+        expires_at: moment("expires_at"),
+        due_at: moment("due_at"),
+        holder: text("holder"),
+        suspect: text("suspect"),
+        open_until: moment("open_until"),
+        failures: u32::try_from(count("failures")).unwrap_or(u32::MAX),
+        error: text("error"),
+        error_at: moment("error_at"),
+        refused: text("refused"),
+        calls: count("calls"),
+        calls_until: moment("calls_until"),
+        forced: field("forced").is_some(),
+    }
+}
+
+/// A text field, or nothing if it is not text.
+fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::BulkString(bytes) => String::from_utf8(bytes.clone()).ok(),
+        _ => None,
+    }
+}
+
+fn number(text: &str) -> Option<u64> {
+    text.parse().ok()
+}
+
+/// A foreign text must not move a terminal's cursor or flood it.
+fn printable(text: &str) -> String {
+    text.chars().filter(|char| !char.is_control()).take(MAX_TEXT).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn fields(pairs: &[(&str, &str)]) -> Vec<Option<String>> {
+        let value = |name: &&str| pairs.iter().find(|pair| pair.0 == *name).map(|p| p.1.to_owned());
+        RECORD_FIELDS.iter().map(value).collect()
+    }
+
+    #[test]
+    fn what_cannot_be_read_in_a_record_counts_as_absent() {
+        let foreign = fields(&[("epoch", "7"), ("due_at", "soon"), ("failures", "-1")]);
+        let expected = Record { epoch: Epoch(7), ..Record::default() };
+        assert_eq!(record(&foreign), expected);
+    }
+
+    #[test]
+    fn a_foreign_text_cannot_move_the_cursor() {
+        let foreign = fields(&[("error", "\u{1b}[2Jgone\r\n")]);
+        assert_eq!(record(&foreign).error.as_deref(), Some("[2Jgone"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_record_makes_it_panic(values in proptest::collection::vec(".{0,30}", 0..20)) {
+            let values: Vec<Option<String>> = values.into_iter().map(Some).collect();
+            let _ = record(&values);
+        }
+    }
+}

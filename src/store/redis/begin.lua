@@ -1,0 +1,113 @@
+-- begin: ask for the lease of one credential, under which one call to its issuer may be made.
+--
+-- Grants only if no lease is alive, no attempt is inside its quiet period, there is a reason, and
+-- quota is left. In one step it takes the lock, raises the epoch, counts the call and opens the
+-- attempt. Idempotent by attempt: the same attempt gets the same grant again while its lease lives.
+--
+-- KEYS  1 lock  2 record  3 token  4 rejected
+-- ARGV  1 holder             uuid of the asking process
+--       2 attempt            uuid of the call to be made
+--       3 lease              ms
+--       4 quiet period       ms after the lease in which nobody calls, if no result is recorded
+--       5 daily quota        calls
+--       6 quota day offset   ms that the issuer's day is ahead of UTC
+--       7 cool-down          ms between two refreshes that were asked for (rejected, forced)
+--       8 settings mark      changes when the credential's settings change
+--       9 issues anew        1 if a call retires the published token, else 0
+--
+-- Answers, the store's time in ms in second place:
+--   {'granted',   now, epoch, reason, granted_at, failures}
+--   {'held',      now, ms until the lease ends, epoch}
+--   {'quiet',     now, ms until the quiet period ends}
+--   {'not_due',   now, due_at}
+--   {'exhausted', now, until}
+
+local function ms(number) return string.format('%.0f', number) end
+
+local time = redis.call('TIME')
+local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+
+local names = {'begun', 'attempt', 'reason', 'granted_at', 'open_until', 'quiet_until', 'due_at',
+  'closed_until', 'failures', 'forced', 'asked_at', 'refused', 'suspect', 'calls', 'calls_until',
+  'expires_at'}
+local values = redis.call('HMGET', KEYS[2], unpack(names))
+local record = {}
+for i, name in ipairs(names) do record[name] = values[i] end
+local function number(name) return tonumber(record[name] or '') or 0 end
+
+-- A lease is alive: ours, if its reply was lost, or another's.
+local lease = redis.call('GET', KEYS[1])
+if lease == ARGV[1] .. ' ' .. ARGV[2] then
+  return {'granted', ms(now), ms(number('begun')), record.reason or 'due',
+    ms(number('granted_at')), ms(number('failures'))}
+end
+if lease then
+  local left = redis.call('PTTL', KEYS[1])
+  -- A lock without TTL was not set by evertoken; somebody has to remove it.
+  if left < 0 then left = 1000 end
+  return {'held', ms(now), ms(left), ms(number('begun'))}
+end
+
+local quiet_until = math.max(number('open_until'), number('quiet_until'))
+if now < quiet_until then return {'quiet', ms(now), ms(quiet_until - now)} end
+
+-- Is there a reason?
+local token = redis.call('GET', KEYS[3])
+local abandoned = record.open_until
+local rejected = token and redis.call('GET', KEYS[4]) == token
+local asked = rejected or record.forced
+local cooled_at = number('asked_at') + tonumber(ARGV[7])
+local due_at = number('due_at')
+local mended = record.refused and not string.find(record.refused, ARGV[8], 1, true)
+local reason
+if mended then reason = 'mended'
+elseif rejected and cooled_at <= now then reason = 'rejected'
+elseif record.forced and cooled_at <= now then reason = 'forced'
+elseif due_at <= now then
+  if abandoned then reason = 'abandoned'
+  elseif not token then reason = 'missing'
+  elseif record.suspect then reason = 'suspect'
+  else reason = 'due' end
+elseif not token and number('failures') == 0 then reason = 'missing'
+end
+if not reason then
+  if asked then due_at = math.min(due_at, cooled_at) end
+  return {'not_due', ms(now), ms(due_at)}
+end
+
+-- May the issuer be asked?
+local closed_until = number('closed_until')
+if now < closed_until then return {'exhausted', ms(now), ms(closed_until)} end
+local day = 86400000
+local calls, calls_until = number('calls'), number('calls_until')
+if calls_until <= now then
+  calls = 0
+  calls_until = (math.floor((now + tonumber(ARGV[6])) / day) + 1) * day - tonumber(ARGV[6])
+end
+local quota = tonumber(ARGV[5])
+-- The last tenth is kept for tokens that are gone or may be dead.
+local urgent = not token or record.suspect or abandoned or rejected
+if not urgent then quota = quota - math.floor(quota / 10) end
+if quota <= calls then
+  local until_ms = calls_until
+  local expires_at = number('expires_at')
+  if not urgent and now < expires_at then until_ms = math.min(until_ms, expires_at) end
+  return {'exhausted', ms(now), ms(until_ms)}
+end
+
+-- Granted.
+local epoch = math.max(number('begun') + 1, now)
+local open_until = now + tonumber(ARGV[3]) + tonumber(ARGV[4])
+redis.call('SET', KEYS[1], ARGV[1] .. ' ' .. ARGV[2], 'NX', 'PX', ARGV[3])
+redis.call('HSET', KEYS[2], 'begun', ms(epoch), 'attempt', ARGV[2], 'holder', ARGV[1],
+  'reason', reason, 'granted_at', ms(now), 'open_until', ms(open_until), 'due_at', ms(open_until),
+  'calls', ms(calls + 1), 'calls_until', ms(calls_until))
+if reason == 'rejected' or reason == 'forced' then
+  redis.call('HSET', KEYS[2], 'asked_at', ms(now))
+  redis.call('HDEL', KEYS[2], 'forced')
+end
+if rejected then redis.call('HSET', KEYS[2], 'suspect', 'an application reported it as dead') end
+if abandoned and ARGV[9] == '1' then
+  redis.call('HSET', KEYS[2], 'suspect', 'a worker was lost while it called the issuer')
+end
+return {'granted', ms(now), ms(epoch), reason, ms(now), ms(number('failures'))}

@@ -1,0 +1,77 @@
+-- complete: publish the token that an attempt brought.
+--
+-- Publishes token and record in one step if no later epoch has begun. Owning the lock is not the
+-- condition: a worker that overslept its lease, with nobody having begun since, holds the only live
+-- token. Idempotent by attempt.
+--
+-- KEYS  1 lock  2 record  3 token  4 rejected
+-- ARGV  1 holder
+--       2 attempt
+--       3 epoch
+--       4 token              the bytes
+--       5 expires_at         ms, reckoned from before the request was sent
+--       6 due_at             ms
+--       7 issues anew        1 if a call retires the published token, else 0
+--       8 late               1 if the answer came after the lease had ended, else 0
+--       9 id                 for the message
+--      10 channel            of the message
+--      11 issued_at          ms, from before the request was sent
+--
+-- Answers, the store's time in ms in second place:
+--   {'published', now, expires_at, due_at}   a new token stands
+--   {'repeated',  now, expires_at, due_at}   the issuer gave the token that stood already
+--   {'fenced',    now, epoch, suspect}       a later attempt has begun; suspect is 1 if the order
+--                                            of the two calls is in doubt
+--   {'expired',   now}                       its life is over already; nothing was written
+
+local function ms(number) return string.format('%.0f', number) end
+
+local time = redis.call('TIME')
+local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+
+local names = {'begun', 'epoch', 'published_by', 'expires_at', 'due_at', 'reason'}
+local values = redis.call('HMGET', KEYS[2], unpack(names))
+local record = {}
+for i, name in ipairs(names) do record[name] = values[i] end
+local function number(name) return tonumber(record[name] or '') or 0 end
+
+local epoch, expires_at, due_at = tonumber(ARGV[3]), tonumber(ARGV[5]), tonumber(ARGV[6])
+local current = redis.call('GET', KEYS[3])
+
+if epoch < number('begun') then
+  -- The epoch orders grants, not what the issuer did. If this answer came late, its call may have
+  -- been the later one at the issuer, and the token that stands may be dead.
+  local doubtful = ARGV[7] == '1' and ARGV[8] == '1' and current ~= ARGV[4]
+  if doubtful then
+    redis.call('HSET', KEYS[2], 'suspect', 'two calls to the issuer overlapped')
+    if now < number('due_at') then redis.call('HSET', KEYS[2], 'due_at', ms(now)) end
+    redis.call('PUBLISH', ARGV[10], '{"id":"' .. ARGV[9] .. '","epoch":' .. ms(number('epoch')) ..
+      ',"expires_at":' .. ms(number('expires_at')) .. ',"due_at":' .. ms(now) .. '}')
+  end
+  return {'fenced', ms(now), ms(number('begun')), doubtful and '1' or '0'}
+end
+
+if number('epoch') == epoch and record.published_by == ARGV[2] then
+  return {'published', ms(now), ms(number('expires_at')), ms(number('due_at'))}
+end
+if expires_at <= now then return {'expired', ms(now)} end
+
+local repeated = current == ARGV[4]
+-- The same token never gets a shorter life than was published for it.
+if repeated then expires_at = math.max(expires_at, number('expires_at')) end
+
+redis.call('SET', KEYS[3], ARGV[4], 'PX', ms(expires_at - now))
+redis.call('HSET', KEYS[2], 'begun', ms(epoch), 'epoch', ms(epoch), 'published_by', ARGV[2],
+  'holder', ARGV[1], 'issued_at', ARGV[11], 'expires_at', ms(expires_at),
+  'due_at', ms(due_at), 'failures', '0')
+redis.call('HDEL', KEYS[2], 'open_until', 'quiet_until', 'closed_until', 'suspect', 'error',
+  'error_at', 'refused')
+
+-- A report about the token that was replaced, or that the issuer stands by, has been dealt with.
+local rejected = redis.call('GET', KEYS[4])
+if rejected and (rejected == current or rejected == ARGV[4]) then redis.call('DEL', KEYS[4]) end
+
+if redis.call('GET', KEYS[1]) == ARGV[1] .. ' ' .. ARGV[2] then redis.call('DEL', KEYS[1]) end
+redis.call('PUBLISH', ARGV[10], '{"id":"' .. ARGV[9] .. '","epoch":' .. ms(epoch) ..
+  ',"expires_at":' .. ms(expires_at) .. ',"due_at":' .. ms(due_at) .. '}')
+return {repeated and 'repeated' or 'published', ms(now), ms(expires_at), ms(due_at)}

@@ -1,0 +1,66 @@
+-- fail: record that an attempt brought no token, and when to try again. The published token stays.
+--
+-- Idempotent by attempt: an attempt whose result is recorded is not recorded again.
+--
+-- KEYS  1 lock  2 record
+-- ARGV  1 holder
+--       2 attempt
+--       3 epoch
+--       4 wait               ms until the next try
+--       5 closed             ms for which nobody may ask the issuer, or 0
+--       6 error              one sentence, without any secret
+--       7 suspect            why the published token may be dead, or empty
+--       8 quiet period       ms for which nobody calls, because the outcome is unknown, or 0
+--       9 refused mark       mark of the settings that the issuer refused for good, or empty
+--      10 not sent           1 if no byte of the request was sent: the call is not counted
+--      11 id                 for the message
+--      12 channel            of the message, sent if the credential is left to others at once
+--
+-- Answers, the store's time in ms in second place:
+--   {'failed', now, due_at}
+--   {'fenced', now, epoch}      a later attempt has begun
+
+local function ms(number) return string.format('%.0f', number) end
+
+local time = redis.call('TIME')
+local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+
+local names = {'begun', 'attempt', 'open_until', 'due_at', 'failures', 'calls', 'refused', 'epoch',
+  'expires_at'}
+local values = redis.call('HMGET', KEYS[2], unpack(names))
+local record = {}
+for i, name in ipairs(names) do record[name] = values[i] end
+local function number(name) return tonumber(record[name] or '') or 0 end
+
+if tonumber(ARGV[3]) < number('begun') then return {'fenced', ms(now), ms(number('begun'))} end
+if record.attempt ~= ARGV[2] or not record.open_until then
+  return {'failed', ms(now), ms(number('due_at'))}
+end
+
+local wait, closed, quiet = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[8])
+local due_at = now + math.max(wait, closed, quiet)
+redis.call('HSET', KEYS[2], 'due_at', ms(due_at), 'failures', ms(number('failures') + 1),
+  'error', ARGV[6], 'error_at', ms(now))
+redis.call('HDEL', KEYS[2], 'open_until', 'quiet_until', 'closed_until')
+if 0 < closed then redis.call('HSET', KEYS[2], 'closed_until', ms(now + closed)) end
+if 0 < quiet then redis.call('HSET', KEYS[2], 'quiet_until', ms(now + quiet)) end
+if ARGV[7] ~= '' then redis.call('HSET', KEYS[2], 'suspect', ARGV[7]) end
+if ARGV[10] == '1' then
+  redis.call('HSET', KEYS[2], 'calls', ms(math.max(number('calls') - 1, 0)))
+end
+-- The marks of the settings that were refused: a few, the newest last, so that two workers with
+-- different settings do not take each other's for a change.
+if ARGV[9] ~= '' then
+  local refused = record.refused or ''
+  if not string.find(refused, ARGV[9], 1, true) then
+    refused = string.sub(refused .. ' ' .. ARGV[9], -71)
+  end
+  redis.call('HSET', KEYS[2], 'refused', refused)
+end
+
+if redis.call('GET', KEYS[1]) == ARGV[1] .. ' ' .. ARGV[2] then redis.call('DEL', KEYS[1]) end
+if due_at == now then
+  redis.call('PUBLISH', ARGV[12], '{"id":"' .. ARGV[11] .. '","epoch":' .. ms(number('epoch')) ..
+    ',"expires_at":' .. ms(number('expires_at')) .. ',"due_at":' .. ms(now) .. '}')
+end
+return {'failed', ms(now), ms(due_at)}

@@ -1,0 +1,203 @@
+//! The one connection to Redis: opened when needed, dropped when it fails, never retried here.
+//!
+//! It speaks RESP3, so that messages arrive on the same connection as answers: if one works, so
+//! does the other. Whoever gets an error decides when to try again.
+
+use std::time::Duration;
+
+use redis::{
+    AsyncConnectionConfig, Client, IntoConnectionInfo, ProtocolVersion, PushInfo, RedisError,
+    aio::MultiplexedConnection,
+};
+use tokio::{
+    sync::{Mutex, mpsc},
+    time::Instant,
+};
+
+use super::{errors, hints, keys::Keys};
+use crate::{
+    clock,
+    store::{Hint, StoreError, StoreErrorKind},
+};
+
+/// How long a connection may take to be made.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long an answer may take. The library's default of 500 ms is shorter than the pause of a
+/// Redis that forks; a timeout is an unknown outcome.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Hints that wait to be read. More are dropped: losing a hint loses no work.
+const HINTS_WAITING: usize = 65_536;
+
+/// Where Redis is. It may hold a password, so it prints only the address.
+#[derive(Clone)]
+pub struct StoreUrl {
+    client: Client,
+}
+
+/// The text is not the URL of a store.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidStoreUrl {
+    /// It is none of the schemes that are supported.
+    #[error(
+        "the scheme must be redis:// or rediss:// (TLS), as in redis://127.0.0.1:6379/0; \
+         {0} is not supported by this version"
+    )]
+    Scheme(String),
+    /// It has the right scheme, and something else is wrong.
+    #[error("it is not a Redis URL; it looks like redis://user:password@127.0.0.1:6379/0")]
+    Form(#[source] RedisError),
+}
+
+pub(super) struct Link {
+    url: StoreUrl,
+    state: Mutex<State>,
+    /// The channels to hear; none for commands that only ask.
+    channels: Option<Channels>,
+}
+
+#[derive(Default)]
+struct State {
+    connection: Option<MultiplexedConnection>,
+    /// Counts connections, so that an error drops the connection on which it arose, no later one.
+    generation: u64,
+    failed: Option<(Instant, StoreError)>,
+}
+
+struct Channels {
+    names: [String; 2],
+    hints: mpsc::Sender<PushInfo>,
+}
+
+// === impl StoreUrl ===
+
+impl StoreUrl {
+    /// Reads `redis://[user[:password]@]host[:port][/db]`, or `rediss://` for TLS.
+    ///
+    /// # Errors
+    /// If it is of another scheme or malformed.
+    pub fn parse(text: &str) -> Result<Self, InvalidStoreUrl> {
+        let scheme = text.split_once(':').map_or(text, |(scheme, _)| scheme);
+        if scheme != "redis" && scheme != "rediss" {
+            // A text without a scheme may begin with anything, a password too.
+            let named = text.contains("://") && scheme.len() <= 20;
+            let scheme = if named { format!("{scheme}://") } else { "what was given".to_owned() };
+            return Err(InvalidStoreUrl::Scheme(scheme));
+        }
+        crate::tls::use_ring();
+        let info = text.into_connection_info().map_err(InvalidStoreUrl::Form)?;
+        let settings = info
+            .redis_settings()
+            .clone()
+            .set_protocol(ProtocolVersion::RESP3)
+            .set_lib_name("evertoken", env!("CARGO_PKG_VERSION"));
+        let client =
+            Client::open(info.set_redis_settings(settings)).map_err(InvalidStoreUrl::Form)?;
+        Ok(Self { client })
+    }
+}
+
+impl std::fmt::Display for StoreUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.client.get_connection_info().addr().fmt(f)
+    }
+}
+
+impl std::fmt::Debug for StoreUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "StoreUrl({self})")
+    }
+}
+
+// === impl Link ===
+
+impl Link {
+    /// A link that only asks.
+    pub(super) fn new(url: StoreUrl) -> Self {
+        Self { url, state: Mutex::default(), channels: None }
+    }
+
+    /// A link that also hears: hints arrive at the receiver.
+    pub(super) fn with_hints(url: StoreUrl, keys: &Keys) -> (Self, mpsc::Receiver<PushInfo>) {
+        let (hints, heard) = mpsc::channel(HINTS_WAITING);
+        let names = [keys.changed_channel(), keys.rejected_channel()];
+        (Self { channels: Some(Channels { names, hints }), ..Self::new(url) }, heard)
+    }
+
+    /// The connection, made now if there is none.
+    pub(super) async fn connection(&self) -> Result<(MultiplexedConnection, u64), StoreError> {
+        let asked = clock::now();
+        let mut state = self.state.lock().await;
+        if let Some(connection) = &state.connection {
+            return Ok((connection.clone(), state.generation));
+        }
+        // While this caller waited its turn, another found that there is no connection to be had.
+        if let Some((at, error)) = &state.failed
+            && asked <= *at
+        {
+            return Err(error.clone());
+        }
+        match self.connect().await {
+            Ok(connection) => {
+                state.generation += 1;
+                state.connection = Some(connection.clone());
+                Ok((connection, state.generation))
+            }
+            Err(error) => {
+                state.failed = Some((clock::now(), error.clone()));
+                Err(error)
+            }
+        }
+    }
+
+    /// Turns an error into one that says what it concerns, and drops the connection if it broke.
+    pub(super) async fn failed(&self, generation: u64, error: RedisError) -> StoreError {
+        let error = errors::read(&self.url, error);
+        if error.kind == StoreErrorKind::Unavailable {
+            let mut state = self.state.lock().await;
+            if state.generation == generation {
+                state.connection = None;
+            }
+        }
+        error
+    }
+
+    /// Turns an error of one command in a pipeline into one that says what it concerns.
+    pub(super) fn refused(&self, error: RedisError) -> StoreError {
+        errors::read(&self.url, error)
+    }
+
+    async fn connect(&self) -> Result<MultiplexedConnection, StoreError> {
+        let mut config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(CONNECT_TIMEOUT))
+            .set_response_timeout(Some(RESPONSE_TIMEOUT));
+        if let Some(channels) = &self.channels {
+            let hints = channels.hints.clone();
+            config = config.set_push_sender(move |info| {
+                // A full queue drops the hint; a closed one means that the process is ending.
+                let _ = hints.try_send(info);
+                Ok::<(), redis::aio::SendError>(())
+            });
+        }
+        let connect = async {
+            let mut connection =
+                self.url.client.get_multiplexed_async_connection_with_config(&config).await?;
+            if let Some(channels) = &self.channels {
+                connection.subscribe(&channels.names[..]).await?;
+            }
+            Ok(connection)
+        };
+        connect.await.map_err(|error| errors::read(&self.url, error))
+    }
+}
+
+/// The next hint that can be understood; never, if the link is gone.
+pub(super) async fn next_hint(heard: &mut mpsc::Receiver<PushInfo>, keys: &Keys) -> Hint {
+    while let Some(info) = heard.recv().await {
+        if let Some(hint) = hints::read(&info, keys) {
+            return hint;
+        }
+    }
+    std::future::pending().await
+}

@@ -1,0 +1,32 @@
+-- release: give back a lease whose request was never sent, at shutdown or when too little of the
+-- lease was left. The credential is due at once, the call is not counted, and the others are told.
+--
+-- KEYS  1 lock  2 record
+-- ARGV  1 holder
+--       2 attempt
+--       3 id                 for the message
+--       4 channel            of the message
+--
+-- Answers, the store's time in ms in second place:
+--   {'released', now}
+--   {'fenced',   now}        it is not this attempt's to give back
+
+local function ms(number) return string.format('%.0f', number) end
+
+local time = redis.call('TIME')
+local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+
+local names = {'attempt', 'open_until', 'reason', 'calls', 'epoch', 'expires_at'}
+local values = redis.call('HMGET', KEYS[2], unpack(names))
+local record = {}
+for i, name in ipairs(names) do record[name] = values[i] end
+local function number(name) return tonumber(record[name] or '') or 0 end
+
+if record.attempt ~= ARGV[2] or not record.open_until then return {'fenced', ms(now)} end
+
+redis.call('HDEL', KEYS[2], 'open_until')
+redis.call('HSET', KEYS[2], 'due_at', ms(now), 'calls', ms(math.max(number('calls') - 1, 0)))
+if redis.call('GET', KEYS[1]) == ARGV[1] .. ' ' .. ARGV[2] then redis.call('DEL', KEYS[1]) end
+redis.call('PUBLISH', ARGV[4], '{"id":"' .. ARGV[3] .. '","epoch":' .. ms(number('epoch')) ..
+  ',"expires_at":' .. ms(number('expires_at')) .. ',"due_at":' .. ms(now) .. '}')
+return {'released', ms(now)}

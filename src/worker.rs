@@ -1,0 +1,86 @@
+//! Settings to running tasks, and their ordered end.
+
+use std::sync::Arc;
+
+use tokio::{signal::unix, sync::watch};
+use tracing::info;
+
+use crate::{
+    config::{CredentialSettings, Settings},
+    lease::Holder,
+    provider::{InvalidTransport, Transport, WeChat},
+    refresh::{Credential, Cycle, Keeper},
+    store::RedisStore,
+};
+
+/// The worker could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The HTTPS client could not be built.
+    #[error("the worker cannot start")]
+    Transport(#[source] InvalidTransport),
+    /// The process cannot hear signals.
+    #[error("the worker cannot listen for signals")]
+    Signals(#[source] std::io::Error),
+}
+
+/// Runs until SIGTERM or SIGINT, then begins nothing more, finishes what was sent, gives back what
+/// was not, and returns within one lease.
+///
+/// # Errors
+/// If it cannot start. A store or an issuer that is away is no reason not to.
+pub async fn run(settings: &Settings) -> Result<(), StartError> {
+    let mut terminate = unix::signal(unix::SignalKind::terminate()).map_err(StartError::Signals)?;
+    let mut interrupt = unix::signal(unix::SignalKind::interrupt()).map_err(StartError::Signals)?;
+    let credentials = credentials(settings).map_err(StartError::Transport)?;
+    let holder = Holder::fresh();
+    info!(
+        version = env!("CARGO_PKG_VERSION"),
+        %holder,
+        credentials = credentials.len(),
+        store = %settings.store.url,
+        configuration = settings.origin,
+        "started"
+    );
+    let store = &settings.store;
+    let store = RedisStore::with_hints(store.url.clone(), &store.prefix, holder);
+    let (stop, stopping) = watch::channel(false);
+    let cycle = Cycle { store: Arc::new(store), times: settings.times, stopping };
+    let (keeper, _reached) = Keeper::new(credentials, cycle, fastrand::Rng::new());
+    let stopped = async {
+        let signal = tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+        };
+        info!(signal, "stopping: nothing is begun any more");
+        stop.send_replace(true);
+    };
+    tokio::join!(keeper.run(), stopped);
+    info!("stopped");
+    Ok(())
+}
+
+/// The credentials of the settings, each with its provider. They share one client.
+///
+/// # Errors
+/// If the client cannot be built.
+pub fn credentials(settings: &Settings) -> Result<Vec<Credential>, InvalidTransport> {
+    let transport = Transport::new(settings.times.request_timeout)?;
+    Ok(settings.credentials.iter().map(|each| credential(each, &transport)).collect())
+}
+
+fn credential(settings: &CredentialSettings, transport: &Transport) -> Credential {
+    Credential {
+        id: settings.id.clone(),
+        provider: Arc::new(WeChat {
+            appid: settings.appid.clone(),
+            secret: settings.secret.clone(),
+            endpoint: settings.endpoint,
+            base_urls: settings.base_urls.clone(),
+            transport: transport.clone(),
+        }),
+        refresh_before: settings.refresh_before,
+        quiet_period: settings.quiet_period(),
+        daily_quota: settings.daily_quota(),
+    }
+}

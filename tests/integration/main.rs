@@ -1,0 +1,7 @@
+//! The whole program against real Redis servers and a simulated issuer. One binary, one file per
+//! subject; every test has its own servers.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod refreshing;

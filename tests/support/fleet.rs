@@ -1,0 +1,198 @@
+//! A fleet: a Redis, a simulated issuer, and worker processes, in a directory of their own.
+
+use std::{net::SocketAddr, path::Path, time::Duration};
+
+use evertoken::simulator::{CallFilter, CallRecord, Endpoint, Settings, Simulator, Summary};
+use redis::{AsyncCommands, aio::MultiplexedConnection};
+use tempfile::TempDir;
+
+use super::{
+    process::{Ended, Process},
+    redis::RedisServer,
+    wait_for,
+};
+
+/// The account of the tests. Its secret is what the simulator expects of it, and what no output
+/// may show.
+pub(crate) const APPID: &str = "wx0123456789abcdef";
+pub(crate) const SECRET: &str = "secret-of-wx0123456789abcdef";
+
+/// Times that suit tokens of a few seconds: a takeover takes less than what is left of a token when
+/// it is due.
+pub(crate) const SHORT: &str = "request_timeout = \"800ms\"\nlease = \"1s\"";
+
+/// A Redis, an issuer, and the workers of one test.
+pub(crate) struct Fleet {
+    pub(crate) directory: TempDir,
+    pub(crate) redis: RedisServer,
+    pub(crate) issuer: Simulator,
+    pub(crate) workers: Vec<Process>,
+    started: usize,
+    /// Texts that no output may contain, beside every token.
+    pub(crate) secrets: Vec<String>,
+}
+
+/// Settings of a simulator whose tokens live for `lifetime`, with an overlap and a window of three
+/// tenths of it. Calls take a while, so that overlapping ones are seen.
+pub(crate) fn issuer_settings(lifetime: Duration) -> Settings {
+    let lifetime_ms = lifetime.as_millis() as u64;
+    Settings {
+        lifetime_ms,
+        overlap_ms: lifetime_ms * 3 / 10,
+        window_ms: lifetime_ms * 3 / 10,
+        latency_ms: 30,
+        ..Settings::default()
+    }
+}
+
+impl Fleet {
+    /// A Redis that forgets when it stops, and an issuer. No worker runs yet.
+    pub(crate) async fn new(settings: Settings) -> Self {
+        let directory = TempDir::new().expect("a directory");
+        let redis = RedisServer::start(directory.path().join("redis")).await;
+        Self::with(directory, redis, settings).await
+    }
+
+    /// The same with a Redis that keeps its data over a restart.
+    pub(crate) async fn durable(settings: Settings) -> Self {
+        let directory = TempDir::new().expect("a directory");
+        let redis = RedisServer::start_durable(directory.path().join("redis")).await;
+        Self::with(directory, redis, settings).await
+    }
+
+    async fn with(directory: TempDir, redis: RedisServer, settings: Settings) -> Self {
+        let any: SocketAddr = "127.0.0.1:0".parse().expect("an address");
+        let issuer = Simulator::start(any, settings).await.expect("a simulator");
+        let secrets = vec![SECRET.to_owned()];
+        let workers = Vec::new();
+        Self { directory, redis, issuer, workers, started: 0, secrets }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// A configuration with one credential, `shop`; `more` is added to its section.
+    pub(crate) fn configuration(&self, endpoint: &str, more: &str) -> String {
+        format!(
+            "[store]\nurl = \"{}\"\n[worker]\n{SHORT}\n[admin]\nlisten = \"off\"\n\
+             [credentials.shop]\nappid = \"{APPID}\"\nsecret = \"{SECRET}\"\n\
+             endpoint = \"{endpoint}\"\nbase_url = \"{}\"\n{more}\n",
+            self.redis.url(),
+            self.issuer.base_url(),
+        )
+    }
+
+    /// Writes a configuration file, and tells its name.
+    pub(crate) fn write(&self, name: &str, text: &str) -> String {
+        std::fs::write(self.path().join(name), text).expect("a file");
+        name.to_owned()
+    }
+
+    /// Starts a worker with a configuration file.
+    pub(crate) fn start(&mut self, configuration: &str) -> usize {
+        self.started += 1;
+        let name = format!("worker-{}", self.started);
+        let arguments = ["run", "--config", configuration];
+        // At this level a worker says most: the most that could betray a secret.
+        let environment = [("RUST_LOG", "trace")];
+        self.workers.push(Process::start(self.path(), &name, &arguments, &environment));
+        self.workers.len() - 1
+    }
+
+    /// Starts `count` workers with one configuration file.
+    pub(crate) fn start_many(&mut self, count: usize, configuration: &str) {
+        for _ in 0..count {
+            self.start(configuration);
+        }
+    }
+
+    /// Runs another command to its end.
+    pub(crate) async fn command(&mut self, arguments: &[&str]) -> Ended {
+        self.command_in(arguments, &[]).await
+    }
+
+    /// The same with an environment.
+    pub(crate) async fn command_in(
+        &mut self,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Ended {
+        self.started += 1;
+        let name = format!("command-{}", self.started);
+        Process::start(self.path(), &name, arguments, environment).ended().await
+    }
+
+    /// The current token, as an application reads it.
+    pub(crate) async fn token(&self, connection: &mut MultiplexedConnection) -> Option<String> {
+        connection.get("evertoken:{shop}:token").await.expect("redis answers")
+    }
+
+    /// Waits until a token is published.
+    pub(crate) async fn published(&self) -> String {
+        let connection = self.redis.connect().await;
+        wait_for("a token is published", || {
+            let mut connection = connection.clone();
+            async move { self.token(&mut connection).await }
+        })
+        .await
+    }
+
+    /// Waits until another token than `old` is published.
+    pub(crate) async fn published_after(&self, old: &str) -> String {
+        let connection = self.redis.connect().await;
+        wait_for("another token is published", || {
+            let mut connection = connection.clone();
+            async move { self.token(&mut connection).await.filter(|token| token != old) }
+        })
+        .await
+    }
+
+    /// A field of the record.
+    pub(crate) async fn field(&self, name: &str) -> Option<String> {
+        let mut connection = self.redis.connect().await;
+        connection.hget("evertoken:{shop}:record", name).await.expect("redis answers")
+    }
+
+    /// What the issuer counted.
+    pub(crate) fn summary(&self) -> Summary {
+        self.issuer.summary(Some(APPID))
+    }
+
+    /// Calls to the token endpoints, oldest first.
+    pub(crate) fn calls(&self) -> Vec<CallRecord> {
+        let mut calls = self.issuer.calls(&CallFilter::default());
+        calls.retain(|call| call.endpoint != Endpoint::GetApiDomainIp);
+        calls
+    }
+
+    /// Ends the fleet: no output of any process shows a secret or a token.
+    pub(crate) async fn end(mut self) {
+        for worker in &mut self.workers {
+            if worker.is_running() {
+                worker.signal("TERM");
+                let ended = worker.ended().await;
+                assert!(ended.status.success(), "a worker ended with {}", ended.status);
+            }
+        }
+        self.assert_nothing_is_betrayed();
+    }
+
+    fn assert_nothing_is_betrayed(&self) {
+        let tokens = self.issuer.tokens(None);
+        assert!(!tokens.is_empty() || self.summary().issued == 0, "tokens are known");
+        let tokens = tokens.iter().map(|token| token.value.as_str().to_owned());
+        let secrets: Vec<String> = self.secrets.iter().cloned().chain(tokens).collect();
+        for entry in std::fs::read_dir(self.path()).expect("the directory") {
+            let path = entry.expect("an entry").path();
+            let is_output = path.extension().is_some_and(|suffix| suffix == "err");
+            if !is_output {
+                continue;
+            }
+            let output = std::fs::read_to_string(&path).expect("the output");
+            for secret in &secrets {
+                assert!(!output.contains(secret), "{} shows a secret or a token", path.display());
+            }
+        }
+    }
+}

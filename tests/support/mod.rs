@@ -1,0 +1,41 @@
+//! What the tests and the benchmark stand on: real Redis servers, real worker processes, a wire
+//! that can be cut, and waiting for a state with a cap.
+//!
+//! Each test has its own server, ports and directory. All output of all processes is kept, and
+//! looked through for secrets and tokens when the test ends.
+
+pub(crate) mod fleet;
+pub(crate) mod process;
+pub(crate) mod redis;
+pub(crate) mod wire;
+
+use std::time::Duration;
+
+/// How long a state is waited for before the test gives up. Generous: it is a cap, not a measure.
+pub(crate) const CAP: Duration = Duration::from_secs(60);
+
+/// Waits until `state` yields a value, looking every few milliseconds.
+///
+/// # Panics
+/// If it has not come after [`CAP`]; `what` says what was waited for.
+pub(crate) async fn wait_for<T, F: Future<Output = Option<T>>>(
+    what: &str,
+    mut state: impl FnMut() -> F,
+) -> T {
+    let started = evertoken::clock::now();
+    loop {
+        if let Some(value) = state().await {
+            return value;
+        }
+        assert!(started.elapsed() < CAP, "waited {CAP:?} in vain for: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Waits until `state` is true.
+///
+/// # Panics
+/// If it has not come true after [`CAP`].
+pub(crate) async fn wait_until(what: &str, mut state: impl FnMut() -> bool) {
+    wait_for(what, || std::future::ready(state().then_some(()))).await;
+}

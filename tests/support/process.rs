@@ -1,0 +1,97 @@
+//! A process of evertoken, and all that it printed.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+};
+
+use super::wait_until;
+
+/// A running process of evertoken. It is killed when dropped.
+pub(crate) struct Process {
+    child: Child,
+    stdout: PathBuf,
+    stderr: PathBuf,
+}
+
+/// How a process ended.
+pub(crate) struct Ended {
+    pub(crate) status: ExitStatus,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Process {
+    /// Starts `evertoken ARGUMENTS` in `directory`, with nothing of the test's environment but
+    /// `environment`. Its output goes to `NAME.out` and `NAME.err` there.
+    pub(crate) fn start(
+        directory: &Path,
+        name: &str,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
+        let file = |suffix: &str| directory.join(format!("{name}.{suffix}"));
+        let (stdout, stderr) = (file("out"), file("err"));
+        let create = |path: &Path| std::fs::File::create(path).expect("an output file");
+        let child = Command::new(env!("CARGO_BIN_EXE_evertoken"))
+            .args(arguments)
+            .current_dir(directory)
+            .env_clear()
+            .envs(environment.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(create(&stdout))
+            .stderr(create(&stderr))
+            .spawn()
+            .expect("evertoken starts");
+        Self { child, stdout, stderr }
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends a signal, by its name: `TERM`, `INT`, `KILL`, `STOP`, `CONT`.
+    pub(crate) fn signal(&self, name: &str) {
+        let status = Command::new("kill")
+            .args([&format!("-{name}"), &self.child.id().to_string()])
+            .status()
+            .expect("kill runs");
+        assert!(status.success(), "kill -{name}");
+    }
+
+    /// Kills it at once, and takes it from the process table.
+    pub(crate) fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.child.try_wait().expect("its state").is_none()
+    }
+
+    /// What it has printed on stderr so far.
+    pub(crate) fn stderr(&self) -> String {
+        std::fs::read_to_string(&self.stderr).unwrap_or_default()
+    }
+
+    /// Waits for its end.
+    pub(crate) async fn ended(&mut self) -> Ended {
+        let mut status = None;
+        wait_until("the process ends", || {
+            status = self.child.try_wait().expect("its state");
+            status.is_some()
+        })
+        .await;
+        Ended {
+            status: status.expect("it ended"),
+            stdout: std::fs::read_to_string(&self.stdout).unwrap_or_default(),
+            stderr: self.stderr(),
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}

@@ -1,0 +1,110 @@
+//! A redis-server of a test's own.
+
+use std::{
+    net::TcpListener,
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU16, Ordering},
+    time::Duration,
+};
+
+use redis::{AsyncConnectionConfig, Client, aio::MultiplexedConnection};
+
+use super::wait_for;
+
+/// A running redis-server, killed when dropped. It keeps its port and directory over a restart.
+pub(crate) struct RedisServer {
+    port: u16,
+    directory: PathBuf,
+    durable: bool,
+    child: Option<Child>,
+}
+
+/// A port that nobody listens on, and that no other test of this run is given.
+pub(crate) fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    // Below the range from which the system gives ports to outgoing connections.
+    let first = 10_000 + (std::process::id() % 200) as u16 * 100;
+    loop {
+        let port = first + NEXT.fetch_add(1, Ordering::Relaxed);
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+impl RedisServer {
+    /// A server that forgets everything when it stops.
+    pub(crate) async fn start(directory: PathBuf) -> Self {
+        Self::start_with(directory, false).await
+    }
+
+    /// A server that keeps its data over a restart, by an append-only file.
+    pub(crate) async fn start_durable(directory: PathBuf) -> Self {
+        Self::start_with(directory, true).await
+    }
+
+    async fn start_with(directory: PathBuf, durable: bool) -> Self {
+        std::fs::create_dir_all(&directory).expect("a directory for redis-server");
+        let mut server = Self { port: free_port(), directory, durable, child: None };
+        server.resume().await;
+        server
+    }
+
+    /// Starts it again on its port, after [`Self::stop`].
+    pub(crate) async fn resume(&mut self) {
+        let log = std::fs::File::create(self.directory.join("redis.log")).expect("a log file");
+        let child = Command::new("redis-server")
+            .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", ""])
+            .args(["--appendonly", if self.durable { "yes" } else { "no" }])
+            .args(["--appendfsync", "always", "--dir"])
+            .arg(&self.directory)
+            .stdout(Stdio::from(log))
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("redis-server is installed: make test sees to it");
+        self.child = Some(child);
+        let client = self.client();
+        wait_for("redis-server answers", || async {
+            let mut connection = client.get_multiplexed_async_connection().await.ok()?;
+            redis::cmd("PING").query_async::<String>(&mut connection).await.ok()
+        })
+        .await;
+    }
+
+    /// Kills it at once.
+    pub(crate) fn stop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}/0", self.port)
+    }
+
+    fn client(&self) -> Client {
+        Client::open(self.url()).expect("a URL")
+    }
+
+    /// A connection of the test's own.
+    pub(crate) async fn connect(&self) -> MultiplexedConnection {
+        let config =
+            AsyncConnectionConfig::new().set_response_timeout(Some(Duration::from_secs(20)));
+        self.client()
+            .get_multiplexed_async_connection_with_config(&config)
+            .await
+            .expect("redis-server answers")
+    }
+}
+
+impl Drop for RedisServer {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
