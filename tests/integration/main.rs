@@ -4,4 +4,11 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod asking;
+mod commands;
+mod issuer;
+mod layering;
+mod outage;
 mod refreshing;
+mod shutdown;
+mod takeover;

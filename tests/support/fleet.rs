@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use super::{
     process::{Ended, Process},
     redis::RedisServer,
-    wait_for,
+    wait_for, wait_until,
 };
 
 /// The account of the tests. Its secret is what the simulator expects of it, and what no output
@@ -154,6 +154,30 @@ impl Fleet {
         connection.hget("evertoken:{shop}:record", name).await.expect("redis answers")
     }
 
+    /// Makes the credential due now, and wakes the workers.
+    pub(crate) async fn make_due(&self) {
+        let mut connection = self.redis.connect().await;
+        let record = "evertoken:{shop}:record";
+        let () = redis::pipe()
+            .hset(record, "due_at", 0)
+            .ignore()
+            .hdel(record, &["quiet_until"])
+            .ignore()
+            .publish("evertoken:rejected", "shop")
+            .ignore()
+            .query_async(&mut connection)
+            .await
+            .expect("redis answers");
+    }
+
+    /// Waits until a call to the issuer is under way.
+    pub(crate) async fn call_under_way(&self) {
+        wait_until("a call is under way", || {
+            self.calls().last().is_some_and(|call| call.done_ms.is_none())
+        })
+        .await;
+    }
+
     /// What the issuer counted.
     pub(crate) fn summary(&self) -> Summary {
         self.issuer.summary(Some(APPID))
@@ -170,6 +194,8 @@ impl Fleet {
     pub(crate) async fn end(mut self) {
         for worker in &mut self.workers {
             if worker.is_running() {
+                // Before that it does not listen for signals yet.
+                wait_until("the worker has started", || worker.stderr().contains("started")).await;
                 worker.signal("TERM");
                 let ended = worker.ended().await;
                 assert!(ended.status.success(), "a worker ended with {}", ended.status);

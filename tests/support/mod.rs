@@ -6,6 +6,7 @@
 
 pub(crate) mod fleet;
 pub(crate) mod process;
+pub(crate) mod reader;
 pub(crate) mod redis;
 pub(crate) mod wire;
 

@@ -51,11 +51,6 @@ impl Wire {
     pub(crate) fn freeze(&self) {
         self.frozen.store(true, Ordering::SeqCst);
     }
-
-    /// Everything passes again, what was held back first.
-    pub(crate) fn thaw(&self) {
-        self.frozen.store(false, Ordering::SeqCst);
-    }
 }
 
 async fn pump(mut from: tcp::OwnedReadHalf, mut to: tcp::OwnedWriteHalf, frozen: Arc<AtomicBool>) {

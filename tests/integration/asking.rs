@@ -1,0 +1,131 @@
+//! Applications report dead tokens, and operators ask for refreshes.
+
+use std::time::Duration;
+
+use redis::AsyncCommands;
+
+use crate::support::{
+    fleet::{APPID, Fleet, issuer_settings},
+    wait_until,
+};
+
+const TWO_HOURS: Duration = Duration::from_secs(7200);
+
+async fn fleet_of(workers: usize) -> (Fleet, String, String) {
+    let mut fleet = Fleet::new(issuer_settings(TWO_HOURS)).await;
+    let configuration = fleet.write("evertoken.toml", &fleet.configuration("token", ""));
+    fleet.start_many(workers, &configuration);
+    let token = fleet.published().await;
+    (fleet, configuration, token)
+}
+
+/// Reports as an application does, by the two commands of the contract.
+async fn report(fleet: &Fleet, token: &str) {
+    let mut connection = fleet.redis.connect().await;
+    let () = redis::pipe()
+        .set_ex("evertoken:{shop}:rejected", token, 600)
+        .ignore()
+        .publish("evertoken:rejected", "shop")
+        .ignore()
+        .query_async(&mut connection)
+        .await
+        .expect("redis answers");
+}
+
+#[tokio::test]
+async fn a_storm_of_reports_about_one_dead_token_costs_one_call() {
+    let (fleet, _, first) = fleet_of(3).await;
+    fleet.issuer.kill(APPID).expect("an account");
+    for _ in 0..50 {
+        report(&fleet, &first).await;
+    }
+    let second = fleet.published_after(&first).await;
+    for _ in 0..50 {
+        report(&fleet, &first).await;
+    }
+    assert!(fleet.issuer.alive(&second).alive);
+    assert_eq!(fleet.summary().calls, 2);
+    fleet.end().await;
+}
+
+#[tokio::test]
+async fn a_report_never_takes_the_token_away() {
+    let (mut fleet, _, first) = fleet_of(1).await;
+    fleet.workers[0].signal("TERM");
+    fleet.workers[0].ended().await;
+    report(&fleet, &first).await;
+    assert_eq!(fleet.published().await, first, "it stands until its successor does");
+    fleet.end().await;
+}
+
+#[tokio::test]
+async fn a_report_made_while_no_worker_ran_is_heard_at_the_start() {
+    let (mut fleet, configuration, first) = fleet_of(1).await;
+    fleet.workers[0].signal("TERM");
+    fleet.workers[0].ended().await;
+    report(&fleet, &first).await;
+    fleet.start(&configuration);
+    fleet.published_after(&first).await;
+    assert_eq!(fleet.summary().calls, 2);
+    fleet.end().await;
+}
+
+#[tokio::test]
+async fn a_report_about_another_token_costs_nothing() {
+    let (mut fleet, configuration, token) = fleet_of(1).await;
+    report(&fleet, "66_somebody-elses").await;
+    wait_until("the worker has looked", || {
+        fleet.workers[0].stderr().contains("a look was asked for")
+    })
+    .await;
+    let ended = fleet.command(&["status", "--json", "--config", &configuration]).await;
+    assert!(ended.stdout.contains(r#""state":"fresh""#), "{}", ended.stdout);
+    assert_eq!(fleet.published().await, token);
+    assert_eq!(fleet.summary().calls, 1);
+    fleet.end().await;
+}
+
+#[tokio::test]
+async fn an_operator_gets_a_refresh_and_hears_how_it_ended() {
+    let (mut fleet, configuration, first) = fleet_of(3).await;
+    let ended = fleet.command(&["refresh", "shop", "--config", &configuration]).await;
+    assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
+    assert!(ended.stdout.starts_with("shop has a new token, for 7"), "{}", ended.stdout);
+    assert_ne!(fleet.published().await, first);
+    assert_eq!(fleet.summary().calls, 2);
+    // A second one so soon is not heard.
+    let again = fleet.command(&["refresh", "shop", "--config", &configuration]).await;
+    assert_eq!(again.status.code(), Some(69));
+    assert!(again.stderr.contains("the next request is heard in"), "{}", again.stderr);
+    assert_eq!(fleet.summary().calls, 2);
+    fleet.end().await;
+}
+
+#[tokio::test]
+async fn an_operator_hears_that_no_worker_runs() {
+    let (mut fleet, configuration, _) = fleet_of(1).await;
+    fleet.workers[0].signal("TERM");
+    fleet.workers[0].ended().await;
+    let arguments = ["refresh", "shop", "--wait", "300ms", "--config", &configuration];
+    let ended = fleet.command(&arguments).await;
+    assert_eq!(ended.status.code(), Some(69));
+    assert!(ended.stderr.contains("no worker has refreshed shop within 300ms"), "{}", ended.stderr);
+    fleet.end().await;
+}
+
+#[tokio::test]
+async fn reject_reports_and_says_what_it_knows() {
+    let (mut fleet, configuration, first) = fleet_of(1).await;
+    let arguments = ["reject", "shop", "66_unknown", "--config", &configuration];
+    let other = fleet.command(&arguments).await;
+    assert!(other.stdout.contains("it is not the current token"), "{}", other.stdout);
+    let arguments = ["reject", "shop", &first, "--config", &configuration];
+    let current = fleet.command(&arguments).await;
+    assert_eq!(current.status.code(), Some(0));
+    fleet.published_after(&first).await;
+    let mut connection = fleet.redis.connect().await;
+    let standing: bool =
+        connection.exists("evertoken:{shop}:rejected").await.expect("redis answers");
+    assert!(!standing, "a report that was dealt with is gone");
+    fleet.end().await;
+}

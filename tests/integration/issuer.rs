@@ -1,0 +1,287 @@
+//! An issuer that is down, slow, refuses, or talks nonsense: what is published stays.
+
+use std::{net::IpAddr, time::Duration};
+
+use evertoken::simulator::{CallerState, Fault, FaultKind, Simulator};
+use serde_json::json;
+
+use crate::support::{
+    fleet::{APPID, Fleet, issuer_settings},
+    redis::free_port,
+    wait_for, wait_until,
+};
+
+const TWO_HOURS: Duration = Duration::from_secs(7200);
+
+/// A fleet of one worker that has published its first token.
+async fn published(endpoint: &str, more: &str) -> (Fleet, String) {
+    let mut fleet = Fleet::new(issuer_settings(TWO_HOURS)).await;
+    let configuration = fleet.write("evertoken.toml", &fleet.configuration(endpoint, more));
+    fleet.start(&configuration);
+    let token = fleet.published().await;
+    (fleet, token)
+}
+
+/// Has the next call meet `fault`, and waits until its failure stands in the record.
+async fn fail_once(fleet: &Fleet, kind: FaultKind) -> String {
+    fleet.issuer.fault(Fault::new(kind)).expect("a fault");
+    fleet.make_due().await;
+    wait_for("the failure stands in the record", || fleet.field("error")).await
+}
+
+#[tokio::test]
+async fn no_wrong_answer_of_any_kind_touches_the_published_token() {
+    let (fleet, token) = published("stable_token", "").await;
+    let html = "<html>gateway</html>".to_owned();
+    let kinds = [
+        FaultKind::HttpStatus { status: 502, body: Some(html) },
+        FaultKind::Html200,
+        FaultKind::EmptyBody,
+        FaultKind::Truncated,
+        FaultKind::ResetBefore,
+        FaultKind::ResetAfter,
+        FaultKind::Hang { ms: 5_000 },
+        FaultKind::HangAfter { ms: 5_000 },
+        FaultKind::SlowBody { ms: 100 },
+        FaultKind::Redirect { location: "http://127.0.0.1:1/".to_owned() },
+        FaultKind::ExpiresIn { value: json!(0) },
+        FaultKind::ExpiresIn { value: json!(1) },
+        FaultKind::ExpiresIn { value: json!("7200") },
+        FaultKind::ExpiresIn { value: json!(null) },
+        FaultKind::ExpiresIn { value: json!(99_999_999) },
+        FaultKind::AccessToken { value: json!("") },
+        FaultKind::AccessToken { value: json!("undefined") },
+        FaultKind::AccessToken { value: json!(null) },
+        FaultKind::AccessToken { value: json!(7) },
+        FaultKind::Huge { bytes: 1_000_000 },
+        FaultKind::NotObject,
+        FaultKind::InvalidUtf8,
+        FaultKind::ErrcodeString { code: 40013 },
+        FaultKind::Errcode { code: -1, message: None },
+    ];
+    for kind in kinds {
+        let name = format!("{kind:?}");
+        let error = fail_once(&fleet, kind).await;
+        assert!(!error.is_empty(), "{name}");
+        assert_eq!(fleet.published().await, token, "{name} touched the token");
+        assert_eq!(fleet.field("failures").await.as_deref(), Some("1"), "{name}");
+        assert_eq!(fleet.field("suspect").await, None, "{name}: this issuer repeats");
+        // The next call finds a healthy issuer, which repeats the token.
+        fleet.issuer.clear_faults();
+        fleet.make_due().await;
+        wait_for("the failure is forgotten", || async {
+            fleet.field("error").await.is_none().then_some(())
+        })
+        .await;
+    }
+    fleet.end().await;
+}
+
+#[tokio::test]
+async fn an_unknown_outcome_makes_a_legacy_token_suspect_and_a_known_one_does_not() {
+    let (fleet, first) = published("token", "quiet_period = \"500ms\"").await;
+    fail_once(&fleet, FaultKind::Errcode { code: -1, message: None }).await;
+    assert_eq!(fleet.field("suspect").await, None, "a refusal issues nothing");
+    // The token was issued, and the answer lost: the published one dies after the overlap.
+    fleet.issuer.fault(Fault::new(FaultKind::ResetAfter)).expect("a fault");
+    fleet.make_due().await;
+    let suspect = wait_for("it is suspect", || fleet.field("suspect")).await;
+    assert_eq!(suspect, "a call to the issuer had no clear result");
+    // Nobody asked for it: the worker calls again by itself, after the quiet period.
+    let second = fleet.published_after(&first).await;
+    assert!(fleet.issuer.alive(&second).alive);
+    assert_eq!(fleet.field("suspect").await, None);
+    assert_eq!(fleet.summary().overlaps, 0);
+    fleet.end().await;
+}
+
+#[tokio::test]
+async fn an_issuer_that_is_down_is_asked_again_until_it_is_back() {
+    let mut fleet = Fleet::new(issuer_settings(TWO_HOURS)).await;
+    let port = free_port();
+    let down = format!("http://127.0.0.1:{port}");
+    let text = fleet.configuration("token", "").replace(&fleet.issuer.base_url(), &down);
+    let configuration = fleet.write("evertoken.toml", &text);
+    fleet.start(&configuration);
+    let error = wait_for("the failure stands in the record", || fleet.field("error")).await;
+    assert!(error.starts_with("the issuer cannot be reached: "), "{error}");
+    assert_eq!(fleet.field("calls").await.as_deref(), Some("0"), "nothing was sent");
+    let addr = format!("127.0.0.1:{port}").parse().expect("an address");
+    fleet.issuer = Simulator::start(addr, issuer_settings(TWO_HOURS)).await.expect("an issuer");
+    let token = fleet.published().await;
+    assert!(fleet.issuer.alive(&token).alive);
+    fleet.end().await;
+}
+
+#[tokio::test]
+async fn the_next_base_url_is_used_after_a_connection_that_sent_nothing() {
+    let mut fleet = Fleet::new(issuer_settings(TWO_HOURS)).await;
+    let good = format!("\"{}\"", fleet.issuer.base_url());
+    let both = format!("[\"http://127.0.0.1:{}\", {good}]", free_port());
+    let text = fleet.configuration("token", "").replace(&good, &both);
+    let configuration = fleet.write("evertoken.toml", &text);
+    fleet.start(&configuration);
+    fleet.published().await;
+    assert_eq!(fleet.summary().calls, 1);
+    assert_eq!(fleet.field("failures").await.as_deref(), Some("0"));
+    fleet.end().await;
+}
+
+#[tokio::test]
+async fn the_next_base_url_is_never_used_after_an_errcode_or_a_lost_answer() {
+    let mut fleet = Fleet::new(issuer_settings(TWO_HOURS)).await;
+    let any = "127.0.0.1:0".parse().expect("an address");
+    let second = Simulator::start(any, issuer_settings(TWO_HOURS)).await.expect("an issuer");
+    let first = format!("\"{}\"", fleet.issuer.base_url());
+    let both = format!("[{first}, \"{}\"]", second.base_url());
+    let text = fleet.configuration("token", "").replace(&first, &both);
+    let configuration = fleet.write("evertoken.toml", &text);
+    fleet.start(&configuration);
+    fleet.published().await;
+    for kind in [FaultKind::Errcode { code: -1, message: None }, FaultKind::ResetAfter] {
+        fail_once(&fleet, kind).await;
+    }
+    assert_eq!(second.summary(None).calls, 0);
+    fleet.end().await;
+}
+
+#[tokio::test]
+async fn a_worker_whose_address_is_refused_steps_aside_for_another() {
+    let mut fleet = Fleet::new(issuer_settings(TWO_HOURS)).await;
+    let (refused, listed): (IpAddr, IpAddr) = ([10, 0, 0, 7].into(), [10, 0, 0, 8].into());
+    fleet.issuer.caller(refused, CallerState::NotListed);
+    let from = |ip: IpAddr| {
+        fleet
+            .configuration("token", "")
+            .replace(&fleet.issuer.base_url(), &fleet.issuer.base_url_from(ip))
+    };
+    let (here, there) = (from(refused), from(listed));
+    let (here, there) = (fleet.write("here.toml", &here), fleet.write("there.toml", &there));
+    let first = fleet.start(&here);
+    let error = wait_for("the refusal stands in the record", || fleet.field("error")).await;
+    assert!(error.contains("40164") && error.contains("10.0.0.7"), "{error}");
+    fleet.start(&there);
+    let token = fleet.published().await;
+    // Due again: the first worker still leaves it to the other.
+    fleet.make_due().await;
+    fleet.published_after(&token).await;
+    let by_refused = fleet.calls().iter().filter(|call| call.caller == refused).count();
+    assert_eq!(by_refused, 1);
+    let said = fleet.workers[first].stderr();
+    assert!(said.contains("this worker leaves the credential to others"), "{said}");
+    fleet.end().await;
+}
+
+#[tokio::test]
+async fn a_used_up_quota_closes_the_issuer_until_its_day_ends() {
+    let (fleet, token) = published("token", "").await;
+    let error = fail_once(&fleet, FaultKind::Errcode { code: 45009, message: None }).await;
+    assert!(error.contains("45009") && error.contains("midnight in China"), "{error}");
+    let due_at: u64 = fleet.field("due_at").await.expect("due").parse().expect("ms");
+    assert_eq!((due_at / 1000 + 8 * 3600) % 86_400 / 60, 0, "at midnight in China: {due_at}");
+    let calls = fleet.summary().calls;
+    closed_to_more_calls(&fleet, calls).await;
+    assert_eq!(fleet.published().await, token);
+    fleet.end().await;
+}
+
+#[tokio::test]
+async fn a_used_up_minute_closes_the_issuer_for_a_minute() {
+    let (fleet, _) = published("token", "").await;
+    fail_once(&fleet, FaultKind::Errcode { code: 45011, message: None }).await;
+    let failed_at: u64 = fleet.field("error_at").await.expect("at").parse().expect("ms");
+    let closed: u64 = fleet.field("closed_until").await.expect("closed").parse().expect("ms");
+    assert_eq!(closed - failed_at, 60_000);
+    let calls = fleet.summary().calls;
+    closed_to_more_calls(&fleet, calls).await;
+    fleet.end().await;
+}
+
+#[tokio::test]
+async fn the_configured_quota_is_never_exceeded() {
+    let (fleet, _) = published("token", "daily_quota = 1").await;
+    closed_to_more_calls(&fleet, 1).await;
+    fleet.end().await;
+}
+
+/// The credential is due, the worker is woken, and yet makes no call.
+async fn closed_to_more_calls(fleet: &Fleet, calls: u64) {
+    fleet.make_due().await;
+    wait_until("the worker says why it does not call", || {
+        fleet.workers[0].stderr().contains("calls to the issuer are used up for now")
+    })
+    .await;
+    assert_eq!(fleet.summary().calls, calls);
+}
+
+#[tokio::test]
+async fn a_wrong_secret_is_tried_once_and_a_changed_file_at_once() {
+    let mut fleet = Fleet::new(issuer_settings(TWO_HOURS)).await;
+    let text = fleet
+        .configuration("token", "")
+        .replace(&format!("secret = \"secret-of-{APPID}\""), "secret = { file = \"secret\" }");
+    let configuration = fleet.write("evertoken.toml", &text);
+    fleet.secrets.push("mistyped-secret".to_owned());
+    fleet.write("secret", "mistyped-secret\n");
+    fleet.start_many(3, &configuration);
+    let error = wait_for("the refusal stands in the record", || fleet.field("error")).await;
+    assert!(error.contains("40125") && error.contains("AppSecret is wrong"), "{error}");
+    // A worker that starts now reads in the record that these settings were refused.
+    let late = fleet.start(&configuration);
+    wait_until("it is there", || fleet.workers[late].stderr().contains("the store is reached"))
+        .await;
+    assert_eq!(fleet.summary().calls, 1, "a refused secret is not hammered");
+    fleet.write("secret", &format!("secret-of-{APPID}\n"));
+    let token = fleet.published().await;
+    assert!(fleet.issuer.alive(&token).alive);
+    assert_eq!(fleet.summary().calls, 2);
+    fleet.end().await;
+}
+
+#[tokio::test]
+async fn a_secret_changed_at_the_issuer_and_in_its_file_is_used_at_the_next_refresh() {
+    let mut fleet = Fleet::new(issuer_settings(TWO_HOURS)).await;
+    let text = fleet
+        .configuration("token", "")
+        .replace(&format!("secret = \"secret-of-{APPID}\""), "secret = { file = \"secret\" }");
+    let configuration = fleet.write("evertoken.toml", &text);
+    fleet.write("secret", &format!("secret-of-{APPID}"));
+    fleet.start(&configuration);
+    let first = fleet.published().await;
+    fleet.secrets.push("rotated-secret".to_owned());
+    fleet.issuer.account(APPID, Some("rotated-secret"), None).expect("an account");
+    fleet.write("secret", "rotated-secret");
+    fleet.make_due().await;
+    fleet.published_after(&first).await;
+    assert_eq!(fleet.summary().calls, 2);
+    fleet.end().await;
+}
+
+#[tokio::test]
+async fn an_unreadable_secret_is_told_and_costs_no_call() {
+    let mut fleet = Fleet::new(issuer_settings(TWO_HOURS)).await;
+    let text = fleet
+        .configuration("token", "")
+        .replace(&format!("secret = \"secret-of-{APPID}\""), "secret = { file = \"absent\" }");
+    let configuration = fleet.write("evertoken.toml", &text);
+    fleet.start(&configuration);
+    let error = wait_for("the failure stands in the record", || fleet.field("error")).await;
+    assert!(error.starts_with("the secret's file absent cannot be read"), "{error}");
+    assert_eq!(fleet.field("calls").await.as_deref(), Some("0"));
+    fleet.write("absent", &format!("secret-of-{APPID}"));
+    fleet.published().await;
+    assert_eq!(fleet.summary().calls, 1);
+    fleet.end().await;
+}
+
+#[tokio::test]
+async fn a_token_of_4096_bytes_is_published_whole() {
+    let mut fleet = Fleet::new(issuer_settings(TWO_HOURS)).await;
+    fleet.issuer.set(|settings| settings.token_len = 4096).expect("settings");
+    let configuration = fleet.write("evertoken.toml", &fleet.configuration("stable_token", ""));
+    fleet.start(&configuration);
+    let token = fleet.published().await;
+    assert_eq!(token.len(), 4096);
+    assert!(fleet.issuer.alive(&token).alive);
+    fleet.end().await;
+}

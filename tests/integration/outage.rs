@@ -1,0 +1,110 @@
+//! Redis is absent at the start, goes away, comes back with its data or without.
+
+use std::time::Duration;
+
+use crate::support::{
+    fleet::{Fleet, issuer_settings},
+    wait_until,
+};
+
+fn count(text: &str, part: &str) -> usize {
+    text.matches(part).count()
+}
+
+#[tokio::test]
+async fn a_worker_started_before_its_redis_says_so_once_and_then_works() {
+    let mut fleet = Fleet::new(issuer_settings(Duration::from_secs(7200))).await;
+    let configuration = fleet.write("evertoken.toml", &fleet.configuration("token", ""));
+    fleet.redis.stop();
+    let worker = fleet.start(&configuration);
+    wait_until("it has said that the store is not there", || {
+        fleet.workers[worker].stderr().contains("the store cannot be reached")
+    })
+    .await;
+    // Long enough for several tries, which are not to be said.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    fleet.redis.resume().await;
+    let token = fleet.published().await;
+    assert!(fleet.issuer.alive(&token).alive);
+    let said = fleet.workers[worker].stderr();
+    assert_eq!(count(&said, "the store cannot be reached"), 1, "{said}");
+    assert_eq!(count(&said, "the store is back"), 1, "{said}");
+    assert_eq!(fleet.summary().calls, 1);
+    fleet.end().await;
+}
+
+#[tokio::test]
+async fn a_redis_that_is_away_for_five_seconds_costs_no_call() {
+    let mut fleet = Fleet::durable(issuer_settings(Duration::from_secs(7200))).await;
+    let configuration = fleet.write("evertoken.toml", &fleet.configuration("token", ""));
+    fleet.start_many(3, &configuration);
+    let token = fleet.published().await;
+    fleet.redis.stop();
+    wait_until("every worker has noticed", || {
+        fleet.workers.iter().all(|worker| worker.stderr().contains("the store is away"))
+    })
+    .await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    fleet.redis.resume().await;
+    wait_until("every worker is back", || {
+        fleet.workers.iter().all(|worker| worker.stderr().contains("the store is back"))
+    })
+    .await;
+    assert_eq!(fleet.published().await, token, "it kept its data");
+    for worker in &fleet.workers {
+        assert_eq!(count(&worker.stderr(), "the store is away"), 1, "said once");
+    }
+    fleet.make_due().await;
+    fleet.published_after(&token).await;
+    assert_eq!(fleet.summary().calls, 2, "the outage cost none");
+    fleet.end().await;
+}
+
+#[tokio::test]
+async fn a_redis_that_lost_its_data_is_filled_again() {
+    let mut fleet = Fleet::new(issuer_settings(Duration::from_secs(7200))).await;
+    let configuration = fleet.write("evertoken.toml", &fleet.configuration("token", ""));
+    fleet.start_many(3, &configuration);
+    let first = fleet.published().await;
+    fleet.redis.stop();
+    fleet.redis.resume().await;
+    let second = fleet.published().await;
+    assert_ne!(first, second);
+    assert!(fleet.issuer.alive(&second).alive);
+    assert_eq!(fleet.summary().calls, 2, "one worker of three has called");
+    assert_eq!(fleet.summary().overlaps, 0);
+    fleet.end().await;
+}
+
+#[tokio::test]
+async fn data_lost_without_a_broken_connection_is_noticed() {
+    let mut fleet = Fleet::new(issuer_settings(Duration::from_secs(7200))).await;
+    let configuration = fleet.write("evertoken.toml", &fleet.configuration("token", ""));
+    fleet.start(&configuration);
+    let first = fleet.published().await;
+    let mut connection = fleet.redis.connect().await;
+    let () = redis::cmd("FLUSHALL").query_async(&mut connection).await.expect("redis answers");
+    let second = fleet.published().await;
+    assert_ne!(first, second);
+    assert_eq!(fleet.summary().calls, 2);
+    fleet.end().await;
+}
+
+#[tokio::test]
+async fn a_token_fetched_while_redis_is_away_is_held_and_published_later() {
+    let mut fleet = Fleet::durable(issuer_settings(Duration::from_secs(7200))).await;
+    fleet.issuer.set(|settings| settings.reply_latency_ms = 400).expect("settings");
+    let configuration = fleet.write("evertoken.toml", &fleet.configuration("token", ""));
+    let worker = fleet.start(&configuration);
+    fleet.call_under_way().await;
+    fleet.redis.stop();
+    wait_until("the worker holds what it fetched", || {
+        fleet.workers[worker].stderr().contains("it is held and offered again")
+    })
+    .await;
+    fleet.redis.resume().await;
+    let token = fleet.published().await;
+    assert!(fleet.issuer.alive(&token).alive);
+    assert_eq!(fleet.summary().calls, 1);
+    fleet.end().await;
+}

@@ -1,0 +1,93 @@
+//! SIGTERM and SIGINT: begin nothing, finish what was sent, give back what was not.
+
+use std::time::Duration;
+
+use evertoken::simulator::{Fault, FaultKind};
+use redis::AsyncCommands;
+use tokio::net::TcpListener;
+
+use crate::support::{
+    fleet::{Fleet, issuer_settings},
+    wait_for,
+};
+
+const TWO_HOURS: Duration = Duration::from_secs(7200);
+
+async fn finishes_its_call(signal: &str) {
+    let mut fleet = Fleet::new(issuer_settings(TWO_HOURS)).await;
+    fleet.issuer.set(|settings| settings.reply_latency_ms = 400).expect("settings");
+    let configuration = fleet.write("evertoken.toml", &fleet.configuration("token", ""));
+    let worker = fleet.start(&configuration);
+    fleet.call_under_way().await;
+    fleet.workers[worker].signal(signal);
+    let ended = fleet.workers[worker].ended().await;
+    assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
+    assert_eq!(ended.stdout, "", "stdout carries answers, and run has none");
+    let mut connection = fleet.redis.connect().await;
+    let token = fleet.token(&mut connection).await.expect("it was published before the end");
+    assert!(fleet.issuer.alive(&token).alive);
+    assert_eq!(fleet.summary().calls, 1);
+    fleet.end().await;
+}
+
+#[tokio::test]
+async fn a_worker_told_to_stop_by_sigterm_finishes_its_call() {
+    finishes_its_call("TERM").await;
+}
+
+#[tokio::test]
+async fn a_worker_told_to_stop_by_sigint_finishes_its_call() {
+    finishes_its_call("INT").await;
+}
+
+#[tokio::test]
+async fn a_call_that_was_never_sent_leaves_no_lease_behind() {
+    let mut fleet = Fleet::new(issuer_settings(TWO_HOURS)).await;
+    let silent = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let nowhere = format!("https://{}", silent.local_addr().expect("its address"));
+    let text = fleet.configuration("token", "").replace(&fleet.issuer.base_url(), &nowhere);
+    let configuration = fleet.write("evertoken.toml", &text);
+    let worker = fleet.start(&configuration);
+    let mut connection = fleet.redis.connect().await;
+    wait_for("a lease is granted", || {
+        let mut connection = connection.clone();
+        async move {
+            connection.exists::<_, bool>("evertoken:{shop}:lock").await.ok()?.then_some(())
+        }
+    })
+    .await;
+    fleet.workers[worker].signal("TERM");
+    assert!(fleet.workers[worker].ended().await.status.success());
+    let open = fleet.field("open_until").await;
+    assert_eq!(open, None, "no attempt is left open");
+    assert_eq!(fleet.field("calls").await.as_deref(), Some("0"), "nothing was sent");
+    let leased: bool = connection.exists("evertoken:{shop}:lock").await.expect("redis answers");
+    assert!(!leased);
+    fleet.end().await;
+}
+
+#[tokio::test]
+async fn an_idle_worker_stops_although_its_redis_is_away() {
+    let mut fleet = Fleet::new(issuer_settings(TWO_HOURS)).await;
+    let configuration = fleet.write("evertoken.toml", &fleet.configuration("token", ""));
+    let worker = fleet.start(&configuration);
+    fleet.published().await;
+    fleet.redis.stop();
+    fleet.workers[worker].signal("TERM");
+    assert_eq!(fleet.workers[worker].ended().await.status.code(), Some(0));
+    fleet.end().await;
+}
+
+#[tokio::test]
+async fn a_worker_whose_issuer_hangs_stops_within_its_lease() {
+    let mut fleet = Fleet::new(issuer_settings(TWO_HOURS)).await;
+    fleet.issuer.fault(Fault::new(FaultKind::Hang { ms: 60_000 })).expect("a fault");
+    let configuration = fleet.write("evertoken.toml", &fleet.configuration("token", ""));
+    let worker = fleet.start(&configuration);
+    fleet.call_under_way().await;
+    fleet.workers[worker].signal("TERM");
+    assert_eq!(fleet.workers[worker].ended().await.status.code(), Some(0));
+    let error = fleet.field("error").await.expect("the failure was recorded");
+    assert_eq!(error, "the issuer did not answer in time");
+    fleet.end().await;
+}

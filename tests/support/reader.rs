@@ -1,0 +1,98 @@
+//! An application: it reads the key every few milliseconds, and the issuer judges what it read.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use redis::AsyncCommands;
+use tokio::task::JoinSet;
+
+use super::fleet::Fleet;
+
+/// What a reader saw.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Seen {
+    pub(crate) reads: usize,
+    /// Tokens that were dead when they were read, each with why.
+    pub(crate) dead: Vec<String>,
+    /// Dead ones among tokens whose successor was on its way: issued, and read next. A call that
+    /// settles an unknown outcome at the legacy endpoint is the third, and ends the first at once;
+    /// until its answer has arrived nobody can know the new one.
+    pub(crate) overtaken: usize,
+    /// Reads that found nothing.
+    pub(crate) missing: usize,
+}
+
+/// A reader that runs until it is asked what it saw.
+pub(crate) struct Reader {
+    stop: Arc<AtomicBool>,
+    task: JoinSet<Vec<(u64, Option<String>)>>,
+}
+
+impl Reader {
+    /// Starts to read every `pause`.
+    pub(crate) async fn start(fleet: &Fleet, pause: Duration) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let mut connection = fleet.redis.connect().await;
+        let flag = Arc::clone(&stop);
+        let mut task = JoinSet::new();
+        task.spawn(async move {
+            let mut reads = Vec::new();
+            loop {
+                // One more read after the stop, so that what was published before it is seen.
+                let is_last = flag.load(Ordering::SeqCst);
+                let before = unix_ms();
+                let token: Result<Option<String>, _> =
+                    connection.get("evertoken:{shop}:token").await;
+                if let Ok(token) = token {
+                    reads.push((before, token));
+                }
+                if is_last {
+                    return reads;
+                }
+                tokio::time::sleep(pause).await;
+            }
+        });
+        Self { stop, task }
+    }
+
+    /// Stops, and has the issuer judge every read.
+    pub(crate) async fn seen(mut self, fleet: &Fleet) -> Seen {
+        self.stop.store(true, Ordering::SeqCst);
+        let reads = self.task.join_next().await.expect("a task").expect("no panic");
+        let mut seen = Seen { reads: reads.len(), ..Seen::default() };
+        let tokens = fleet.issuer.tokens(None);
+        let issued_at = |token: &str| {
+            tokens.iter().find(|each| each.value.as_str() == token).map(|each| each.issued_at)
+        };
+        for (place, (at, token)) in reads.iter().enumerate() {
+            let Some(token) = token else {
+                seen.missing += 1;
+                continue;
+            };
+            let verdict = fleet.issuer.alive_at(token, *at);
+            // A token issued between the look at the clock and the read was not yet born then.
+            if verdict.alive || issued_at(token).is_some_and(|born| *at <= born) {
+                continue;
+            }
+            let successor = reads[place..].iter().filter_map(|(_, next)| next.as_ref());
+            let successor = successor.into_iter().find(|next| *next != token);
+            let overtaken_at = successor.and_then(|next| issued_at(next)).filter(|born| born <= at);
+            match overtaken_at {
+                Some(born) if fleet.issuer.alive_at(token, born - 1).alive => seen.overtaken += 1,
+                _ => seen.dead.push(format!("{:?} at {at}", verdict.reason)),
+            }
+        }
+        seen
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the judge's clock is the wall clock")]
+fn unix_ms() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| since.as_millis() as u64)
+}
