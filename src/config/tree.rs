@@ -65,7 +65,7 @@ pub(super) fn build(
 }
 
 fn parse(path: &Path, text: &str, mistakes: &mut Vec<Mistake>) -> Table {
-    let lines = Lines { path, text };
+    let lines = Lines::of(path, text);
     let (document, errors) = DeTable::parse_recoverable(text);
     for error in errors {
         let at = error.span().map_or(0, |span| span.start);
@@ -132,15 +132,21 @@ fn existing(table: &Table, name: &str) -> String {
     table.keys().find(|key| plain(key) == wanted).cloned().unwrap_or_else(|| name.to_owned())
 }
 
+/// Where each line begins, to tell the place of a byte.
 struct Lines<'a> {
     path: &'a Path,
-    text: &'a str,
+    starts: Vec<usize>,
 }
 
-impl Lines<'_> {
+impl<'a> Lines<'a> {
+    fn of(path: &'a Path, text: &str) -> Self {
+        let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+        let starts = std::iter::once(0).chain(ends.map(|(at, _)| at + 1)).collect();
+        Self { path, starts }
+    }
+
     fn place(&self, at: usize) -> String {
-        let before = self.text.get(..at).unwrap_or(self.text);
-        let line = 1 + before.bytes().filter(|byte| *byte == b'\n').count();
+        let line = self.starts.partition_point(|start| *start <= at);
         format!("{}:{line}", self.path.display())
     }
 }
