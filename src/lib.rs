@@ -27,12 +27,14 @@ pub mod policy;
 pub mod chain;
 pub mod provider;
 pub mod store;
-mod tls;
+pub mod tls;
 
 pub mod refresh;
 
 pub mod config;
 pub mod status;
+
+pub mod admin;
 pub mod worker;
 
 pub mod cli;

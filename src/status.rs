@@ -1,4 +1,5 @@
-//! The state of every credential, as `evertoken status` shows it. Pure: glances in, lines out.
+//! The state of every credential, as `evertoken status` and the admin listener show it. It only
+//! reads, and computes nothing that the record does not tell.
 
 use std::time::Duration;
 
@@ -6,8 +7,8 @@ use serde::Serialize;
 
 use crate::{
     clock::StoreTime,
-    config::CredentialSettings,
-    store::{Glance, Record},
+    config::{CredentialSettings, Settings},
+    store::{Glance, Record, RedisStore, StoreError},
 };
 
 /// In one word, how a credential is.
@@ -65,6 +66,28 @@ pub struct CredentialStatus {
 pub struct Status {
     /// Every configured credential, by id.
     pub credentials: Vec<CredentialStatus>,
+}
+
+/// Credentials in one look.
+const LOOK: usize = 500;
+
+// === impl Status ===
+
+impl Status {
+    /// Reads every configured credential's record.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn read(settings: &Settings, store: &RedisStore) -> Result<Self, StoreError> {
+        let mut credentials = Vec::new();
+        for chunk in settings.credentials.chunks(LOOK) {
+            let ids: Vec<_> = chunk.iter().map(|credential| credential.id.clone()).collect();
+            let (now, glances) = store.look(&ids).await?;
+            let each = chunk.iter().zip(&glances);
+            credentials.extend(each.map(|(each, glance)| CredentialStatus::new(each, glance, now)));
+        }
+        Ok(Self { credentials })
+    }
 }
 
 // === impl CredentialStatus ===

@@ -6,6 +6,7 @@ use tokio::{signal::unix, sync::watch};
 use tracing::info;
 
 use crate::{
+    admin,
     config::{CredentialSettings, Settings},
     lease::Holder,
     provider::{InvalidTransport, Transport, WeChat},
@@ -43,10 +44,11 @@ pub async fn run(settings: &Settings) -> Result<(), StartError> {
         "started"
     );
     let store = &settings.store;
-    let store = RedisStore::with_hints(store.url.clone(), &store.prefix, holder);
+    let store = Arc::new(RedisStore::with_hints(store.url.clone(), &store.prefix, holder));
     let (stop, stopping) = watch::channel(false);
-    let cycle = Cycle { store: Arc::new(store), times: settings.times, stopping };
-    let (keeper, _reached) = Keeper::new(credentials, cycle, fastrand::Rng::new());
+    let cycle = Cycle { store: Arc::clone(&store), times: settings.times, stopping };
+    let (keeper, reached) = Keeper::new(credentials, cycle, fastrand::Rng::new());
+    let admin = admin::serve(settings, store, reached);
     let stopped = async {
         let signal = tokio::select! {
             _ = terminate.recv() => "SIGTERM",
@@ -55,7 +57,12 @@ pub async fn run(settings: &Settings) -> Result<(), StartError> {
         info!(signal, "stopping: nothing is begun any more");
         stop.send_replace(true);
     };
-    tokio::join!(keeper.run(), stopped);
+    let kept = async { tokio::join!(keeper.run(), stopped) };
+    tokio::select! {
+        _ = kept => {}
+        // It serves for ever; it ends with the worker.
+        never = admin => match never {},
+    }
     info!("stopped");
     Ok(())
 }

@@ -11,11 +11,7 @@ use super::{Failure, store};
 use crate::{
     config::Settings,
     status::{CredentialStatus, State, Status},
-    store::RedisStore,
 };
-
-/// Credentials in one look.
-const LOOK: usize = 500;
 
 /// The pause between two pictures.
 const WATCH: Duration = Duration::from_secs(2);
@@ -24,7 +20,7 @@ pub(super) async fn run(settings: &Settings, json: bool, watch: bool) -> Result<
     settings.some_credential().map_err(Failure::Usage)?;
     let store = store(settings);
     loop {
-        let status = read(settings, &store).await?;
+        let status = Status::read(settings, &store).await?;
         let mut out = stdout();
         if watch && out.is_terminal() {
             // Clears the screen, and begins at its top.
@@ -41,17 +37,6 @@ pub(super) async fn run(settings: &Settings, json: bool, watch: bool) -> Result<
         }
         tokio::time::sleep(WATCH).await;
     }
-}
-
-async fn read(settings: &Settings, store: &RedisStore) -> Result<Status, Failure> {
-    let mut credentials = Vec::new();
-    for chunk in settings.credentials.chunks(LOOK) {
-        let ids: Vec<_> = chunk.iter().map(|credential| credential.id.clone()).collect();
-        let (now, glances) = store.look(&ids).await?;
-        let statuses = chunk.iter().zip(&glances);
-        credentials.extend(statuses.map(|(each, glance)| CredentialStatus::new(each, glance, now)));
-    }
-    Ok(Status { credentials })
 }
 
 fn table(status: &Status) -> Table {

@@ -21,7 +21,7 @@ use tracing::{debug, error, info};
 
 use super::{
     Credential, Cycle, Outcome, Report,
-    timetable::{Place, Timetable},
+    timetable::{IssuerNumber, Place, Timetable},
 };
 use crate::{
     chain::Chain,
@@ -43,10 +43,9 @@ const FOREIGN_ENTRY_WAIT: Duration = Duration::from_secs(30);
 /// Keeps all credentials fresh until it is told to stop.
 pub struct Keeper {
     credentials: Arc<[Credential]>,
-    /// By place: which issuer, as an index into `issuers`.
-    issuer_of: Vec<usize>,
-    issuers: Vec<Issuer>,
     timetable: Timetable,
+    /// By issuer: how many cycles run.
+    running: Vec<usize>,
     store: Arc<RedisStore>,
     cycle: Arc<Cycle>,
     jobs: JoinSet<Done>,
@@ -72,12 +71,6 @@ struct Sweep {
     next: usize,
     /// Reads that are owed, with their fraction.
     owed: f64,
-}
-
-#[derive(Default)]
-struct Issuer {
-    running: usize,
-    waiting: VecDeque<Place>,
 }
 
 enum Phase {
@@ -107,19 +100,20 @@ impl Keeper {
         rng: fastrand::Rng,
     ) -> (Self, watch::Receiver<bool>) {
         let (reached, latch) = watch::channel(false);
-        let mut names = HashMap::new();
-        let issuer_of: Vec<usize> = credentials
+        let mut numbers = HashMap::new();
+        let issuers: Vec<IssuerNumber> = credentials
             .iter()
             .map(|credential| {
-                let next = names.len();
-                *names.entry(credential.provider.issuer().to_owned()).or_insert(next)
+                // More issuers than numbers is not a thing; the last ones would share a queue.
+                let next = IssuerNumber::try_from(numbers.len()).unwrap_or(IssuerNumber::MAX);
+                *numbers.entry(credential.provider.issuer()).or_insert(next)
             })
             .collect();
+        let ids = credentials.iter().map(|credential| &credential.id);
         let keeper = Self {
-            timetable: Timetable::new(credentials.iter().map(|credential| &credential.id)),
+            timetable: Timetable::new(ids.zip(issuers)),
+            running: vec![0; numbers.len()],
             credentials: credentials.into(),
-            issuer_of,
-            issuers: names.iter().map(|_| Issuer::default()).collect(),
             store: Arc::clone(&cycle.store),
             cycle: Arc::new(cycle),
             jobs: JoinSet::new(),
@@ -156,7 +150,7 @@ impl Keeper {
     }
 
     async fn drain(&mut self) {
-        let running: usize = self.issuers.iter().map(|issuer| issuer.running).sum();
+        let running: usize = self.running.iter().sum();
         if running == 0 {
             return;
         }
@@ -184,7 +178,10 @@ impl Keeper {
         let far = clock::now() + Duration::from_secs(3600);
         let pulse = self.next_pulse.unwrap_or(far);
         match self.phase {
-            Phase::Up { .. } => self.timetable.next_due().map_or(pulse, |due| due.min(pulse)),
+            Phase::Up { .. } => {
+                let open = (0..self.running.len()).filter(|issuer| self.may_start(*issuer));
+                open.filter_map(|issuer| self.timetable.next_due(issuer)).fold(pulse, Instant::min)
+            }
             Phase::Down { .. } => pulse,
         }
     }
@@ -197,19 +194,22 @@ impl Keeper {
             self.pulse();
         }
         if matches!(self.phase, Phase::Up { .. }) {
-            while let Some(place) = self.timetable.take_due(now) {
-                let issuer = &mut self.issuers[self.issuer_of[place as usize]];
-                if issuer.running < CYCLES_PER_ISSUER {
+            for issuer in 0..self.running.len() {
+                while self.may_start(issuer)
+                    && let Some(place) = self.timetable.take_due(issuer, now)
+                {
                     self.start(place);
-                } else {
-                    issuer.waiting.push_back(place);
                 }
             }
         }
     }
 
+    fn may_start(&self, issuer: usize) -> bool {
+        self.running[issuer] < CYCLES_PER_ISSUER
+    }
+
     fn start(&mut self, place: Place) {
-        self.issuers[self.issuer_of[place as usize]].running += 1;
+        self.running[self.timetable.issuer(place)] += 1;
         let (cycle, credentials) = (Arc::clone(&self.cycle), Arc::clone(&self.credentials));
         let mut rng = self.rng.fork();
         self.jobs.spawn(async move {
@@ -237,13 +237,7 @@ impl Keeper {
     // --- cycles ---
 
     fn cycle_ended(&mut self, place: Place, report: Report) {
-        let issuer = &mut self.issuers[self.issuer_of[place as usize]];
-        issuer.running -= 1;
-        if let Phase::Up { .. } = self.phase
-            && let Some(next) = issuer.waiting.pop_front()
-        {
-            self.start(next);
-        }
+        self.running[self.timetable.issuer(place)] -= 1;
         let now = clock::now();
         if let Some((store_now, at)) = report.heard {
             self.store_clock = Some(StoreClock::heard(store_now, at));
@@ -319,9 +313,10 @@ impl Keeper {
                 self.behind(due_at, lead, now)
             };
             self.timetable.set_due(place, due);
-            if let Some(refused) = &record.refused {
-                self.refused.insert(place, refused.clone());
-            }
+            match &record.refused {
+                Some(refused) => self.refused.insert(place, refused.clone()),
+                None => self.refused.remove(&place),
+            };
         }
     }
 

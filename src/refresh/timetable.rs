@@ -11,12 +11,17 @@ use crate::{credential::CredentialId, lease::Epoch};
 /// The place of a credential in the configuration.
 pub(super) type Place = u32;
 
+/// The number of an issuer. Each has a queue of its own, so that one that is full holds up nobody
+/// else.
+pub(super) type IssuerNumber = u16;
+
 /// What a worker knows of each credential between two looks at the store.
 #[derive(Debug, Default)]
 pub(super) struct Timetable {
     entries: Vec<Entry>,
     places: HashMap<CredentialId, Place>,
-    queue: BTreeSet<(Instant, Place)>,
+    /// By issuer: what is due when.
+    queues: Vec<BTreeSet<(Instant, Place)>>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -27,6 +32,7 @@ struct Entry {
     aside_until: Option<Instant>,
     /// The highest epoch heard.
     epoch: Epoch,
+    issuer: IssuerNumber,
     /// A cycle runs.
     busy: bool,
     /// Somebody asked for a look while the cycle ran.
@@ -36,15 +42,27 @@ struct Entry {
 // === impl Timetable ===
 
 impl Timetable {
-    /// A timetable of all `ids`, in their order, nothing due yet.
-    pub(super) fn new<'a>(ids: impl Iterator<Item = &'a CredentialId>) -> Self {
+    /// A timetable of all `ids`, in their order, each with its issuer. Nothing is due yet.
+    pub(super) fn new<'a>(ids: impl Iterator<Item = (&'a CredentialId, IssuerNumber)>) -> Self {
         let mut timetable = Self::default();
-        for (place, id) in ids.enumerate() {
+        for (place, (id, issuer)) in ids.enumerate() {
             let place = Place::try_from(place).expect("fewer than four billion credentials");
             timetable.places.insert(id.clone(), place);
-            timetable.entries.push(Entry::default());
+            timetable.entries.push(Entry { issuer, ..Entry::default() });
+            let queues = timetable.queues.len().max(usize::from(issuer) + 1);
+            timetable.queues.resize_with(queues, BTreeSet::new);
         }
         timetable
+    }
+
+    /// How many credentials there are.
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Which issuer a credential is of.
+    pub(super) fn issuer(&self, place: Place) -> usize {
+        usize::from(self.entries[place as usize].issuer)
     }
 
     /// Where `id` stands, if it is configured here.
@@ -59,10 +77,11 @@ impl Timetable {
             return;
         }
         let due = entry.aside_until.map_or(due, |aside| due.max(aside));
+        let queue = &mut self.queues[usize::from(entry.issuer)];
         if let Some(before) = entry.due.replace(due) {
-            self.queue.remove(&(before, place));
+            queue.remove(&(before, place));
         }
-        self.queue.insert((due, place));
+        queue.insert((due, place));
     }
 
     /// The same, if an epoch at least as high as those heard before says so.
@@ -96,18 +115,19 @@ impl Timetable {
         self.entries[place as usize].aside_until = until;
     }
 
-    /// When the first credential is due.
-    pub(super) fn next_due(&self) -> Option<Instant> {
-        self.queue.first().map(|(due, _)| *due)
+    /// When the first credential of an issuer is due.
+    pub(super) fn next_due(&self, issuer: usize) -> Option<Instant> {
+        self.queues.get(issuer)?.first().map(|(due, _)| *due)
     }
 
-    /// Takes the first credential that is due, and marks it busy.
-    pub(super) fn take_due(&mut self, now: Instant) -> Option<Place> {
-        let &(due, place) = self.queue.first()?;
+    /// Takes the first credential of an issuer that is due, and marks it busy.
+    pub(super) fn take_due(&mut self, issuer: usize, now: Instant) -> Option<Place> {
+        let queue = self.queues.get_mut(issuer)?;
+        let &(due, place) = queue.first()?;
         if now < due {
             return None;
         }
-        self.queue.remove(&(due, place));
+        queue.remove(&(due, place));
         let entry = &mut self.entries[place as usize];
         entry.due = None;
         entry.busy = true;
@@ -132,7 +152,7 @@ mod tests {
 
     fn table(ids: &[&str]) -> Timetable {
         let ids: Vec<CredentialId> = ids.iter().map(|id| id.parse().expect("an id")).collect();
-        Timetable::new(ids.iter())
+        Timetable::new(ids.iter().map(|id| (id, 0)))
     }
 
     #[test]
@@ -140,22 +160,22 @@ mod tests {
         let (mut table, now) = (table(&["a", "b"]), clock::now());
         table.set_due(0, now + Duration::from_secs(2));
         table.set_due(1, now + Duration::from_secs(1));
-        assert_eq!(table.take_due(now), None);
-        assert_eq!(table.take_due(now + Duration::from_secs(5)), Some(1));
-        assert_eq!(table.take_due(now + Duration::from_secs(5)), Some(0));
-        assert_eq!(table.next_due(), None);
+        assert_eq!(table.take_due(0, now), None);
+        assert_eq!(table.take_due(0, now + Duration::from_secs(5)), Some(1));
+        assert_eq!(table.take_due(0, now + Duration::from_secs(5)), Some(0));
+        assert_eq!(table.next_due(0), None);
     }
 
     #[test]
     fn a_credential_never_has_two_cycles_at_once() {
         let (mut table, now) = (table(&["a"]), clock::now());
         table.set_due(0, now);
-        assert_eq!(table.take_due(now), Some(0));
+        assert_eq!(table.take_due(0, now), Some(0));
         table.set_due(0, now);
         table.look_by(0, now);
-        assert_eq!(table.take_due(now), None, "it runs already");
+        assert_eq!(table.take_due(0, now), None, "it runs already");
         table.finished(0, now + Duration::from_secs(60), now);
-        assert_eq!(table.take_due(now), Some(0), "the look that was asked for is not lost");
+        assert_eq!(table.take_due(0, now), Some(0), "the look that was asked for is not lost");
     }
 
     #[test]
@@ -163,7 +183,7 @@ mod tests {
         let (mut table, now) = (table(&["a"]), clock::now());
         table.set_due_by(0, Epoch(7), now + Duration::from_secs(10));
         table.set_due_by(0, Epoch(6), now);
-        assert_eq!(table.next_due(), Some(now + Duration::from_secs(10)));
+        assert_eq!(table.next_due(0), Some(now + Duration::from_secs(10)));
     }
 
     #[test]
@@ -172,7 +192,19 @@ mod tests {
         let until = now + Duration::from_secs(600);
         table.step_aside(0, Some(until));
         table.set_due_by(0, Epoch(1), now);
-        assert_eq!(table.next_due(), Some(until));
+        assert_eq!(table.next_due(0), Some(until));
+    }
+
+    #[test]
+    fn an_issuer_that_is_not_asked_holds_up_no_other() {
+        let ids: Vec<CredentialId> = ["a", "b"].map(|id| id.parse().expect("an id")).to_vec();
+        let (mut table, now) = (Timetable::new(ids.iter().zip([0, 1])), clock::now());
+        table.set_due(0, now);
+        table.set_due(1, now);
+        assert_eq!(table.take_due(1, now), Some(1));
+        assert_eq!(table.next_due(0), Some(now), "it waits for its turn");
+        table.set_due_by(0, Epoch(1), now + Duration::from_secs(60));
+        assert_eq!(table.take_due(0, now), None, "another worker was faster meanwhile");
     }
 
     #[test]

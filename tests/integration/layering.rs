@@ -21,7 +21,8 @@ const TABLE: &[(&str, &[&str])] = &[
     ("refresh", &["chain", "clock", "credential", "lease", "policy", "provider", "store"]),
     ("config", &["chain", "credential", "policy", "provider", "refresh", "store"]),
     ("status", &["clock", "config", "store"]),
-    ("worker", &["config", "lease", "provider", "refresh", "store"]),
+    ("admin", &["chain", "config", "status", "store"]),
+    ("worker", &["admin", "config", "lease", "provider", "refresh", "store"]),
     ("simulator", &[]),
     (
         "cli",

@@ -2,6 +2,7 @@
 //! subject; every test has its own servers.
 
 #[path = "../support/mod.rs"]
+#[expect(dead_code, reason = "the benchmarks use more of it")]
 mod support;
 
 mod asking;

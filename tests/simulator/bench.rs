@@ -21,6 +21,7 @@ pub(crate) struct Bench {
 impl Bench {
     pub(crate) async fn start(settings: Settings) -> Self {
         let simulator = Simulator::start(([127, 0, 0, 1], 0).into(), settings).await.unwrap();
+        evertoken::tls::use_ring();
         let client = Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .timeout(Duration::from_secs(10))

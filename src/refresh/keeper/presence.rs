@@ -60,13 +60,7 @@ impl Keeper {
         }
         self.phase = Phase::Up { canary };
         self.reached.send_replace(true);
-        let now = clock::now();
-        self.next_pulse = Some(now + HEARTBEAT);
-        for issuer in &mut self.issuers {
-            for place in issuer.waiting.drain(..) {
-                self.timetable.finished(place, now, now);
-            }
-        }
+        self.next_pulse = Some(clock::now() + HEARTBEAT);
         self.look_at_everything();
     }
 
@@ -118,7 +112,7 @@ impl Keeper {
 
     fn look_at_everything(&mut self) {
         self.sweep = Sweep::default();
-        self.to_look = (0..self.issuer_of.len() as Place).collect();
+        self.to_look = (0..self.timetable.len() as Place).collect();
         self.look_on();
     }
 
@@ -156,7 +150,7 @@ impl Keeper {
 
     /// Reads the next few records, so that all of them are read in the sweep's time.
     fn sweep(&mut self) {
-        let all = self.issuer_of.len();
+        let all = self.timetable.len();
         let period = Duration::from_secs(3)
             .saturating_mul(u32::try_from(all).unwrap_or(u32::MAX))
             .clamp(SWEEP.0, SWEEP.1);

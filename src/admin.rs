@@ -1,0 +1,68 @@
+//! The admin listener, on loopback unless told otherwise. No token is on any of its pages.
+//!
+//! - `GET /livez`: 200 while the process runs.
+//! - `GET /readyz`: 200 once the store was reached. It never goes back: an issuer or a store that
+//!   is away is no reason to restart a worker.
+//! - `GET /status`: as `evertoken status --json`.
+
+use std::{convert::Infallible, sync::Arc};
+
+use axum::{Json, Router, extract::State, http::StatusCode, response::IntoResponse, routing::get};
+use tokio::{net::TcpListener, sync::watch};
+use tracing::{error, info};
+
+use crate::{chain::Chain, config::Settings, status::Status, store::RedisStore};
+
+/// What the pages read.
+struct Office {
+    settings: Settings,
+    store: Arc<RedisStore>,
+    reached: watch::Receiver<bool>,
+}
+
+/// Serves for ever. If it may not, or cannot, it says so and the worker goes on without it.
+pub async fn serve(
+    settings: &Settings,
+    store: Arc<RedisStore>,
+    reached: watch::Receiver<bool>,
+) -> Infallible {
+    if let Some(listen) = settings.admin {
+        let office = Office { settings: settings.clone(), store, reached };
+        let served = async {
+            let listener = TcpListener::bind(listen).await?;
+            info!(%listen, "the admin listener is there");
+            axum::serve(listener, routes(office)).await
+        };
+        if let Err(error) = served.await {
+            error!(%listen, %error,
+                "there is no admin listener: name a free address in admin.listen, or \"off\"");
+        }
+    }
+    std::future::pending().await
+}
+
+fn routes(office: Office) -> Router {
+    Router::new()
+        .route("/livez", get(async || "alive\n"))
+        .route("/readyz", get(ready))
+        .route("/status", get(status))
+        .with_state(Arc::new(office))
+}
+
+async fn ready(State(office): State<Arc<Office>>) -> (StatusCode, &'static str) {
+    if *office.reached.borrow() {
+        (StatusCode::OK, "ready\n")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "the store was not reached yet\n")
+    }
+}
+
+async fn status(State(office): State<Arc<Office>>) -> impl IntoResponse {
+    match Status::read(&office.settings, &office.store).await {
+        Ok(status) => Json(status).into_response(),
+        Err(error) => {
+            let message = format!("{}\n", Chain(&error));
+            (StatusCode::SERVICE_UNAVAILABLE, message).into_response()
+        }
+    }
+}
