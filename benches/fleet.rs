@@ -1,2 +1,0 @@
-//! Benchmarks of the fleet. To be written.
-fn main() {}

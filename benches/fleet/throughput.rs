@@ -1,0 +1,161 @@
+//! (a) One worker, 10,000 credentials all due: refreshes per second, next to the bare limit.
+//!
+//! The bare limit is a plain loop with the same concurrency: the same HTTP requests by the same
+//! client, and for each two round trips to Redis with the cheapest commands that write.
+
+use std::{
+    process::{Child, Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use redis::aio::MultiplexedConnection;
+use tempfile::TempDir;
+use tokio::task::JoinSet;
+
+use crate::{
+    Figure,
+    support::{
+        process::Process,
+        redis::{RedisServer, free_port},
+        wait_for,
+    },
+};
+
+const CREDENTIALS: usize = 10_000;
+
+/// As many as the worker calls one issuer at once.
+const CONCURRENCY: usize = 64;
+
+/// At least half of the bare limit.
+const RATIO: f64 = 0.5;
+
+/// A simulator in a process of its own, killed when dropped.
+struct Issuer {
+    child: Child,
+    url: String,
+}
+
+pub(crate) async fn measure() -> Vec<Figure> {
+    let (worker, bare) = (worker().await, bare().await);
+    let ratio = worker / bare;
+    vec![
+        Figure {
+            what: format!("refreshes a second, one worker, {CREDENTIALS} credentials due"),
+            measured: format!("{worker:.0}"),
+            limit: String::new(),
+            kept: None,
+        },
+        Figure {
+            what: format!("the same by a bare loop, {CONCURRENCY} at once"),
+            measured: format!("{bare:.0}"),
+            limit: String::new(),
+            kept: None,
+        },
+        Figure {
+            what: "ratio".to_owned(),
+            measured: format!("{ratio:.2}"),
+            limit: format!("at least {RATIO}"),
+            kept: Some(RATIO <= ratio),
+        },
+    ]
+}
+
+async fn worker() -> f64 {
+    let directory = TempDir::new().expect("a directory");
+    let redis = RedisServer::start(directory.path().join("redis")).await;
+    let issuer = Issuer::start().await;
+    let mut text = format!("[store]\nurl = \"{}\"\n[admin]\nlisten = \"off\"\n", redis.url());
+    for n in 0..CREDENTIALS {
+        text += &format!(
+            "[credentials.c{n}]\nappid = \"wx{n}\"\nsecret = \"secret-of-wx{n}\"\nbase_url = \"{}\"\n",
+            issuer.url
+        );
+    }
+    std::fs::write(directory.path().join("evertoken.toml"), text).expect("a file");
+    let mut connection = redis.connect().await;
+    let _worker = Process::start(directory.path(), "worker", &["run"], &[]);
+    let started = wait_for("the first refresh begins", || {
+        let mut connection = connection.clone();
+        async move { (2 <= keys(&mut connection).await).then(evertoken::clock::now) }
+    })
+    .await;
+    // A record and a token each, and the canary.
+    while keys(&mut connection).await < 2 * CREDENTIALS + 1 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    CREDENTIALS as f64 / started.elapsed().as_secs_f64()
+}
+
+async fn keys(connection: &mut MultiplexedConnection) -> usize {
+    redis::cmd("DBSIZE").query_async(connection).await.expect("redis answers")
+}
+
+async fn bare() -> f64 {
+    let directory = TempDir::new().expect("a directory");
+    let redis = RedisServer::start(directory.path().join("redis")).await;
+    let issuer = Issuer::start().await;
+    let connection = redis.connect().await;
+    evertoken::tls::use_ring();
+    let client = reqwest::Client::builder().pool_max_idle_per_host(0).no_proxy().build();
+    let client = client.expect("a client");
+    let next = Arc::new(AtomicUsize::new(0));
+    let started = evertoken::clock::now();
+    let mut tasks = JoinSet::new();
+    for _ in 0..CONCURRENCY {
+        let (mut connection, client, next) = (connection.clone(), client.clone(), next.clone());
+        let url = format!("{}/cgi-bin/stable_token", issuer.url);
+        tasks.spawn(async move {
+            loop {
+                let n = next.fetch_add(1, Ordering::Relaxed);
+                if CREDENTIALS <= n {
+                    break;
+                }
+                set(&mut connection, &format!("lock{n}")).await;
+                let body = serde_json::json!({
+                    "grant_type": "client_credential", "appid": format!("wx{n}"),
+                    "secret": format!("secret-of-wx{n}"), "force_refresh": false,
+                });
+                let answer = client.post(&url).json(&body).send().await.expect("an answer");
+                let answer: serde_json::Value = answer.json().await.expect("JSON");
+                assert!(answer["access_token"].is_string());
+                set(&mut connection, &format!("token{n}")).await;
+            }
+        });
+    }
+    tasks.join_all().await;
+    CREDENTIALS as f64 / started.elapsed().as_secs_f64()
+}
+
+async fn set(connection: &mut MultiplexedConnection, key: &str) {
+    let mut command = redis::cmd("SET");
+    command.arg(key).arg("x").arg("PX").arg(60_000);
+    let () = command.query_async(connection).await.expect("redis answers");
+}
+
+impl Issuer {
+    async fn start() -> Self {
+        let listen = format!("127.0.0.1:{}", free_port());
+        let child = Command::new(env!("CARGO_BIN_EXE_issuer-simulator"))
+            .args(["--listen", &listen])
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("issuer-simulator starts");
+        let url = format!("http://{listen}");
+        wait_for("the simulator answers", || async {
+            tokio::net::TcpStream::connect(&listen).await.ok().map(drop)
+        })
+        .await;
+        Self { child, url }
+    }
+}
+
+impl Drop for Issuer {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
