@@ -4,13 +4,14 @@
 
 mod ask;
 mod check;
+mod demo;
 mod get;
 mod log;
 mod status;
 
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
-use clap::{Args, Parser, Subcommand, ValueEnum, error::ErrorKind};
+use clap::{Args, Parser, Subcommand, ValueEnum, error::ErrorKind, value_parser};
 
 use crate::{
     chain::Chain,
@@ -95,6 +96,22 @@ enum Verb {
     },
     /// Check the configuration and the store, without a call to an issuer
     Check,
+    /// A fleet, a simulated issuer and faults, on this machine, to look at
+    ///
+    /// Starts a private Redis, a simulated issuer with short-lived tokens, workers that are killed
+    /// now and then, and readers that use the tokens. It needs redis-server, no configuration and
+    /// no network; all of it ends with the demo.
+    Demo {
+        /// How long to run, such as 30s [default: until interrupted]
+        #[arg(long = "for", value_name = "TIME", value_parser = humantime::parse_duration)]
+        length: Option<Duration>,
+        /// How many workers, up to 6
+        #[arg(long, default_value_t = 3, value_parser = value_parser!(u8).range(1..=6))]
+        workers: u8,
+        /// How many readers, up to 50
+        #[arg(long, default_value_t = 3, value_parser = value_parser!(u8).range(1..=50))]
+        readers: u8,
+    },
 }
 
 /// Why a command did not do what was asked.
@@ -115,12 +132,16 @@ enum Failure {
     /// There is no valid token, or no refresh: 69.
     #[error("{0}")]
     Unavailable(String),
+    /// The demo saw a promise broken: 1.
+    #[error("{0}")]
+    Broken(String),
     /// The answer cannot be written: 69.
     #[error("the answer cannot be written")]
     Output(#[from] std::io::Error),
 }
 
 /// Exit codes, as `sysexits.h` has them.
+const BROKEN: u8 = 1;
 const USAGE: u8 = 64;
 const UNAVAILABLE: u8 = 69;
 
@@ -148,7 +169,11 @@ pub async fn main(
         }
         Err(failure) => {
             say(&failure);
-            ExitCode::from(if matches!(failure, Failure::Usage(_)) { USAGE } else { UNAVAILABLE })
+            ExitCode::from(match failure {
+                Failure::Usage(_) => USAGE,
+                Failure::Broken(_) => BROKEN,
+                _ => UNAVAILABLE,
+            })
         }
     }
 }
@@ -162,17 +187,23 @@ fn say(failure: &Failure) {
 
 async fn run(cli: Cli, environment: &Environment) -> Result<(), Failure> {
     let given = Given { config: cli.common.config, store: cli.common.store };
-    let settings = Settings::load(&given, environment).map_err(Failure::Usage)?;
+    let settings = || Settings::load(&given, environment).map_err(Failure::Usage);
     match cli.verb {
         Verb::Run => {
+            let settings = settings()?;
             settings.some_credential().map_err(Failure::Usage)?;
             Ok(worker::run(&settings).await?)
         }
-        Verb::Get { id, json, fetch } => get::run(&settings, &id, json, fetch).await,
-        Verb::Status { json, watch } => status::run(&settings, json, watch).await,
-        Verb::Refresh { id, wait } => ask::refresh(&settings, &id, wait).await,
-        Verb::Reject { id, token } => ask::reject(&settings, &id, &token).await,
-        Verb::Check => check::run(&settings).await,
+        Verb::Get { id, json, fetch } => get::run(&settings()?, &id, json, fetch).await,
+        Verb::Status { json, watch } => status::run(&settings()?, json, watch).await,
+        Verb::Refresh { id, wait } => ask::refresh(&settings()?, &id, wait).await,
+        Verb::Reject { id, token } => ask::reject(&settings()?, &id, &token).await,
+        Verb::Check => check::run(&settings()?).await,
+        // It has a configuration of its own, and reads nobody's.
+        Verb::Demo { length, workers, readers } => {
+            let (workers, readers) = (workers.into(), readers.into());
+            demo::run(demo::Options { length, workers, readers }, environment).await
+        }
     }
 }
 

@@ -1,0 +1,151 @@
+//! `evertoken demo`: a fleet, a simulated issuer and faults, on this machine, to look at.
+//!
+//! It reads no configuration and touches no store but its own. Everything it starts, it ends, on
+//! every path: what runs is owned by values that end it when they are dropped.
+//!
+//! ```text
+//! stage: private_redis, crew, readers, the simulator
+//!        │ seen every 20 ms                  ▲ kill, start again
+//!        ▼                                   │
+//!      scene ──────────────────────────► faults
+//!        │
+//!        ▼
+//!      view ──► screen          at the end: summary
+//! ```
+
+mod crew;
+mod directory;
+mod faults;
+mod private_redis;
+mod readers;
+mod scene;
+mod screen;
+mod stage;
+mod summary;
+mod view;
+
+use std::{
+    io::{self, Write, stdout},
+    path::Path,
+    time::Duration,
+};
+
+use tokio::{
+    signal::unix::{self, Signal, SignalKind},
+    time::MissedTickBehavior,
+};
+
+use self::{directory::Directory, faults::Faults, screen::Screen, stage::Stage};
+use super::Failure;
+use crate::{chain::Chain, clock, config::Environment};
+
+/// The pause between two looks at everything.
+const BEAT: Duration = Duration::from_millis(20);
+
+/// How long the first tokens may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What was asked for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Options {
+    /// How long it runs; until it is interrupted if `None`.
+    pub(super) length: Option<Duration>,
+    pub(super) workers: usize,
+    pub(super) readers: usize,
+}
+
+/// The signals that end the demo.
+struct Ending([Signal; 3]);
+
+/// Runs until it is over, interrupted or impossible.
+pub(super) async fn run(options: Options, environment: &Environment) -> Result<(), Failure> {
+    let search_path = environment.get("PATH").map(String::as_str);
+    let program = private_redis::find(search_path)
+        .ok_or_else(|| Failure::Unavailable(private_redis::HOW_TO_GET.to_owned()))?;
+    let mut ending = Ending::new()?;
+    let mut directory = Directory::new()?;
+    let played = play(options, environment, &program, directory.path(), &mut ending).await;
+    played.map_err(|failure| {
+        let mut with_logs =
+            |text: String| format!("{text}\nThe logs are kept in {}", directory.keep().display());
+        match failure {
+            Failure::Broken(text) => Failure::Broken(with_logs(text)),
+            Failure::Store(error) => Failure::Unavailable(with_logs(Chain(&error).to_string())),
+            Failure::Unavailable(text) => Failure::Unavailable(with_logs(text)),
+            other => other,
+        }
+    })
+}
+
+async fn play(
+    options: Options,
+    environment: &Environment,
+    program: &Path,
+    directory: &Path,
+    ending: &mut Ending,
+) -> Result<(), Failure> {
+    let building = Stage::build(options, program, directory);
+    let mut stage = tokio::select! {
+        stage = building => stage.map_err(|error| {
+            Failure::Unavailable(format!("the demo cannot start: {error}"))
+        })?,
+        () = ending.heard() => return Ok(()),
+    };
+    let started = clock::now();
+    let mut scene = stage::scene(options);
+    let mut faults = Faults::new(fastrand::Rng::new());
+    let mut screen = Screen::open(environment)?;
+    let mut beat = tokio::time::interval(BEAT);
+    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = ending.heard() => match scene.has_begun() {
+                true => break,
+                // There is nothing to sum up.
+                false => return Ok(()),
+            },
+            _ = beat.tick() => {}
+        }
+        let now = clock::now();
+        scene.elapsed = now - started;
+        stage.observe(&mut scene).await?;
+        stage.disturb(&mut scene, &mut faults, now).await?;
+        screen.show(&mut scene, now)?;
+        if options.length.is_some_and(|length| length <= scene.elapsed) {
+            break;
+        }
+        if !scene.has_begun() && PATIENCE < scene.elapsed {
+            let message = format!("the workers published no token within {PATIENCE:?}");
+            return Err(Failure::Unavailable(message));
+        }
+    }
+    stage.observe(&mut scene).await?;
+    drop(stage);
+    screen.close(&mut scene)?;
+    for line in summary::lines(&scene, screen.ink()) {
+        writeln!(stdout(), "{line}")?;
+    }
+    match summary::broken(&scene).is_empty() {
+        true => Ok(()),
+        false => Err(Failure::Broken("the demo did not go as it must".to_owned())),
+    }
+}
+
+// === impl Ending ===
+
+impl Ending {
+    fn new() -> io::Result<Self> {
+        let [interrupt, terminate, hangup] =
+            [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
+        Ok(Self([unix::signal(interrupt)?, unix::signal(terminate)?, unix::signal(hangup)?]))
+    }
+
+    async fn heard(&mut self) {
+        let Self([interrupt, terminate, hangup]) = self;
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! All that runs in the demo: started together, looked at, disturbed, and ended when dropped.
+//!
+//! When it is disturbed, `faults` decides; what is made of what is seen, `scene`.
+
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddr},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use super::{
+    Options,
+    crew::{self, Crew},
+    faults::Faults,
+    private_redis::PrivateRedis,
+    readers::Readers,
+    scene::{Calls, Credential, EventKind, Scene},
+};
+use crate::{
+    cli::Failure,
+    clock,
+    credential::CredentialId,
+    lease::Holder,
+    policy::Issuance,
+    simulator::{self, Simulator},
+    store::{Glance, RedisStore, StoreError, StoreUrl},
+};
+
+/// The life of a token.
+const LIFETIME: Duration = Duration::from_secs(10);
+
+/// How long a token lives on after a newer one was issued; and how long before its end the issuer
+/// that repeats tokens gives a new one.
+const OVERLAP: Duration = Duration::from_secs(3);
+
+/// How long the issuer takes to answer, once it has issued: time for a kill to strike in.
+const REPLY_LATENCY: Duration = Duration::from_millis(120);
+
+/// From a kill to a look at what the killed worker left: what it had sent is taken by then.
+const SETTLED: Duration = Duration::from_millis(20);
+
+/// The credentials. One of each kind of endpoint: at `token` each call kills the token before.
+const ACCOUNTS: [Account; 2] = [
+    Account {
+        id: "shop",
+        appid: "wxdemoshop",
+        endpoint: "token",
+        more: "quiet_period = \"500ms\"",
+    },
+    Account { id: "mini", appid: "wxdemomini", endpoint: "stable_token", more: "" },
+];
+
+/// A credential of the demo.
+struct Account {
+    id: &'static str,
+    appid: &'static str,
+    endpoint: &'static str,
+    /// More lines of its section.
+    more: &'static str,
+}
+
+/// All that runs. Fields are ended in this order.
+pub(super) struct Stage {
+    readers: Readers,
+    crew: Crew,
+    store: RedisStore,
+    ids: Vec<CredentialId>,
+    issuer: Arc<Simulator>,
+    _redis: PrivateRedis,
+}
+
+/// The scene before anything has happened.
+pub(super) fn scene(options: Options) -> Scene {
+    let credential = |account: &Account| {
+        let issuance = match account.endpoint {
+            "token" => Issuance::Anew,
+            _ => Issuance::Repeats { window: OVERLAP },
+        };
+        Credential::new(account.id, account.endpoint, issuance)
+    };
+    let credentials = ACCOUNTS.iter().map(credential).collect();
+    let mut scene = Scene::new(LIFETIME, credentials, options.workers);
+    scene.length = options.length;
+    scene.readers = options.readers;
+    scene
+}
+
+/// The workers' configuration: times that suit tokens of a few seconds. A takeover takes less time
+/// than is left of a token when it is due.
+fn configuration(redis: &str, issuer: &str) -> String {
+    let mut text = format!(
+        "[store]\nurl = \"{redis}\"\n\n[worker]\nrequest_timeout = \"800ms\"\nlease = \"1s\"\n\n\
+         [admin]\nlisten = \"off\"\n"
+    );
+    for Account { id, appid, endpoint, more } in &ACCOUNTS {
+        text += &format!(
+            "\n[credentials.{id}]\nprovider = \"wechat\"\nappid = \"{appid}\"\n\
+             secret = \"secret-of-{appid}\"\nendpoint = \"{endpoint}\"\nbase_url = \"{issuer}\"\n\
+             {more}\n"
+        );
+    }
+    text
+}
+
+// === impl Stage ===
+
+impl Stage {
+    /// Starts everything. What has been started when something fails is ended.
+    pub(super) async fn build(
+        options: Options,
+        program: &Path,
+        directory: &Path,
+    ) -> io::Result<Self> {
+        let redis = PrivateRedis::start(program, directory).await?;
+        let settings = simulator::Settings {
+            lifetime_ms: clock::millis(LIFETIME),
+            overlap_ms: clock::millis(OVERLAP),
+            window_ms: clock::millis(OVERLAP),
+            // A night of looking on uses up a day's calls of WeChat.
+            daily_quota_token: 1_000_000,
+            reply_latency_ms: clock::millis(REPLY_LATENCY),
+            ..simulator::Settings::default()
+        };
+        let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let issuer = Arc::new(Simulator::start(any_port, settings).await?);
+        let text = configuration(redis.url(), &issuer.base_url());
+        std::fs::write(directory.join(crew::CONFIGURATION), text)?;
+        let url = StoreUrl::parse(redis.url()).map_err(io::Error::other)?;
+        let store = RedisStore::new(url, "evertoken", Holder::fresh());
+        let ids = ACCOUNTS.iter().map(|account| account.id.parse());
+        let ids = ids.collect::<Result<_, _>>().map_err(io::Error::other)?;
+        let names = ACCOUNTS.map(|account| account.id);
+        let readers = Readers::start(options.readers, redis.url(), &names, &issuer).await?;
+        let crew = Crew::start(options.workers, directory)?;
+        Ok(Self { readers, crew, store, ids, issuer, _redis: redis })
+    }
+
+    /// Looks at everything.
+    pub(super) async fn observe(&mut self, scene: &mut Scene) -> Result<(), StoreError> {
+        for (at, worker) in scene.workers.iter_mut().enumerate() {
+            worker.pid = self.crew.pid(at);
+            if let Some(holder) = self.crew.holder(at) {
+                worker.holder = Some(holder.to_owned());
+            }
+        }
+        while let Some(worker) = self.crew.ended() {
+            scene.died(worker);
+        }
+        let (now, glances) = self.store.look(&self.ids).await?;
+        scene.now = now;
+        for (at, glance) in glances.iter().enumerate() {
+            let number = self.number(at, scene, glance).await?;
+            scene.saw(at, glance, number);
+            let summary = self.issuer.summary(Some(ACCOUNTS[at].appid));
+            let (made, issued, overlaps) = (summary.calls, summary.issued, summary.overlaps);
+            scene.credentials[at].calls = Calls { made, issued, overlaps };
+        }
+        scene.read(self.readers.reads());
+        Ok(())
+    }
+
+    /// The issuer's number for the token that is published: the tokens of killed callers count.
+    async fn number(&self, at: usize, scene: &Scene, glance: &Glance) -> Result<usize, StoreError> {
+        let known = scene.credentials[at].published;
+        let epoch = glance.record.as_ref().map(|record| record.epoch);
+        if let Some(known) = known.filter(|known| Some(known.epoch) == epoch) {
+            return Ok(known.number);
+        }
+        let Some(token) = self.store.token(&self.ids[at]).await? else { return Ok(0) };
+        let issued = self.issuer.tokens(Some(ACCOUNTS[at].appid));
+        let place = issued.iter().rposition(|issued| issued.value.as_str() == token.expose());
+        Ok(place.map_or(0, |place| place + 1))
+    }
+
+    /// Kills a worker if it is time to, and starts again those that have been down long enough.
+    pub(super) async fn disturb(
+        &mut self,
+        scene: &mut Scene,
+        faults: &mut Faults,
+        now: Instant,
+    ) -> Result<(), Failure> {
+        if let Some(worker) = faults.victim(scene, now) {
+            self.crew.kill(worker);
+            faults.killed(worker, now);
+            tokio::time::sleep(SETTLED).await;
+            // The dead change nothing: an attempt of its that is open now was under way.
+            let holder = scene.workers[worker].holder.clone();
+            let is_open = |glance: &Glance| {
+                let record = glance.record.as_ref();
+                record.is_some_and(|record| record.open_until.is_some() && record.holder == holder)
+            };
+            let (_, glances) = self.store.look(&self.ids).await?;
+            let open: Vec<bool> = glances.iter().map(is_open).collect();
+            scene.killed(worker, &open);
+        }
+        if let Some(worker) = faults.restart_due(now) {
+            let started = self.crew.restart(worker);
+            started.map_err(|error| {
+                Failure::Unavailable(format!("a worker cannot be started again: {error}"))
+            })?;
+            scene.tell(EventKind::Work, format!("worker {} was started again", worker + 1));
+        }
+        Ok(())
+    }
+}
