@@ -3,14 +3,32 @@
 #   make demo               the main job, running: workers, a simulated issuer, faults, readers
 #   make demo FOR=30s       the same, with an end, a summary and an exit code
 #   make demo ARGS="..."    the same, with any option of evertoken demo
+#   make test               all tests, against real Redis servers and real processes
+#   make bench              the benchmarks, with a table of results
+#   make chaos              the long fault run, with its report; FOR=10m is its length
 
 CARGO ?= cargo
 ARGS ?=
 FOR ?=
 
-.PHONY: demo
+.PHONY: demo test bench chaos
 
 demo:
 	@tools/need-redis
-	@$(CARGO) build --release --bin evertoken
+	@$(CARGO) build --release --locked --bin evertoken
 	@exec target/release/evertoken demo $(if $(FOR),--for $(FOR)) $(ARGS)
+
+# Most tests wait for a state of their own servers, so more of them run at once than there are cores.
+test:
+	@tools/need-redis
+	$(CARGO) test --locked --lib --bins
+	$(CARGO) test --locked --test simulator
+	$(CARGO) test --locked --test integration -- --test-threads=6
+
+bench:
+	@tools/need-redis
+	$(CARGO) bench --locked --bench fleet
+
+chaos:
+	@tools/need-redis
+	CHAOS_FOR=$(or $(FOR),10m) $(CARGO) test --locked --test chaos

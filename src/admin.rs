@@ -5,29 +5,35 @@
 //!   is away is no reason to restart a worker.
 //! - `GET /status`: as `evertoken status --json`.
 
-use std::{convert::Infallible, sync::Arc};
+use std::{convert::Infallible, net::SocketAddr, sync::Arc};
 
 use axum::{Json, Router, extract::State, http::StatusCode, response::IntoResponse, routing::get};
 use tokio::{net::TcpListener, sync::watch};
 use tracing::{error, info};
 
-use crate::{chain::Chain, config::Settings, status::Status, store::RedisStore};
+use crate::{
+    chain::Chain,
+    refresh::Credential,
+    status::{Status, Subject},
+    store::RedisStore,
+};
 
 /// What the pages read.
 struct Office {
-    settings: Settings,
+    credentials: Arc<[Credential]>,
     store: Arc<RedisStore>,
     reached: watch::Receiver<bool>,
 }
 
 /// Serves for ever. If it may not, or cannot, it says so and the worker goes on without it.
 pub async fn serve(
-    settings: &Settings,
+    listen: Option<SocketAddr>,
+    credentials: Arc<[Credential]>,
     store: Arc<RedisStore>,
     reached: watch::Receiver<bool>,
 ) -> Infallible {
-    if let Some(listen) = settings.admin {
-        let office = Office { settings: settings.clone(), store, reached };
+    if let Some(listen) = listen {
+        let office = Office { credentials, store, reached };
         let served = async {
             let listener = TcpListener::bind(listen).await?;
             info!(%listen, "the admin listener is there");
@@ -58,11 +64,20 @@ async fn ready(State(office): State<Arc<Office>>) -> (StatusCode, &'static str) 
 }
 
 async fn status(State(office): State<Arc<Office>>) -> impl IntoResponse {
-    match Status::read(&office.settings, &office.store).await {
+    let subjects: Vec<Subject> = office.credentials.iter().map(subject).collect();
+    match Status::read(&subjects, &office.store).await {
         Ok(status) => Json(status).into_response(),
         Err(error) => {
             let message = format!("{}\n", Chain(&error));
             (StatusCode::SERVICE_UNAVAILABLE, message).into_response()
         }
+    }
+}
+
+fn subject(credential: &Credential) -> Subject {
+    Subject {
+        id: credential.id.clone(),
+        provider: credential.provider.kind(),
+        daily_quota: credential.daily_quota,
     }
 }

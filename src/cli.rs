@@ -192,7 +192,7 @@ async fn run(cli: Cli, environment: &Environment) -> Result<(), Failure> {
         Verb::Run => {
             let settings = settings()?;
             settings.some_credential().map_err(Failure::Usage)?;
-            Ok(worker::run(&settings).await?)
+            Ok(worker::run(settings).await?)
         }
         Verb::Get { id, json, fetch } => get::run(&settings()?, &id, json, fetch).await,
         Verb::Status { json, watch } => status::run(&settings()?, json, watch).await,

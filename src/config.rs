@@ -12,6 +12,7 @@ use std::{
     fmt,
     net::SocketAddr,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -64,7 +65,7 @@ pub struct CredentialSettings {
     /// Which endpoint gives the token.
     pub endpoint: Endpoint,
     /// Entry points of the issuer, at least one.
-    pub base_urls: Vec<Url>,
+    pub base_urls: Arc<[Url]>,
     /// How long before its end a token is due, if the policy's time is not wanted.
     pub refresh_before: Option<Duration>,
     /// The quiet period, if the default is not wanted.
@@ -186,6 +187,12 @@ impl CredentialSettings {
     #[must_use]
     pub fn daily_quota(&self) -> u64 {
         self.daily_quota.unwrap_or_else(|| self.endpoint.daily_quota())
+    }
+
+    /// The kind of its issuer. There is one so far.
+    #[must_use]
+    pub fn provider(&self) -> &'static str {
+        "wechat"
     }
 
     /// How its issuer answers a repeated call.

@@ -8,7 +8,7 @@ mod cycle;
 mod keeper;
 mod timetable;
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 pub use self::{
     cycle::{Cycle, Outcome, Report},
@@ -21,7 +21,7 @@ pub struct Credential {
     /// The user's name for it.
     pub id: CredentialId,
     /// Who speaks to its issuer.
-    pub provider: Arc<dyn Provider>,
+    pub provider: Box<dyn Provider>,
     /// How long before its end a token is due, if the user wants another time than the policy's.
     pub refresh_before: Option<Duration>,
     /// How long nobody calls the issuer after an attempt without result.
@@ -35,8 +35,19 @@ pub struct Credential {
 pub struct Times {
     /// The whole call to the issuer.
     pub request_timeout: Duration,
-    /// The lease. It exceeds the request's timeout.
+    /// How long a lost worker may go unreplaced. It exceeds the request's timeout.
     pub lease: Duration,
+}
+
+// === impl Times ===
+
+impl Times {
+    /// How long the lock lives: halfway between the request's timeout and the lease. The other half
+    /// is for the successor's own call, so that its token stands within a lease.
+    #[must_use]
+    pub fn lock(&self) -> Duration {
+        (self.request_timeout + self.lease) / 2
+    }
 }
 
 /// The quiet period where the configuration names none (`DESIGN.md` section 4): nothing where a

@@ -7,9 +7,20 @@ use serde::Serialize;
 
 use crate::{
     clock::StoreTime,
-    config::{CredentialSettings, Settings},
+    credential::CredentialId,
     store::{Glance, Record, RedisStore, StoreError},
 };
+
+/// What has a status, and what the configuration tells of it.
+#[derive(Clone, Debug)]
+pub struct Subject {
+    /// The credential.
+    pub id: CredentialId,
+    /// The kind of its issuer.
+    pub provider: &'static str,
+    /// Calls that the issuer's day has.
+    pub daily_quota: u64,
+}
 
 /// In one word, how a credential is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -74,14 +85,14 @@ const LOOK: usize = 500;
 // === impl Status ===
 
 impl Status {
-    /// Reads every configured credential's record.
+    /// Reads the records of `subjects`.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn read(settings: &Settings, store: &RedisStore) -> Result<Self, StoreError> {
+    pub async fn read(subjects: &[Subject], store: &RedisStore) -> Result<Self, StoreError> {
         let mut credentials = Vec::new();
-        for chunk in settings.credentials.chunks(LOOK) {
-            let ids: Vec<_> = chunk.iter().map(|credential| credential.id.clone()).collect();
+        for chunk in subjects.chunks(LOOK) {
+            let ids: Vec<_> = chunk.iter().map(|subject| subject.id.clone()).collect();
             let (now, glances) = store.look(&ids).await?;
             let each = chunk.iter().zip(&glances);
             credentials.extend(each.map(|(each, glance)| CredentialStatus::new(each, glance, now)));
@@ -95,19 +106,19 @@ impl Status {
 impl CredentialStatus {
     /// What a glance at `now` tells.
     #[must_use]
-    pub fn new(settings: &CredentialSettings, glance: &Glance, now: StoreTime) -> Self {
+    pub fn new(subject: &Subject, glance: &Glance, now: StoreTime) -> Self {
         let record = glance.record.clone().unwrap_or_default();
         let expires_at = record.expires_at.filter(|_| glance.has_token);
         Self {
-            id: settings.id.to_string(),
-            provider: "wechat",
+            id: subject.id.to_string(),
+            provider: subject.provider,
             state: state(&record, glance.has_token),
             expires_at: expires_at.map(StoreTime::as_millis),
             expires_in: expires_at.map(|moment| moment.since(now).as_secs()),
             due_at: record.due_at.map(StoreTime::as_millis),
             epoch: (0 < record.epoch.0).then_some(record.epoch.0),
             calls_today: record.calls_until.filter(|end| now < *end).map_or(0, |_| record.calls),
-            daily_quota: settings.daily_quota(),
+            daily_quota: subject.daily_quota,
             failures: record.failures,
             due_in: record.due_at.map(|moment| moment.since(now)),
             leased: glance.leased,

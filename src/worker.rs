@@ -10,7 +10,7 @@ use crate::{
     config::{CredentialSettings, Settings},
     lease::Holder,
     provider::{InvalidTransport, Transport, WeChat},
-    refresh::{Credential, Cycle, Keeper},
+    refresh::{Credential, Cycle, Keeper, Times},
     store::RedisStore,
 };
 
@@ -30,10 +30,11 @@ pub enum StartError {
 ///
 /// # Errors
 /// If it cannot start. A store or an issuer that is away is no reason not to.
-pub async fn run(settings: &Settings) -> Result<(), StartError> {
+pub async fn run(settings: Settings) -> Result<(), StartError> {
     let mut terminate = unix::signal(unix::SignalKind::terminate()).map_err(StartError::Signals)?;
     let mut interrupt = unix::signal(unix::SignalKind::interrupt()).map_err(StartError::Signals)?;
-    let credentials = credentials(settings).map_err(StartError::Transport)?;
+    let credentials =
+        credentials(settings.credentials, settings.times).map_err(StartError::Transport)?;
     let holder = Holder::fresh();
     info!(
         version = env!("CARGO_PKG_VERSION"),
@@ -47,8 +48,8 @@ pub async fn run(settings: &Settings) -> Result<(), StartError> {
     let store = Arc::new(RedisStore::with_hints(store.url.clone(), &store.prefix, holder));
     let (stop, stopping) = watch::channel(false);
     let cycle = Cycle { store: Arc::clone(&store), times: settings.times, stopping };
-    let (keeper, reached) = Keeper::new(credentials, cycle, fastrand::Rng::new());
-    let admin = admin::serve(settings, store, reached);
+    let (keeper, reached) = Keeper::new(Arc::clone(&credentials), cycle, fastrand::Rng::new());
+    let admin = admin::serve(settings.admin, credentials, store, reached);
     let stopped = async {
         let signal = tokio::select! {
             _ = terminate.recv() => "SIGTERM",
@@ -71,23 +72,26 @@ pub async fn run(settings: &Settings) -> Result<(), StartError> {
 ///
 /// # Errors
 /// If the client cannot be built.
-pub fn credentials(settings: &Settings) -> Result<Vec<Credential>, InvalidTransport> {
-    let transport = Transport::new(settings.times.request_timeout)?;
-    Ok(settings.credentials.iter().map(|each| credential(each, &transport)).collect())
+pub fn credentials(
+    settings: Vec<CredentialSettings>,
+    times: Times,
+) -> Result<Arc<[Credential]>, InvalidTransport> {
+    let transport = Transport::new(times.request_timeout)?;
+    Ok(settings.into_iter().map(|each| credential(each, &transport)).collect())
 }
 
-fn credential(settings: &CredentialSettings, transport: &Transport) -> Credential {
+fn credential(settings: CredentialSettings, transport: &Transport) -> Credential {
     Credential {
-        id: settings.id.clone(),
-        provider: Arc::new(WeChat {
-            appid: settings.appid.clone(),
-            secret: settings.secret.clone(),
-            endpoint: settings.endpoint,
-            base_urls: settings.base_urls.clone(),
-            transport: transport.clone(),
-        }),
         refresh_before: settings.refresh_before,
         quiet_period: settings.quiet_period(),
         daily_quota: settings.daily_quota(),
+        id: settings.id,
+        provider: Box::new(WeChat {
+            appid: settings.appid.into(),
+            secret: settings.secret,
+            endpoint: settings.endpoint,
+            base_urls: settings.base_urls,
+            transport: transport.clone(),
+        }),
     }
 }

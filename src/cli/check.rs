@@ -46,7 +46,8 @@ fn check_credentials(settings: &Settings) -> Result<Vec<Finding>, Failure> {
         return Ok(vec![Finding::Danger("no credential is configured".to_owned())]);
     }
     let mut findings = Vec::new();
-    for (credential, known) in worker::credentials(settings)?.iter().zip(&settings.credentials) {
+    let credentials = worker::credentials(settings.credentials.clone(), settings.times)?;
+    for (credential, known) in credentials.iter().zip(&settings.credentials) {
         let id = &credential.id;
         findings.push(match credential.provider.readable() {
             Ok(()) => {

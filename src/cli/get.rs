@@ -41,7 +41,6 @@ pub(super) async fn run(
     known(settings, id)?;
     let store = store(settings);
     if fetch {
-        settings.credential(id).map_err(Failure::Usage)?;
         let held = fetched(settings, id, Arc::new(store)).await?;
         return print(id, &held, as_json);
     }
@@ -80,11 +79,9 @@ async fn fetched(
     id: &CredentialId,
     store: Arc<RedisStore>,
 ) -> Result<Held, Failure> {
-    let credentials = worker::credentials(settings)?;
-    let credential = credentials
-        .iter()
-        .find(|credential| credential.id == *id)
-        .ok_or_else(|| Failure::Unavailable(format!("no credential {id}")))?;
+    let known = settings.credential(id).map_err(Failure::Usage)?;
+    let credentials = worker::credentials(vec![known.clone()], settings.times)?;
+    let credential = &credentials[0];
     // Nobody stops this cycle: it ends by itself.
     let (_stop, stopping) = watch::channel(false);
     let cycle = Cycle { store: Arc::clone(&store), times: settings.times, stopping };

@@ -9,8 +9,8 @@ use comfy_table::{Cell, CellAlignment, Color, ContentArrangement, Table, presets
 
 use super::{Failure, store};
 use crate::{
-    config::Settings,
-    status::{CredentialStatus, State, Status},
+    config::{CredentialSettings, Settings},
+    status::{CredentialStatus, State, Status, Subject},
 };
 
 /// The pause between two pictures.
@@ -19,8 +19,9 @@ const WATCH: Duration = Duration::from_secs(2);
 pub(super) async fn run(settings: &Settings, json: bool, watch: bool) -> Result<(), Failure> {
     settings.some_credential().map_err(Failure::Usage)?;
     let store = store(settings);
+    let subjects: Vec<Subject> = settings.credentials.iter().map(subject).collect();
     loop {
-        let status = Status::read(settings, &store).await?;
+        let status = Status::read(&subjects, &store).await?;
         let mut out = stdout();
         if watch && out.is_terminal() {
             // Clears the screen, and begins at its top.
@@ -37,6 +38,11 @@ pub(super) async fn run(settings: &Settings, json: bool, watch: bool) -> Result<
         }
         tokio::time::sleep(WATCH).await;
     }
+}
+
+fn subject(settings: &CredentialSettings) -> Subject {
+    let daily_quota = settings.daily_quota();
+    Subject { id: settings.id.clone(), provider: settings.provider(), daily_quota }
 }
 
 fn table(status: &Status) -> Table {

@@ -1,13 +1,13 @@
 //! The tree to settings. What cannot be read is a mistake, and reading goes on, so that all
 //! mistakes are told at once.
 
-use std::{collections::HashMap, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{collections::HashMap, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use reqwest::Url;
 
 use super::{
     CredentialSettings, Environment, Mistake, Settings, StoreSettings,
-    tree::{Node, Table, Value},
+    tree::{Node, Place, Table, Value},
 };
 use crate::{
     chain::Chain,
@@ -55,7 +55,8 @@ fn no_door(door: Table, mistakes: &mut Vec<Mistake>) {
         let off = matches!(&node.value, Value::Text(text) if name == "listen" && text == "off");
         if !off {
             let message = "this version has no door: remove the section [door]";
-            mistakes.push(Mistake { place: node.place, message: message.to_owned() });
+            let place = node.place.to_string();
+            mistakes.push(Mistake { place, message: message.to_owned() });
         }
     }
 }
@@ -69,9 +70,9 @@ fn read_store(table: Table, mistakes: &mut Vec<Mistake>) -> Option<StoreSettings
         good.then(|| text.to_owned())
             .ok_or_else(|| "a prefix is 1 to 64 characters of A-Z a-z 0-9 . _ : -".to_owned())
     });
-    let (place, url) = url.unwrap_or_else(|| ("the default".to_owned(), STORE_URL.to_owned()));
+    let (place, url) = url.unwrap_or_else(|| (Place::named("the default"), STORE_URL.to_owned()));
     let url = StoreUrl::parse(&url).map_err(|invalid| {
-        section.mistake(place, format!("store.url: {}", Chain(&invalid)));
+        section.mistake(&place, format!("store.url: {}", Chain(&invalid)));
     });
     section.end();
     Some(StoreSettings { url: url.ok()?, prefix: prefix.unwrap_or_else(|| PREFIX.to_owned()) })
@@ -92,7 +93,7 @@ fn read_times(table: Table, mistakes: &mut Vec<Mistake>) -> Times {
             humantime::format_duration(lease),
             humantime::format_duration(request_timeout),
         );
-        section.mistake(place.unwrap_or_default(), message);
+        section.mistake(&place.unwrap_or_else(|| Place::named("the defaults")), message);
     }
     section.end();
     Times { request_timeout, lease }
@@ -116,45 +117,62 @@ fn read_credentials(
     environment: &Environment,
     mistakes: &mut Vec<Mistake>,
 ) -> Vec<CredentialSettings> {
-    let mut accounts: HashMap<(String, &str, Option<String>), CredentialId> = HashMap::new();
-    let mut credentials = Vec::new();
+    let mut credentials: Vec<CredentialSettings> = Vec::new();
+    let mut places = Vec::new();
     for (name, node) in table {
-        let place = node.place.clone();
+        let place = node.place;
         let id = match name.parse::<CredentialId>() {
             Ok(id) => id,
             Err(invalid) => {
                 let message = format!("credentials.{name:?}: {invalid}");
-                mistakes.push(Mistake { place, message });
+                mistakes.push(Mistake { place: place.to_string(), message });
                 continue;
             }
         };
         let Value::Table(table) = node.value else {
             let message = format!("credentials.{id} must be a section: [credentials.{id}]");
-            mistakes.push(Mistake { place, message });
+            mistakes.push(Mistake { place: place.to_string(), message });
             continue;
         };
-        let Some(credential) = read_credential(id, &place, table, environment, mistakes) else {
+        let Some(mut credential) = read_credential(id, &place, table, environment, mistakes) else {
             continue;
         };
-        let host = credential.base_urls.first().and_then(Url::host_str).map(str::to_owned);
-        let account = (credential.appid.clone(), credential.endpoint.as_str(), host);
-        if let Some(other) = accounts.get(&account) {
+        // Neighbours mostly have the same entry points, and share them.
+        if let Some(before) = credentials.last()
+            && before.base_urls == credential.base_urls
+        {
+            credential.base_urls = Arc::clone(&before.base_urls);
+        }
+        credentials.push(credential);
+        places.push(place);
+    }
+    one_account_each(&credentials, &places, mistakes);
+    credentials
+}
+
+fn one_account_each(
+    credentials: &[CredentialSettings],
+    places: &[Place],
+    mistakes: &mut Vec<Mistake>,
+) {
+    let mut accounts = HashMap::new();
+    for (credential, place) in credentials.iter().zip(places) {
+        let host = credential.base_urls.first().and_then(Url::host_str);
+        let account = (&credential.appid, credential.endpoint.as_str(), host);
+        if let Some(other) = accounts.insert(account, &credential.id) {
             let message = format!(
                 "credentials.{} and credentials.{other} are one account: each refresh of one would \
                  kill the other's token; keep one of them",
                 credential.id
             );
-            mistakes.push(Mistake { place, message });
+            mistakes.push(Mistake { place: place.to_string(), message });
         }
-        accounts.insert(account, credential.id.clone());
-        credentials.push(credential);
     }
-    credentials
 }
 
 fn read_credential(
     id: CredentialId,
-    place: &str,
+    place: &Place,
     table: Table,
     environment: &Environment,
     mistakes: &mut Vec<Mistake>,
@@ -188,7 +206,7 @@ fn read_credential(
     ] {
         if !value && !mistakes.iter().any(|m| m.message.starts_with(&format!("{prefix}{name}"))) {
             let message = format!("{prefix}{name} is missing: {what}");
-            mistakes.push(Mistake { place: place.to_owned(), message });
+            mistakes.push(Mistake { place: place.to_string(), message });
         }
     }
     Some(CredentialSettings {
@@ -196,7 +214,7 @@ fn read_credential(
         appid: appid?,
         secret: secret?,
         endpoint: endpoint.unwrap_or(Endpoint::StableToken),
-        base_urls: base_urls.unwrap_or_else(|| Url::parse(WECHAT).into_iter().collect()),
+        base_urls: base_urls.unwrap_or_else(|| Url::parse(WECHAT).into_iter().collect()).into(),
         refresh_before,
         quiet_period,
         daily_quota,
@@ -219,8 +237,8 @@ impl<'a> Section<'a> {
         Self { prefix, table, known: Vec::new(), mistakes }
     }
 
-    fn mistake(&mut self, place: String, message: String) {
-        self.mistakes.push(Mistake { place, message });
+    fn mistake(&mut self, place: &Place, message: String) {
+        self.mistakes.push(Mistake { place: place.to_string(), message });
     }
 
     fn take(&mut self, name: &'static str) -> Option<Node> {
@@ -233,17 +251,17 @@ impl<'a> Section<'a> {
         if let Value::Table(table) = node.value {
             return table;
         }
-        self.mistake(node.place, format!("{name} must be a section: [{name}]"));
+        self.mistake(&node.place, format!("{name} must be a section: [{name}]"));
         Table::new()
     }
 
-    fn text(&mut self, name: &'static str) -> Option<(String, String)> {
+    fn text(&mut self, name: &'static str) -> Option<(Place, String)> {
         let node = self.take(name)?;
         if let Value::Text(text) = node.value {
             return Some((node.place, text));
         }
         let message = format!("{}{name} must be a text, in quotes", self.prefix);
-        self.mistake(node.place, message);
+        self.mistake(&node.place, message);
         None
     }
 
@@ -257,7 +275,7 @@ impl<'a> Section<'a> {
             Ok(value) => Some(value),
             Err(message) => {
                 let message = format!("{}{name}: {message}", self.prefix);
-                self.mistake(place, message);
+                self.mistake(&place, message);
                 None
             }
         }
@@ -285,14 +303,14 @@ impl<'a> Section<'a> {
             return Some(number);
         }
         let message = format!("{}{name} must be a whole number of 1 or more", self.prefix);
-        self.mistake(node.place, message);
+        self.mistake(&node.place, message);
         None
     }
 
     fn urls(&mut self, name: &'static str) -> Option<Vec<Url>> {
         let node = self.take(name)?;
         let place = node.place;
-        let texts: Vec<(String, Value)> = match node.value {
+        let texts: Vec<(Place, Value)> = match node.value {
             // A variable carries a list with commas.
             Value::Text(text) => text
                 .split(',')
@@ -315,13 +333,13 @@ impl<'a> Section<'a> {
                          nor query",
                         self.prefix
                     );
-                    self.mistake(place, message);
+                    self.mistake(&place, message);
                     return None;
                 }
             }
         }
         if urls.is_empty() {
-            self.mistake(place, format!("{}{name} names no URL", self.prefix));
+            self.mistake(&place, format!("{}{name} names no URL", self.prefix));
             return None;
         }
         Some(urls)
@@ -334,11 +352,11 @@ impl<'a> Section<'a> {
             Value::Text(text) if !text.trim().is_empty() => {
                 Some(SecretSource::Value(Secret::new(text.trim())))
             }
-            Value::Table(table) => self.secret_elsewhere(&name, node.place, table, environment),
+            Value::Table(table) => self.secret_elsewhere(&name, &node.place, table, environment),
             _ => {
                 let message =
                     format!("{name} must be a text, {{ file = \"…\" }} or {{ env = \"…\" }}");
-                self.mistake(node.place, message);
+                self.mistake(&node.place, message);
                 None
             }
         }
@@ -347,7 +365,7 @@ impl<'a> Section<'a> {
     fn secret_elsewhere(
         &mut self,
         name: &str,
-        place: String,
+        place: &Place,
         mut table: Table,
         environment: &Environment,
     ) -> Option<SecretSource> {
@@ -382,7 +400,7 @@ impl<'a> Section<'a> {
     fn unsupported(&mut self, name: &'static str, what: &str) {
         if let Some(node) = self.take(name) {
             let message = format!("{}{name}: this version {what}; remove it", self.prefix);
-            self.mistake(node.place, message);
+            self.mistake(&node.place, message);
         }
     }
 
@@ -391,7 +409,7 @@ impl<'a> Section<'a> {
         for (name, node) in self.table {
             let known = self.known.join(", ");
             let message = format!("{}{name} is not known; there are: {known}", self.prefix);
-            self.mistakes.push(Mistake { place: node.place, message });
+            self.mistakes.push(Mistake { place: node.place.to_string(), message });
         }
     }
 }

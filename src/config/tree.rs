@@ -1,7 +1,7 @@
 //! Texts to one tree: the file's values, overridden by the environment's and by the command line's,
 //! each with its place.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, fmt, path::Path, sync::Arc};
 
 use toml::de::{DeTable, DeValue};
 
@@ -11,11 +11,18 @@ use super::{Environment, Mistake};
 /// which Kubernetes sets for a service named evertoken (`EVERTOKEN_PORT`) are none of ours.
 const PREFIX: &str = "EVERTOKEN_";
 
+/// Where something was written: `evertoken.toml:12`, a variable's name, or an option. Small, because
+/// every value has one.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    source: Arc<str>,
+    line: Option<u32>,
+}
+
 /// A value and where it was written.
 #[derive(Clone, Debug)]
 pub(super) struct Node {
-    /// `evertoken.toml:12`, a variable's name, or an option.
-    pub(super) place: String,
+    pub(super) place: Place,
     /// It came as a text, from a variable or an option: a number may be written in it.
     pub(super) is_text: bool,
     pub(super) value: Value,
@@ -69,12 +76,13 @@ fn parse(path: &Path, text: &str, mistakes: &mut Vec<Mistake>) -> Table {
     let (document, errors) = DeTable::parse_recoverable(text);
     for error in errors {
         let at = error.span().map_or(0, |span| span.start);
-        mistakes.push(Mistake { place: lines.place(at), message: error.message().to_owned() });
+        let place = lines.place(at).to_string();
+        mistakes.push(Mistake { place, message: error.message().to_owned() });
     }
     table(document.get_ref(), &lines)
 }
 
-fn table(table: &DeTable<'_>, lines: &Lines<'_>) -> Table {
+fn table(table: &DeTable<'_>, lines: &Lines) -> Table {
     table
         .iter()
         .map(|(key, value)| {
@@ -84,7 +92,7 @@ fn table(table: &DeTable<'_>, lines: &Lines<'_>) -> Table {
         .collect()
 }
 
-fn node(value: &DeValue<'_>, place: String, lines: &Lines<'_>) -> Node {
+fn node(value: &DeValue<'_>, place: Place, lines: &Lines) -> Node {
     let value = match value {
         DeValue::String(text) => Value::Text(text.to_string()),
         DeValue::Integer(number) => {
@@ -108,17 +116,17 @@ fn put(table: &mut Table, path: &[String], place: &str, text: &str) {
     let name = existing(table, name);
     if rest.is_empty() {
         let value = Value::Text(text.to_owned());
-        table.insert(name, Node { place: place.to_owned(), is_text: true, value });
+        table.insert(name, Node { place: Place::named(place), is_text: true, value });
         return;
     }
     let node = table.entry(name).or_insert_with(|| Node {
-        place: place.to_owned(),
+        place: Place::named(place),
         is_text: true,
         value: Value::Table(Table::new()),
     });
     if !matches!(node.value, Value::Table(_)) {
         node.value = Value::Table(Table::new());
-        node.place = place.to_owned();
+        node.place = Place::named(place);
     }
     if let Value::Table(inner) = &mut node.value {
         put(inner, rest, place, text);
@@ -133,20 +141,38 @@ fn existing(table: &Table, name: &str) -> String {
 }
 
 /// Where each line begins, to tell the place of a byte.
-struct Lines<'a> {
-    path: &'a Path,
+struct Lines {
+    source: Arc<str>,
     starts: Vec<usize>,
 }
 
-impl<'a> Lines<'a> {
-    fn of(path: &'a Path, text: &str) -> Self {
+impl Lines {
+    fn of(path: &Path, text: &str) -> Self {
         let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
         let starts = std::iter::once(0).chain(ends.map(|(at, _)| at + 1)).collect();
-        Self { path, starts }
+        Self { source: path.display().to_string().into(), starts }
     }
 
-    fn place(&self, at: usize) -> String {
+    fn place(&self, at: usize) -> Place {
         let line = self.starts.partition_point(|start| *start <= at);
-        format!("{}:{line}", self.path.display())
+        Place { source: Arc::clone(&self.source), line: u32::try_from(line).ok() }
+    }
+}
+
+// === impl Place ===
+
+impl Place {
+    /// The place that is no line of a file.
+    pub(super) fn named(name: &str) -> Self {
+        Self { source: name.into(), line: None }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            Some(line) => write!(f, "{}:{line}", self.source),
+            None => f.write_str(&self.source),
+        }
     }
 }

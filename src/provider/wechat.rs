@@ -6,7 +6,7 @@
 
 mod answer;
 
-use std::{fmt, fs::File, io::Read, path::PathBuf, time::Duration};
+use std::{fmt, fs::File, io::Read, path::PathBuf, sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
 use reqwest::{Client, Method, Request, Url};
@@ -52,13 +52,13 @@ pub enum SecretSource {
 #[derive(Debug)]
 pub struct WeChat {
     /// The account's `AppID`.
-    pub appid: String,
+    pub appid: Box<str>,
     /// Where its `AppSecret` is read from.
     pub secret: SecretSource,
     /// Which endpoint gives the token.
     pub endpoint: Endpoint,
     /// Entry points of one system, tried in order while a connection cannot be made.
-    pub base_urls: Vec<Url>,
+    pub base_urls: Arc<[Url]>,
     /// The client.
     pub transport: Transport,
 }

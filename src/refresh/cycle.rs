@@ -143,7 +143,7 @@ impl Cycle {
         let attempt = AttemptId::fresh();
         let request = BeginRequest {
             attempt: &attempt,
-            lease: self.times.lease,
+            lease: self.times.lock(),
             quiet_period: credential.quiet_period,
             daily_quota: credential.daily_quota,
             quota_day_offset: credential.provider.quota_day_offset(),

@@ -95,7 +95,7 @@ impl Keeper {
     /// A keeper of `credentials`, and a latch that turns true once the store was reached.
     #[must_use]
     pub fn new(
-        credentials: Vec<Credential>,
+        credentials: Arc<[Credential]>,
         cycle: Cycle,
         rng: fastrand::Rng,
     ) -> (Self, watch::Receiver<bool>) {
@@ -109,11 +109,13 @@ impl Keeper {
                 *numbers.entry(credential.provider.issuer()).or_insert(next)
             })
             .collect();
+        let running = vec![0; numbers.len()];
         let ids = credentials.iter().map(|credential| &credential.id);
+        let timetable = Timetable::new(ids.zip(issuers));
         let keeper = Self {
-            timetable: Timetable::new(ids.zip(issuers)),
-            running: vec![0; numbers.len()],
-            credentials: credentials.into(),
+            timetable,
+            running,
+            credentials,
             store: Arc::clone(&cycle.store),
             cycle: Arc::new(cycle),
             jobs: JoinSet::new(),

@@ -283,3 +283,34 @@ async fn a_sidecar_runs_without_a_file() {
     assert_eq!(ended.stdout.trim(), fleet.published().await);
     fleet.end().await;
 }
+
+#[tokio::test]
+async fn the_admin_listener_tells_readiness_and_status_and_no_token() {
+    let (mut fleet, _) = quiet_fleet().await;
+    let listen = format!("127.0.0.1:{}", crate::support::redis::free_port());
+    let text = fleet.configuration("stable_token", "").replace("\"off\"", &format!("\"{listen}\""));
+    let configuration = fleet.write("evertoken.toml", &text);
+    fleet.redis.stop();
+    fleet.start(&configuration);
+    evertoken::tls::use_ring();
+    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let page = |path: &'static str| {
+        let (client, url) = (client.clone(), format!("http://{listen}{path}"));
+        async move {
+            let answer = client.get(url).send().await.ok()?;
+            Some((answer.status().as_u16(), answer.text().await.expect("a text")))
+        }
+    };
+    let alive = crate::support::wait_for("it listens", || page("/livez")).await;
+    assert_eq!(alive.0, 200);
+    assert_eq!(page("/readyz").await.expect("an answer").0, 503, "the store was never reached");
+    assert_eq!(page("/status").await.expect("an answer").0, 503);
+    fleet.redis.resume().await;
+    let token = fleet.published().await;
+    let status = page("/status").await.expect("an answer");
+    assert_eq!(status.0, 200);
+    assert!(status.1.contains(r#""state":"fresh""#) && !status.1.contains(&token), "{}", status.1);
+    fleet.redis.stop();
+    assert_eq!(page("/readyz").await.expect("an answer").0, 200, "it never goes back");
+    fleet.end().await;
+}

@@ -115,7 +115,7 @@ async fn a_stable_token_is_taken_over_as_soon_as_the_lease_has_ended() {
     fleet.workers[victim].kill();
     let open_until: u64 = fleet.field("open_until").await.expect("open").parse().expect("ms");
     let granted_at: u64 = fleet.field("granted_at").await.expect("granted").parse().expect("ms");
-    assert_eq!(open_until - granted_at, 1000, "the lease, and no quiet period");
+    assert_eq!(open_until - granted_at, 900, "the lock, and no quiet period");
     fleet.start(&configuration);
     let token = fleet.published().await;
     assert!(fleet.issuer.alive(&token).alive, "the issuer repeated the token that was lost");
