@@ -173,6 +173,34 @@ async fn a_worker_whose_address_is_refused_steps_aside_for_another() {
 }
 
 #[tokio::test]
+async fn an_address_that_awaits_confirmation_is_left_alone_for_the_stated_time() {
+    for (state, errcode) in [
+        (CallerState::Unconfirmed, "89503"),
+        (CallerState::Pending, "89501"),
+        (CallerState::RefusedHour, "89507"),
+        (CallerState::RefusedDay, "89506"),
+    ] {
+        let mut fleet = Fleet::new(issuer_settings(TWO_HOURS)).await;
+        fleet.issuer.caller([127, 0, 0, 1].into(), state);
+        let configuration = fleet.write("evertoken.toml", &fleet.configuration("token", ""));
+        fleet.start(&configuration);
+        let error = wait_for("the refusal stands in the record", || fleet.field("error")).await;
+        assert!(error.contains(errcode), "{error}");
+        let calls = fleet.summary().calls;
+        fleet.make_due().await;
+        wait_until("the worker has heard", || {
+            fleet.workers[0].stderr().contains("a look was asked for")
+        })
+        .await;
+        // Whatever it would do about it, it does before it ends.
+        fleet.workers[0].signal("TERM");
+        fleet.workers[0].ended().await;
+        assert_eq!(fleet.summary().calls, calls, "{errcode}: the worker waits");
+        fleet.end().await;
+    }
+}
+
+#[tokio::test]
 async fn a_used_up_quota_closes_the_issuer_until_its_day_ends() {
     let (fleet, token) = published("token", "").await;
     let error = fail_once(&fleet, FaultKind::Errcode { code: 45009, message: None }).await;

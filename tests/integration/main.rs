@@ -7,6 +7,7 @@ mod support;
 
 mod asking;
 mod commands;
+mod connecting;
 mod issuer;
 mod layering;
 mod outage;

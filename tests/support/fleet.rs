@@ -119,7 +119,8 @@ impl Fleet {
         environment: &[(&str, &str)],
     ) -> Ended {
         self.started += 1;
-        let name = format!("command-{}", self.started);
+        let verb = arguments.first().copied().unwrap_or("none");
+        let name = format!("command-{}-{verb}", self.started);
         Process::start(self.path(), &name, arguments, environment).ended().await
     }
 
@@ -211,8 +212,10 @@ impl Fleet {
         let secrets: Vec<String> = self.secrets.iter().cloned().chain(tokens).collect();
         for entry in std::fs::read_dir(self.path()).expect("the directory") {
             let path = entry.expect("an entry").path();
-            let is_output = path.extension().is_some_and(|suffix| suffix == "err");
-            if !is_output {
+            let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+            // The answer of get is the token; everything else is searched.
+            let is_answer = name.ends_with(".out") && name.contains("get");
+            if is_answer || !(name.ends_with(".out") || name.ends_with(".err")) {
                 continue;
             }
             let output = std::fs::read_to_string(&path).expect("the output");

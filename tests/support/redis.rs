@@ -17,6 +17,7 @@ pub(crate) struct RedisServer {
     port: u16,
     directory: PathBuf,
     durable: bool,
+    options: Vec<String>,
     child: Option<Child>,
 }
 
@@ -39,6 +40,16 @@ impl RedisServer {
         Self::start_with(directory, false).await
     }
 
+    /// A server with further options, for one that asks for a password or speaks TLS.
+    pub(crate) async fn start_with_options(directory: PathBuf, options: &[&str]) -> Self {
+        std::fs::create_dir_all(&directory).expect("a directory for redis-server");
+        let options = options.iter().map(|option| (*option).to_owned()).collect();
+        let mut server =
+            Self { port: free_port(), directory, durable: false, options, child: None };
+        server.spawn();
+        server
+    }
+
     /// A server that keeps its data over a restart, by an append-only file.
     pub(crate) async fn start_durable(directory: PathBuf) -> Self {
         Self::start_with(directory, true).await
@@ -46,30 +57,36 @@ impl RedisServer {
 
     async fn start_with(directory: PathBuf, durable: bool) -> Self {
         std::fs::create_dir_all(&directory).expect("a directory for redis-server");
-        let mut server = Self { port: free_port(), directory, durable, child: None };
+        let options = Vec::new();
+        let mut server = Self { port: free_port(), directory, durable, options, child: None };
         server.resume().await;
         server
     }
 
     /// Starts it again on its port, after [`Self::stop`].
     pub(crate) async fn resume(&mut self) {
-        let log = std::fs::File::create(self.directory.join("redis.log")).expect("a log file");
-        let child = Command::new("redis-server")
-            .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", ""])
-            .args(["--appendonly", if self.durable { "yes" } else { "no" }])
-            .args(["--appendfsync", "always", "--dir"])
-            .arg(&self.directory)
-            .stdout(Stdio::from(log))
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("redis-server is installed: make test sees to it");
-        self.child = Some(child);
+        self.spawn();
         let client = self.client();
         wait_for("redis-server answers", || async {
             let mut connection = client.get_multiplexed_async_connection().await.ok()?;
             redis::cmd("PING").query_async::<String>(&mut connection).await.ok()
         })
         .await;
+    }
+
+    fn spawn(&mut self) {
+        let log = std::fs::File::create(self.directory.join("redis.log")).expect("a log file");
+        let child = Command::new("redis-server")
+            .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", ""])
+            .args(["--appendonly", if self.durable { "yes" } else { "no" }])
+            .args(["--appendfsync", "always", "--dir"])
+            .arg(&self.directory)
+            .args(&self.options)
+            .stdout(Stdio::from(log))
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("redis-server is installed: make test sees to it");
+        self.child = Some(child);
     }
 
     /// Kills it at once.
