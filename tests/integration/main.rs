@@ -12,5 +12,6 @@ mod issuer;
 mod layering;
 mod outage;
 mod refreshing;
+mod scripts;
 mod shutdown;
 mod takeover;

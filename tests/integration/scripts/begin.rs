@@ -1,0 +1,243 @@
+//! begin: who is granted a lease, for which reason, and who is told to come back.
+
+use std::time::Duration;
+
+use evertoken::{
+    lease::{AttemptId, Reason},
+    store::{Begun, Failed},
+};
+
+use super::{
+    COOL_DOWN, LEASE, LOCK, MARK, OTHER_MARK, Pair, QUIET, REJECTED, TOKEN, failure, publication,
+    request, token, worker,
+};
+use crate::support::wait_for;
+
+#[tokio::test]
+async fn a_credential_that_nobody_knows_is_granted_as_missing() {
+    let pair = Pair::new().await;
+    assert_eq!(pair.grant(&pair.a).await.reason, Reason::Missing);
+}
+
+#[tokio::test]
+async fn a_token_that_vanished_before_its_time_is_missing_at_once() {
+    let pair = Pair::with_token("first").await;
+    pair.del(TOKEN).await;
+    assert_eq!(pair.grant(&pair.b).await.reason, Reason::Missing);
+}
+
+#[tokio::test]
+async fn without_a_token_a_failed_credential_waits_until_it_is_due() {
+    let pair = Pair::new().await;
+    let lease = pair.grant(&pair.a).await;
+    let failed = pair.fail(&pair.a, &lease, &failure()).await;
+    let Failed::Recorded { due_at } = failed else { panic!("{failed:?}") };
+    let begun = pair.begin(&pair.b).await;
+    assert!(matches!(begun, Begun::NotDue(until) if until == due_at), "{begun:?}");
+    pair.make_due().await;
+    assert_eq!(pair.grant(&pair.b).await.reason, Reason::Missing);
+}
+
+#[tokio::test]
+async fn what_is_not_due_is_told_with_its_due_time() {
+    let pair = Pair::new().await;
+    let due_at = pair.publish("first").await.granted_at.plus(super::DUE);
+    let begun = pair.begin(&pair.b).await;
+    assert!(matches!(begun, Begun::NotDue(until) if until == due_at), "{begun:?}");
+    assert_eq!(pair.get(LOCK).await, None, "no lease is taken without a reason");
+    assert_eq!(pair.field("calls").await.as_deref(), Some("1"), "and no call is counted");
+}
+
+#[tokio::test]
+async fn a_valid_token_whose_time_has_come_is_granted_as_due() {
+    let pair = Pair::with_token("first").await;
+    pair.make_due().await;
+    assert_eq!(pair.grant(&pair.b).await.reason, Reason::Due);
+    assert_eq!(pair.get(TOKEN).await.as_deref(), Some("first"), "it is served meanwhile");
+}
+
+#[tokio::test]
+async fn a_suspect_token_is_granted_as_suspect_once_it_is_due() {
+    let pair = Pair::with_token("first").await;
+    pair.set("suspect", "two calls overlapped").await;
+    assert!(matches!(pair.begin(&pair.b).await, Begun::NotDue(_)), "a failure's wait is kept");
+    pair.make_due().await;
+    assert_eq!(pair.grant(&pair.b).await.reason, Reason::Suspect);
+}
+
+#[tokio::test]
+async fn a_report_of_the_current_token_is_a_reason_and_makes_it_suspect() {
+    let pair = Pair::with_token("first").await;
+    pair.a.report(&pair.id, &token("first")).await.expect("an answer");
+    let lease = pair.grant(&pair.b).await;
+    assert_eq!(lease.reason, Reason::Rejected);
+    assert_eq!(pair.moment("asked_at").await, Some(lease.granted_at), "the cool-down begins");
+    let suspect = pair.field("suspect").await.expect("it is suspect");
+    assert_eq!(suspect, "an application reported it as dead");
+    assert_eq!(pair.get(TOKEN).await.as_deref(), Some("first"), "it is served meanwhile");
+}
+
+#[tokio::test]
+async fn a_report_of_another_token_is_no_reason() {
+    let pair = Pair::with_token("first").await;
+    pair.a.report(&pair.id, &token("zeroth")).await.expect("an answer");
+    let due_at = pair.moment("due_at").await.expect("it is due some time");
+    let begun = pair.begin(&pair.b).await;
+    assert!(matches!(begun, Begun::NotDue(until) if until == due_at), "{begun:?}");
+    assert_eq!(pair.field("suspect").await, None);
+}
+
+#[tokio::test]
+async fn a_report_inside_the_cool_down_is_heard_when_it_ends() {
+    let pair = Pair::with_token("first").await;
+    pair.a.report(&pair.id, &token("first")).await.expect("an answer");
+    let lease = pair.grant(&pair.a).await;
+    pair.complete(&pair.a, &lease, publication(&lease, &token("second"))).await;
+    pair.a.report(&pair.id, &token("second")).await.expect("an answer");
+    let cooled_at = lease.granted_at.plus(COOL_DOWN);
+    let begun = pair.begin(&pair.b).await;
+    assert!(matches!(begun, Begun::NotDue(until) if until == cooled_at), "{begun:?}");
+    pair.set_moment("asked_at", pair.now().await.minus(COOL_DOWN)).await;
+    assert_eq!(pair.grant(&pair.b).await.reason, Reason::Rejected);
+}
+
+#[tokio::test]
+async fn a_cool_down_does_not_put_off_what_is_due_sooner() {
+    let pair = Pair::with_token("first").await;
+    let now = pair.now().await;
+    let due_at = now.plus(COOL_DOWN / 2);
+    pair.set_moment("asked_at", now).await;
+    pair.set_moment("due_at", due_at).await;
+    pair.a.report(&pair.id, &token("first")).await.expect("an answer");
+    let begun = pair.begin(&pair.b).await;
+    assert!(matches!(begun, Begun::NotDue(until) if until == due_at), "{begun:?}");
+    pair.make_due().await;
+    assert_eq!(pair.grant(&pair.b).await.reason, Reason::Due);
+    assert!(pair.field("suspect").await.is_some(), "the report is not forgotten");
+    assert_eq!(pair.moment("asked_at").await, Some(now), "the cool-down is not drawn out");
+}
+
+#[tokio::test]
+async fn a_wish_is_granted_as_forced_once() {
+    let pair = Pair::with_token("first").await;
+    pair.a.ask(&pair.id).await.expect("an answer");
+    let lease = pair.grant(&pair.b).await;
+    assert_eq!(lease.reason, Reason::Forced);
+    assert_eq!(pair.field("forced").await, None);
+    assert_eq!(pair.moment("asked_at").await, Some(lease.granted_at));
+    pair.complete(&pair.b, &lease, publication(&lease, &token("second"))).await;
+    assert!(matches!(pair.begin(&pair.a).await, Begun::NotDue(_)));
+}
+
+#[tokio::test]
+async fn a_wish_inside_the_cool_down_is_granted_when_it_ends() {
+    let pair = Pair::with_token("first").await;
+    let now = pair.now().await;
+    pair.set_moment("asked_at", now).await;
+    pair.set("forced", 1).await;
+    let begun = pair.begin(&pair.b).await;
+    let cooled_at = now.plus(COOL_DOWN);
+    assert!(matches!(begun, Begun::NotDue(until) if until == cooled_at), "{begun:?}");
+    pair.set_moment("asked_at", now.minus(COOL_DOWN)).await;
+    assert_eq!(pair.grant(&pair.b).await.reason, Reason::Forced);
+}
+
+#[tokio::test]
+async fn changed_settings_are_granted_as_mended_and_the_same_ones_wait() {
+    let pair = Pair::with_token("first").await;
+    pair.set("refused", format!(" {MARK}")).await;
+    assert!(matches!(pair.begin(&pair.a).await, Begun::NotDue(_)));
+    let attempt = AttemptId::fresh();
+    let mended = evertoken::store::BeginRequest { mark: OTHER_MARK, ..request(&attempt) };
+    assert_eq!(pair.grant_as(&pair.b, &mended).await.reason, Reason::Mended);
+}
+
+#[tokio::test]
+async fn an_attempt_whose_grant_was_lost_is_granted_the_same_again() {
+    let pair = Pair::new().await;
+    let attempt = AttemptId::fresh();
+    let first = pair.grant_as(&pair.a, &request(&attempt)).await;
+    let again = pair.grant_as(&pair.a, &request(&attempt)).await;
+    assert_eq!(again.epoch, first.epoch);
+    assert_eq!(again.granted_at, first.granted_at, "expiries are reckoned from the first");
+    assert_eq!(again.reason, first.reason);
+    assert_eq!(pair.field("calls").await.as_deref(), Some("1"));
+}
+
+#[tokio::test]
+async fn an_attempt_of_another_holder_is_never_granted_what_is_held() {
+    let pair = Pair::new().await;
+    let attempt = AttemptId::fresh();
+    pair.grant_as(&pair.a, &request(&attempt)).await;
+    assert!(matches!(pair.begin_as(&pair.b, &request(&attempt)).await, Begun::Held(_)));
+    assert!(matches!(pair.begin(&pair.a).await, Begun::Held(_)), "nor another call of its own");
+}
+
+#[tokio::test]
+async fn a_lease_in_force_is_told_with_what_is_left_of_it() {
+    let pair = Pair::new().await;
+    pair.grant(&pair.a).await;
+    let begun = pair.begin(&pair.b).await;
+    let Begun::Held(left) = begun else { panic!("{begun:?}") };
+    assert!(Duration::ZERO < left && left <= LEASE, "{left:?}");
+    assert!(i128::from(pair.pttl(LOCK).await) <= left.as_millis() as i128);
+}
+
+#[tokio::test]
+async fn a_grant_opens_an_attempt_until_the_end_of_its_quiet_period() {
+    let pair = Pair::with_token("first").await;
+    pair.make_due().await;
+    let (store, holder) = worker(&pair.redis);
+    let lease = pair.grant(&store).await;
+    let open_until = Some(lease.granted_at.plus(LEASE + QUIET));
+    assert_eq!(pair.moment("open_until").await, open_until);
+    assert_eq!(pair.moment("due_at").await, open_until, "others come back then");
+    assert_eq!(pair.field("holder").await.as_deref(), Some(holder.as_str()));
+    let lock = format!("{holder} {}", lease.attempt.as_str());
+    assert_eq!(pair.get(LOCK).await, Some(lock));
+    let ttl = pair.pttl(LOCK).await;
+    assert!(0 < ttl && ttl as u128 <= LEASE.as_millis(), "{ttl}");
+}
+
+#[tokio::test]
+async fn a_grant_tells_the_failures_before_it() {
+    let pair = Pair::new().await;
+    for _ in 0..2 {
+        let lease = pair.grant(&pair.a).await;
+        pair.fail(&pair.a, &lease, &failure()).await;
+        pair.make_due().await;
+    }
+    let attempt = AttemptId::fresh();
+    for _ in 0..2 {
+        let begun = pair.begin_as(&pair.b, &request(&attempt)).await;
+        assert!(matches!(begun, Begun::Granted { failures: 2, .. }), "{begun:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_report_stands_after_a_grant_until_its_result() {
+    let pair = Pair::with_token("first").await;
+    pair.a.report(&pair.id, &token("first")).await.expect("an answer");
+    pair.grant(&pair.b).await;
+    assert_eq!(pair.get(REJECTED).await.as_deref(), Some("first"));
+}
+
+#[tokio::test]
+async fn a_lease_ends_by_itself() {
+    let pair = Pair::new().await;
+    let attempt = AttemptId::fresh();
+    let short = evertoken::store::BeginRequest {
+        lease: Duration::from_millis(50),
+        quiet_period: Duration::ZERO,
+        ..request(&attempt)
+    };
+    pair.grant_as(&pair.a, &short).await;
+    let lease = wait_for("another worker is granted the lease", || async {
+        match pair.begin(&pair.b).await {
+            Begun::Granted { lease, .. } => Some(lease),
+            _ => None,
+        }
+    })
+    .await;
+    assert_eq!(lease.reason, Reason::Abandoned);
+}

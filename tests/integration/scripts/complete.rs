@@ -1,0 +1,202 @@
+//! complete: what is published, and what stands in the record afterwards.
+
+use std::time::Duration;
+
+use evertoken::{
+    lease::AttemptId,
+    store::{BeginRequest, Begun, Completed, Publication},
+};
+
+use super::{
+    DUE, LEASE, LIFE, LOCK, Pair, QUIET, REJECTED, TOKEN, failure, publication, request, token,
+    worker,
+};
+
+#[tokio::test]
+async fn a_published_token_expires_with_its_life() {
+    let pair = Pair::new().await;
+    let lease = pair.grant(&pair.a).await;
+    let completed = pair.complete(&pair.a, &lease, publication(&lease, &token("first"))).await;
+    let expires_at = lease.granted_at.plus(LIFE);
+    let due_at = lease.granted_at.plus(DUE);
+    assert_eq!(completed, Completed::Published { expires_at, due_at });
+    assert_eq!(pair.get(TOKEN).await.as_deref(), Some("first"), "its bytes and nothing else");
+    let ttl = pair.pttl(TOKEN).await;
+    assert!(0 < ttl && ttl as u128 <= LIFE.as_millis(), "{ttl}");
+}
+
+#[tokio::test]
+async fn the_record_of_a_publication_is_as_the_contract_names_it() {
+    let pair = Pair::new().await;
+    let (store, holder) = worker(&pair.redis);
+    let lease = pair.grant(&store).await;
+    pair.complete(&store, &lease, publication(&lease, &token("first"))).await;
+    assert_eq!(pair.field("epoch").await, Some(lease.epoch.to_string()));
+    assert_eq!(pair.moment("issued_at").await, Some(lease.granted_at));
+    assert_eq!(pair.moment("expires_at").await, Some(lease.granted_at.plus(LIFE)));
+    assert_eq!(pair.moment("due_at").await, Some(lease.granted_at.plus(DUE)));
+    assert_eq!(pair.field("holder").await.as_deref(), Some(holder.as_str()));
+    assert_eq!(pair.field("calls").await.as_deref(), Some("1"));
+    assert!(!format!("{:?}", pair.record().await).contains("first"), "no token in the record");
+}
+
+#[tokio::test]
+async fn a_publication_frees_the_lease_and_ends_the_attempt() {
+    let pair = Pair::new().await;
+    pair.publish("first").await;
+    assert_eq!(pair.get(LOCK).await, None);
+    assert_eq!(pair.field("open_until").await, None);
+    pair.make_due().await;
+    let begun = pair.begin(&pair.b).await;
+    assert!(matches!(begun, Begun::Granted { .. }), "no quiet period follows: {begun:?}");
+}
+
+#[tokio::test]
+async fn a_success_forgets_every_trouble_before_it() {
+    let pair = Pair::new().await;
+    let lease = pair.grant(&pair.a).await;
+    let trouble = evertoken::store::Failure {
+        closed: Duration::from_secs(60),
+        suspect: Some("a call had no clear result"),
+        quiet_period: QUIET,
+        refused: Some(super::MARK),
+        ..failure()
+    };
+    pair.fail(&pair.a, &lease, &trouble).await;
+    for moment in ["quiet_until", "closed_until", "due_at"] {
+        pair.set(moment, 1).await;
+    }
+    pair.publish("first").await;
+    assert_eq!(pair.field("failures").await.as_deref(), Some("0"));
+    for gone in ["error", "error_at", "suspect", "refused", "quiet_until", "closed_until"] {
+        assert_eq!(pair.field(gone).await, None, "{gone}");
+    }
+}
+
+#[tokio::test]
+async fn a_publication_that_is_sent_again_is_published_once() {
+    let pair = Pair::new().await;
+    let lease = pair.grant(&pair.a).await;
+    let first = token("first");
+    let completed = pair.complete(&pair.a, &lease, publication(&lease, &first)).await;
+    pair.set("suspect", "somebody noted this since").await;
+    let before = pair.record().await;
+    let again =
+        Publication { expires_at: lease.granted_at.plus(LIFE * 2), ..publication(&lease, &first) };
+    assert_eq!(pair.complete(&pair.a, &lease, again).await, completed);
+    assert_eq!(pair.record().await, before, "nothing is written twice");
+}
+
+#[tokio::test]
+async fn a_repeated_token_is_never_given_a_shorter_life() {
+    let pair = Pair::with_token("first").await;
+    let expires_at = pair.moment("expires_at").await.expect("it ends");
+    pair.make_due().await;
+    let lease = pair.grant(&pair.b).await;
+    let first = token("first");
+    let shorter = Publication {
+        expires_at: lease.granted_at.plus(LIFE / 2),
+        due_at: lease.granted_at.plus(LIFE / 4),
+        ..publication(&lease, &first)
+    };
+    let due_at = shorter.due_at;
+    let completed = pair.complete(&pair.b, &lease, shorter).await;
+    assert_eq!(completed, Completed::Repeated { expires_at, due_at });
+    assert_eq!(pair.moment("expires_at").await, Some(expires_at));
+    assert!((LIFE / 2).as_millis() < pair.pttl(TOKEN).await as u128);
+    assert_eq!(pair.field("epoch").await, Some(lease.epoch.to_string()));
+}
+
+#[tokio::test]
+async fn a_repeated_token_is_given_a_longer_life() {
+    let pair = Pair::with_token("first").await;
+    pair.make_due().await;
+    let lease = pair.grant(&pair.b).await;
+    let first = token("first");
+    let expires_at = lease.granted_at.plus(LIFE * 2);
+    let longer = Publication { expires_at, ..publication(&lease, &first) };
+    let due_at = longer.due_at;
+    let completed = pair.complete(&pair.b, &lease, longer).await;
+    assert_eq!(completed, Completed::Repeated { expires_at, due_at });
+    assert!(LIFE.as_millis() < pair.pttl(TOKEN).await as u128);
+}
+
+#[tokio::test]
+async fn another_token_may_live_shorter_than_the_one_before() {
+    let pair = Pair::with_token("first").await;
+    pair.make_due().await;
+    let lease = pair.grant(&pair.b).await;
+    let second = token("second");
+    let expires_at = lease.granted_at.plus(LIFE / 2);
+    let shorter = Publication { expires_at, ..publication(&lease, &second) };
+    let due_at = shorter.due_at;
+    let completed = pair.complete(&pair.b, &lease, shorter).await;
+    assert_eq!(completed, Completed::Published { expires_at, due_at });
+    assert!(pair.pttl(TOKEN).await as u128 <= (LIFE / 2).as_millis());
+}
+
+#[tokio::test]
+async fn a_token_whose_life_is_over_is_not_written() {
+    let pair = Pair::with_token("first").await;
+    pair.make_due().await;
+    let lease = pair.grant(&pair.b).await;
+    let before = pair.record().await;
+    let second = token("second");
+    let over = Publication { expires_at: lease.granted_at, ..publication(&lease, &second) };
+    assert_eq!(pair.complete(&pair.b, &lease, over).await, Completed::Expired);
+    assert_eq!(pair.get(TOKEN).await.as_deref(), Some("first"));
+    assert_eq!(pair.record().await, before);
+    assert!(pair.get(LOCK).await.is_some(), "its failure is still to be recorded");
+}
+
+#[tokio::test]
+async fn a_report_of_the_replaced_token_is_dealt_with() {
+    let pair = Pair::with_token("first").await;
+    pair.a.report(&pair.id, &token("first")).await.expect("an answer");
+    pair.publish("second").await;
+    assert_eq!(pair.get(REJECTED).await, None);
+}
+
+#[tokio::test]
+async fn a_report_of_a_token_that_the_issuer_stands_by_is_dealt_with() {
+    let pair = Pair::with_token("first").await;
+    pair.a.report(&pair.id, &token("first")).await.expect("an answer");
+    let lease = pair.grant(&pair.b).await;
+    let completed = pair.complete(&pair.b, &lease, publication(&lease, &token("first"))).await;
+    assert!(matches!(completed, Completed::Repeated { .. }), "{completed:?}");
+    assert_eq!(pair.get(REJECTED).await, None);
+    assert_eq!(pair.field("suspect").await, None);
+}
+
+#[tokio::test]
+async fn a_report_of_any_other_token_stands() {
+    let pair = Pair::with_token("first").await;
+    pair.a.report(&pair.id, &token("zeroth")).await.expect("an answer");
+    pair.make_due().await;
+    pair.publish("second").await;
+    assert_eq!(pair.get(REJECTED).await.as_deref(), Some("zeroth"));
+}
+
+#[tokio::test]
+async fn a_publication_leaves_the_lock_of_another_alone() {
+    let pair = Pair::new().await;
+    let lease = pair.grant(&pair.a).await;
+    pair.command(&["SET", LOCK, "somebody else"]).await;
+    let completed = pair.complete(&pair.a, &lease, publication(&lease, &token("first"))).await;
+    assert!(matches!(completed, Completed::Published { .. }), "{completed:?}");
+    assert_eq!(pair.get(LOCK).await.as_deref(), Some("somebody else"));
+}
+
+#[tokio::test]
+async fn two_credentials_do_not_touch_each_other() {
+    let pair = Pair::new().await;
+    let lease = pair.grant(&pair.a).await;
+    let other = "shop.2".parse().expect("an id");
+    let attempt = AttemptId::fresh();
+    let asked = BeginRequest { lease: LEASE, ..request(&attempt) };
+    let (_, begun) = pair.b.begin(&other, &asked).await.expect("an answer");
+    assert!(matches!(begun, Begun::Granted { .. }), "{begun:?}");
+    pair.complete(&pair.a, &lease, publication(&lease, &token("first"))).await;
+    assert!(pair.get("evertoken:{shop.2}:lock").await.is_some());
+    assert_eq!(pair.get("evertoken:{shop.2}:token").await, None);
+}

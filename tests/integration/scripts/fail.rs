@@ -1,0 +1,251 @@
+//! fail: what is recorded of an attempt that brought no token, and who may try again when.
+
+use std::time::Duration;
+
+use evertoken::{
+    lease::{AttemptId, Reason},
+    store::{BeginRequest, Begun, Failed, Failure},
+};
+
+use super::{LOCK, MARK, OTHER_MARK, Pair, QUIET, TOKEN, failure, publication, request, token};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+async fn begin_with_mark(pair: &Pair, mark: &str) -> Begun {
+    let attempt = AttemptId::fresh();
+    pair.begin_as(&pair.b, &BeginRequest { mark, ..request(&attempt) }).await
+}
+
+/// Begins and fails with `failure`, and tells when the next try is due.
+async fn failed(pair: &Pair, failure: &Failure<'_>) -> evertoken::clock::StoreTime {
+    let lease = pair.grant(&pair.a).await;
+    match pair.fail(&pair.a, &lease, failure).await {
+        Failed::Recorded { due_at } => due_at,
+        Failed::Fenced => panic!("fenced"),
+    }
+}
+
+#[tokio::test]
+async fn a_failure_is_recorded_and_the_token_stays() {
+    let pair = Pair::with_token("first").await;
+    pair.make_due().await;
+    let lease = pair.grant(&pair.a).await;
+    let recorded = pair.fail(&pair.a, &lease, &failure()).await;
+    let Failed::Recorded { due_at } = recorded else { panic!("{recorded:?}") };
+    let error_at = pair.moment("error_at").await.expect("it failed at some time");
+    assert!(lease.granted_at <= error_at);
+    assert_eq!(due_at, error_at.plus(MINUTE));
+    assert_eq!(pair.moment("due_at").await, Some(due_at));
+    assert_eq!(pair.field("error").await.as_deref(), Some("the issuer is busy"));
+    assert_eq!(pair.field("failures").await.as_deref(), Some("1"));
+    assert_eq!(pair.field("suspect").await, None);
+    assert_eq!(pair.field("calls").await.as_deref(), Some("2"), "the call stays counted");
+    assert_eq!(pair.get(TOKEN).await.as_deref(), Some("first"));
+    assert_ne!(pair.field("epoch").await, Some(lease.epoch.to_string()), "of the token");
+}
+
+#[tokio::test]
+async fn a_failure_frees_the_lease_and_ends_the_attempt() {
+    let pair = Pair::new().await;
+    failed(&pair, &failure()).await;
+    assert_eq!(pair.get(LOCK).await, None);
+    assert_eq!(pair.field("open_until").await, None);
+    pair.make_due().await;
+    assert_eq!(pair.grant(&pair.b).await.reason, Reason::Missing, "nothing was abandoned");
+}
+
+#[tokio::test]
+async fn a_failure_that_is_sent_again_is_recorded_once() {
+    let pair = Pair::new().await;
+    let lease = pair.grant(&pair.a).await;
+    let not_sent = Failure { not_sent: true, ..failure() };
+    let recorded = pair.fail(&pair.a, &lease, &not_sent).await;
+    let before = pair.record().await;
+    assert_eq!(pair.fail(&pair.a, &lease, &not_sent).await, recorded);
+    assert_eq!(pair.record().await, before, "neither the failure nor its call twice");
+}
+
+#[tokio::test]
+async fn a_failure_after_the_attempts_own_success_changes_nothing() {
+    let pair = Pair::new().await;
+    let lease = pair.publish("first").await;
+    let before = pair.record().await;
+    let due_at = lease.granted_at.plus(super::DUE);
+    let answer = pair.fail(&pair.a, &lease, &failure()).await;
+    assert_eq!(answer, Failed::Recorded { due_at });
+    assert_eq!(pair.record().await, before);
+}
+
+#[tokio::test]
+async fn failures_in_a_row_are_counted_until_a_success() {
+    let pair = Pair::new().await;
+    for failures in ["1", "2", "3"] {
+        failed(&pair, &failure()).await;
+        assert_eq!(pair.field("failures").await.as_deref(), Some(failures));
+        pair.make_due().await;
+    }
+    pair.publish("first").await;
+    assert_eq!(pair.field("failures").await.as_deref(), Some("0"));
+}
+
+#[tokio::test]
+async fn a_failure_that_another_attempt_overtook_is_fenced() {
+    let pair = Pair::with_token("first").await;
+    pair.make_due().await;
+    let slept = pair.grant(&pair.a).await;
+    pair.outlive().await;
+    pair.grant(&pair.b).await;
+    let before = pair.record().await;
+    let not_sent = Failure { not_sent: true, refused: Some(MARK), ..failure() };
+    assert_eq!(pair.fail(&pair.a, &slept, &not_sent).await, Failed::Fenced);
+    assert_eq!(pair.record().await, before);
+    assert!(pair.get(LOCK).await.is_some(), "the later lease is left alone");
+}
+
+#[tokio::test]
+async fn a_sleeper_that_nobody_overtook_records_its_failure() {
+    let pair = Pair::new().await;
+    let lease = pair.grant(&pair.a).await;
+    pair.outlive().await;
+    let recorded = pair.fail(&pair.a, &lease, &failure()).await;
+    assert_eq!(Failed::Recorded { due_at: pair.moment("due_at").await.expect("due") }, recorded);
+    assert_eq!(pair.field("failures").await.as_deref(), Some("1"));
+    assert!(matches!(pair.begin(&pair.b).await, Begun::NotDue(_)));
+}
+
+#[tokio::test]
+async fn a_failure_that_a_lost_store_forgot_leaves_the_lost_store_empty() {
+    let pair = Pair::new().await;
+    let lease = pair.grant(&pair.a).await;
+    pair.command(&["FLUSHALL"]).await;
+    assert!(matches!(pair.fail(&pair.a, &lease, &failure()).await, Failed::Recorded { .. }));
+    assert!(pair.record().await.is_empty());
+}
+
+#[tokio::test]
+async fn an_issuer_that_closes_is_not_asked_for_as_long_as_it_says() {
+    let pair = Pair::with_token("first").await;
+    pair.make_due().await;
+    let due_at = failed(&pair, &Failure { closed: MINUTE * 5, ..failure() }).await;
+    let closed_until = pair.moment("closed_until").await;
+    assert_eq!(closed_until, Some(due_at), "a shorter wait does not end it sooner");
+    pair.a.ask(&pair.id).await.expect("an answer");
+    let begun = pair.begin(&pair.b).await;
+    assert!(matches!(begun, Begun::Exhausted(until) if until == due_at), "{begun:?}");
+}
+
+#[tokio::test]
+async fn the_next_failure_ends_what_the_last_one_closed() {
+    let pair = Pair::new().await;
+    let closed = Failure { closed: MINUTE, quiet_period: QUIET, ..failure() };
+    failed(&pair, &closed).await;
+    for moment in ["closed_until", "quiet_until", "due_at"] {
+        pair.set(moment, 1).await;
+    }
+    failed(&pair, &failure()).await;
+    assert_eq!(pair.field("closed_until").await, None);
+    assert_eq!(pair.field("quiet_until").await, None);
+}
+
+#[tokio::test]
+async fn an_unknown_outcome_is_quiet_for_a_while_and_leaves_the_token_suspect() {
+    let pair = Pair::with_token("first").await;
+    pair.make_due().await;
+    let why = "a call to the issuer had no clear result";
+    let unknown = Failure { suspect: Some(why), quiet_period: QUIET, ..failure() };
+    let due_at = failed(&pair, &unknown).await;
+    assert_eq!(pair.moment("quiet_until").await, Some(due_at), "the wait is shorter than that");
+    assert_eq!(pair.field("suspect").await.as_deref(), Some(why));
+    pair.make_due().await;
+    pair.a.ask(&pair.id).await.expect("an answer");
+    let begun = pair.begin(&pair.b).await;
+    let Begun::Quiet(left) = begun else { panic!("{begun:?}") };
+    assert!(Duration::ZERO < left && left <= QUIET, "{left:?}");
+    pair.set_moment("quiet_until", pair.now().await).await;
+    pair.command(&["HDEL", super::RECORD, "forced"]).await;
+    assert_eq!(pair.grant(&pair.b).await.reason, Reason::Suspect);
+}
+
+#[tokio::test]
+async fn a_later_failure_does_not_clear_the_doubt() {
+    let pair = Pair::with_token("first").await;
+    pair.make_due().await;
+    failed(&pair, &Failure { suspect: Some("no clear result"), ..failure() }).await;
+    pair.make_due().await;
+    failed(&pair, &failure()).await;
+    assert_eq!(pair.field("suspect").await.as_deref(), Some("no clear result"));
+}
+
+#[tokio::test]
+async fn a_call_that_was_not_sent_is_given_back() {
+    let pair = Pair::with_token("first").await;
+    pair.make_due().await;
+    failed(&pair, &Failure { not_sent: true, ..failure() }).await;
+    assert_eq!(pair.field("calls").await.as_deref(), Some("1"));
+    assert_eq!(pair.field("failures").await.as_deref(), Some("1"), "it failed all the same");
+}
+
+#[tokio::test]
+async fn a_window_never_has_fewer_than_no_calls() {
+    let pair = Pair::new().await;
+    let lease = pair.grant(&pair.a).await;
+    pair.set("calls", 0).await;
+    pair.fail(&pair.a, &lease, &Failure { not_sent: true, ..failure() }).await;
+    assert_eq!(pair.field("calls").await.as_deref(), Some("0"));
+}
+
+#[tokio::test]
+async fn two_workers_with_refused_settings_do_not_take_turns() {
+    let pair = Pair::with_token("first").await;
+    pair.make_due().await;
+    failed(&pair, &Failure { refused: Some(MARK), ..failure() }).await;
+    let begun = begin_with_mark(&pair, OTHER_MARK).await;
+    let Begun::Granted { lease, .. } = begun else { panic!("{begun:?}") };
+    assert_eq!(lease.reason, Reason::Mended, "other settings are worth a try");
+    pair.fail(&pair.b, &lease, &Failure { refused: Some(OTHER_MARK), ..failure() }).await;
+    for mark in [MARK, OTHER_MARK] {
+        let begun = begin_with_mark(&pair, mark).await;
+        assert!(matches!(begun, Begun::NotDue(_)), "{begun:?}");
+    }
+}
+
+#[tokio::test]
+async fn settings_that_are_refused_again_are_noted_once() {
+    let pair = Pair::new().await;
+    for _ in 0..3 {
+        failed(&pair, &Failure { refused: Some(MARK), ..failure() }).await;
+        pair.make_due().await;
+    }
+    let refused = pair.field("refused").await.expect("they are noted");
+    assert_eq!(refused.trim(), MARK);
+}
+
+#[tokio::test]
+async fn the_newest_eight_refused_settings_are_remembered() {
+    let pair = Pair::new().await;
+    let marks: Vec<String> = (0..12).map(|mark| format!("{mark:08x}")).collect();
+    for mark in &marks {
+        failed(&pair, &Failure { refused: Some(mark), wait: Duration::ZERO, ..failure() }).await;
+        pair.make_due().await;
+    }
+    let refused = pair.field("refused").await.expect("they are noted");
+    assert_eq!(refused.split_whitespace().collect::<Vec<_>>(), marks[4..]);
+}
+
+#[tokio::test]
+async fn a_failure_leaves_the_lock_of_another_alone() {
+    let pair = Pair::new().await;
+    let lease = pair.grant(&pair.a).await;
+    pair.command(&["SET", LOCK, "somebody else"]).await;
+    pair.fail(&pair.a, &lease, &failure()).await;
+    assert_eq!(pair.get(LOCK).await.as_deref(), Some("somebody else"));
+}
+
+#[tokio::test]
+async fn a_token_after_a_failure_of_its_own_attempt_is_still_published() {
+    let pair = Pair::new().await;
+    let lease = pair.grant(&pair.a).await;
+    pair.fail(&pair.a, &lease, &failure()).await;
+    pair.complete(&pair.a, &lease, publication(&lease, &token("first"))).await;
+    assert_eq!(pair.get(TOKEN).await.as_deref(), Some("first"), "nobody has begun since");
+}
