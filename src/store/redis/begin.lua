@@ -102,9 +102,10 @@ redis.call('SET', KEYS[1], ARGV[1] .. ' ' .. ARGV[2], 'NX', 'PX', ARGV[3])
 redis.call('HSET', KEYS[2], 'begun', ms(epoch), 'attempt', ARGV[2], 'holder', ARGV[1],
   'reason', reason, 'granted_at', ms(now), 'open_until', ms(open_until), 'due_at', ms(open_until),
   'calls', ms(calls + 1), 'calls_until', ms(calls_until))
+-- Whatever its reason, it is the refresh that was wished for.
+redis.call('HDEL', KEYS[2], 'forced')
 if reason == 'rejected' or reason == 'forced' then
   redis.call('HSET', KEYS[2], 'asked_at', ms(now))
-  redis.call('HDEL', KEYS[2], 'forced')
 end
 if rejected then redis.call('HSET', KEYS[2], 'suspect', 'an application reported it as dead') end
 if abandoned and ARGV[9] == '1' then

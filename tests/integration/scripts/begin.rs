@@ -153,6 +153,18 @@ async fn changed_settings_are_granted_as_mended_and_the_same_ones_wait() {
 }
 
 #[tokio::test]
+async fn an_operator_who_mends_and_asks_costs_one_call() {
+    let pair = Pair::with_token("first").await;
+    pair.set("refused", format!(" {OTHER_MARK}")).await;
+    pair.a.ask(&pair.id).await.expect("an answer");
+    let lease = pair.grant(&pair.b).await;
+    assert_eq!(lease.reason, Reason::Mended);
+    pair.complete(&pair.b, &lease, publication(&lease, &token("second"))).await;
+    let begun = pair.begin(&pair.a).await;
+    assert!(matches!(begun, Begun::NotDue(_)), "the wish has been fulfilled: {begun:?}");
+}
+
+#[tokio::test]
 async fn an_attempt_whose_grant_was_lost_is_granted_the_same_again() {
     let pair = Pair::new().await;
     let attempt = AttemptId::fresh();
