@@ -71,6 +71,21 @@ async fn a_late_answer_puts_the_published_token_in_doubt() {
 }
 
 #[tokio::test]
+async fn a_doubt_that_arises_during_a_call_is_not_settled_by_it() {
+    let (pair, slept, lease) = overtaken().await;
+    let completed = pair.complete(&pair.a, &slept, late(&slept, &token("too-late"))).await;
+    assert_eq!(completed, SUSPECT);
+    let completed = pair.complete(&pair.b, &lease, publication(&lease, &token("second"))).await;
+    let Completed::Published { due_at, .. } = completed else { panic!("{completed:?}") };
+    assert!(due_at <= pair.now().await, "the two calls overlapped: one more is due at once");
+    let lease = pair.grant(&pair.b).await;
+    assert_eq!(lease.reason, Reason::Suspect);
+    pair.complete(&pair.b, &lease, publication(&lease, &token("third"))).await;
+    assert_eq!(pair.field("suspect").await, None, "and settles it");
+    assert!(matches!(pair.begin(&pair.a).await, Begun::NotDue(_)));
+}
+
+#[tokio::test]
 async fn a_late_answer_of_an_issuer_that_repeats_raises_no_doubt() {
     let (pair, slept) = replaced().await;
     let before = pair.record().await;
