@@ -73,10 +73,12 @@ redis.call('HDEL', KEYS[2], 'open_until', 'quiet_until', 'closed_until', 'error'
 if not doubtful then redis.call('HDEL', KEYS[2], 'suspect', 'overlapped') end
 
 -- A report about the token that was replaced, or that the issuer stands by, has been dealt with.
-local rejected = redis.call('GET', KEYS[4])
+-- One of another type is no reason to keep a token from being published: begin says what is wrong.
+local rejected = redis.pcall('GET', KEYS[4])
 if rejected and (rejected == current or rejected == ARGV[4]) then redis.call('DEL', KEYS[4]) end
 
-if redis.call('GET', KEYS[1]) == ARGV[1] .. ' ' .. ARGV[2] then redis.call('DEL', KEYS[1]) end
+-- A lock of another type was not set by evertoken, and is left alone.
+if redis.pcall('GET', KEYS[1]) == ARGV[1] .. ' ' .. ARGV[2] then redis.call('DEL', KEYS[1]) end
 redis.call('PUBLISH', ARGV[10], '{"id":"' .. ARGV[9] .. '","epoch":' .. ms(epoch) ..
   ',"expires_at":' .. ms(expires_at) .. ',"due_at":' .. ms(due_at) .. '}')
 return {repeated and 'repeated' or 'published', ms(now), ms(expires_at), ms(due_at)}

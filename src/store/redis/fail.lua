@@ -58,7 +58,8 @@ if ARGV[9] ~= '' then
   redis.call('HSET', KEYS[2], 'refused', refused)
 end
 
-if redis.call('GET', KEYS[1]) == ARGV[1] .. ' ' .. ARGV[2] then redis.call('DEL', KEYS[1]) end
+-- A lock of another type was not set by evertoken, and is left alone.
+if redis.pcall('GET', KEYS[1]) == ARGV[1] .. ' ' .. ARGV[2] then redis.call('DEL', KEYS[1]) end
 if due_at == now then
   redis.call('PUBLISH', ARGV[12], '{"id":"' .. ARGV[11] .. '","epoch":' .. ms(number('epoch')) ..
     ',"expires_at":' .. ms(number('expires_at')) .. ',"due_at":' .. ms(now) .. '}')

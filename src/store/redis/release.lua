@@ -26,7 +26,8 @@ if record.attempt ~= ARGV[2] or not record.open_until then return {'fenced', ms(
 
 redis.call('HDEL', KEYS[2], 'open_until')
 redis.call('HSET', KEYS[2], 'due_at', ms(now), 'calls', ms(math.max(number('calls') - 1, 0)))
-if redis.call('GET', KEYS[1]) == ARGV[1] .. ' ' .. ARGV[2] then redis.call('DEL', KEYS[1]) end
+-- A lock of another type was not set by evertoken, and is left alone.
+if redis.pcall('GET', KEYS[1]) == ARGV[1] .. ' ' .. ARGV[2] then redis.call('DEL', KEYS[1]) end
 redis.call('PUBLISH', ARGV[4], '{"id":"' .. ARGV[3] .. '","epoch":' .. ms(number('epoch')) ..
   ',"expires_at":' .. ms(number('expires_at')) .. ',"due_at":' .. ms(now) .. '}')
 return {'released', ms(now)}

@@ -5,7 +5,7 @@ use std::time::Duration;
 use evertoken::{
     credential::CredentialId,
     lease::AttemptId,
-    store::{Begun, StoreError, StoreErrorKind},
+    store::{Begun, Completed, Failed, StoreError, StoreErrorKind},
 };
 
 use super::{LOCK, Pair, RECORD, REJECTED, TOKEN, failure, publication, request, token};
@@ -86,4 +86,39 @@ async fn numbers_that_are_none_count_as_absent() {
     let lease = pair.publish("first").await;
     assert!(lease.granted_at.as_millis() <= lease.epoch.0);
     assert_eq!(pair.field("calls").await.as_deref(), Some("1"));
+}
+
+#[tokio::test]
+async fn a_report_or_lock_of_another_type_does_not_stop_a_publication() {
+    for key in [REJECTED, LOCK] {
+        let pair = Pair::new().await;
+        let lease = pair.grant(&pair.a).await;
+        pair.del(key).await;
+        pair.command(&["LPUSH", key, "no string"]).await;
+        let first = token("first");
+        let completed = pair.complete(&pair.a, &lease, publication(&lease, &first)).await;
+        assert!(matches!(completed, Completed::Published { .. }), "{key}: {completed:?}");
+        assert_eq!(pair.get(TOKEN).await.as_deref(), Some("first"));
+        if key == REJECTED {
+            assert_eq!(pair.get(LOCK).await, None, "the lease is free for others");
+        }
+        pair.command(&["LPOP", key]).await;
+    }
+}
+
+#[tokio::test]
+async fn a_lock_of_another_type_does_not_stop_a_failure_or_a_release() {
+    let pair = Pair::new().await;
+    let lease = pair.grant(&pair.a).await;
+    pair.del(LOCK).await;
+    pair.command(&["LPUSH", LOCK, "no string"]).await;
+    let failed = pair.fail(&pair.a, &lease, &failure()).await;
+    assert!(matches!(failed, Failed::Recorded { .. }), "{failed:?}");
+    pair.del(LOCK).await;
+    pair.make_due().await;
+    let lease = pair.grant(&pair.a).await;
+    pair.del(LOCK).await;
+    pair.command(&["LPUSH", LOCK, "no string"]).await;
+    pair.release(&pair.a, &lease).await;
+    assert_eq!(pair.field("open_until").await, None);
 }
