@@ -7,10 +7,10 @@ use crate::store::{StoreError, StoreErrorKind};
 
 /// Reads an error of the client or of the server.
 pub(super) fn read(url: &StoreUrl, error: RedisError) -> StoreError {
-    let code = error.code().unwrap_or_default();
+    let code = code(&error);
     let unavailable = |message: String| StoreError::new(StoreErrorKind::Unavailable, message);
     // The server's own words are the source; only these few are worth a hint of ours.
-    match (error.kind(), code) {
+    match (error.kind(), &*code) {
         (_, "WRONGTYPE") => StoreError::new(
             StoreErrorKind::Entry,
             "a key of this credential holds something that evertoken did not write",
@@ -44,4 +44,12 @@ pub(super) fn read(url: &StoreUrl, error: RedisError) -> StoreError {
         _ => unavailable(format!("Redis at {url} cannot be reached")),
     }
     .caused_by(error)
+}
+
+/// The server's own code, empty if the error is none of the server's. A pipeline has no code of its
+/// own: its first error is asked.
+fn code(error: &RedisError) -> String {
+    let errors = error.clone().into_server_errors().unwrap_or_default();
+    let first = errors.first().map(|(_, error)| error.code());
+    first.or(error.code()).unwrap_or_default().to_owned()
 }

@@ -61,6 +61,7 @@ async fn a_record_of_another_type_is_told_by_every_verb() {
     assert_eq!(error.expect_err("an error").kind, entry);
     assert_eq!(pair.a.release(&pair.id, &lease).await.expect_err("an error").kind, entry);
     assert_eq!(pair.a.ask(&pair.id).await.expect_err("an error").kind, entry);
+    assert_eq!(pair.a.held(&pair.id).await.expect_err("an error").kind, entry);
     others_work(&pair).await;
 }
 
@@ -86,6 +87,16 @@ async fn numbers_that_are_none_count_as_absent() {
     let lease = pair.publish("first").await;
     assert!(lease.granted_at.as_millis() <= lease.epoch.0);
     assert_eq!(pair.field("calls").await.as_deref(), Some("1"));
+}
+
+#[tokio::test]
+async fn a_token_of_another_type_is_this_credentials_trouble_for_readers_too() {
+    let pair = Pair::new().await;
+    pair.command(&["LPUSH", TOKEN, "no string"]).await;
+    let error = pair.a.token(&pair.id).await.expect_err("an error");
+    assert_eq!(error.kind, StoreErrorKind::Entry);
+    let error = pair.a.held(&pair.id).await.expect_err("an error");
+    assert_eq!(error.kind, StoreErrorKind::Entry);
 }
 
 #[tokio::test]
