@@ -14,7 +14,7 @@ local function ms(number) return string.format('%.0f', number) end
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 
-local asked_at = tonumber(redis.call('HGET', KEYS[1], 'asked_at') or '') or 0
+local asked_at = tonumber(string.match(redis.call('HGET', KEYS[1], 'asked_at') or '', '^%d+$')) or 0
 local cooled_at = asked_at + tonumber(ARGV[1])
 if now < cooled_at then return {'cooling', ms(now), ms(cooled_at - now)} end
 

@@ -33,7 +33,8 @@ local names = {'begun', 'attempt', 'reason', 'granted_at', 'open_until', 'quiet_
 local values = redis.call('HMGET', KEYS[2], unpack(names))
 local record = {}
 for i, name in ipairs(names) do record[name] = values[i] end
-local function number(name) return tonumber(record[name] or '') or 0 end
+-- What is no whole number counts as absent, as it does for those who only look.
+local function number(name) return tonumber(string.match(record[name] or '', '^%d+$')) or 0 end
 
 -- A lease is alive: ours, if its reply was lost, or another's.
 local lease = redis.call('GET', KEYS[1])

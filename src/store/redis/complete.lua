@@ -33,7 +33,8 @@ local names = {'begun', 'epoch', 'published_by', 'expires_at', 'due_at', 'overla
 local values = redis.call('HMGET', KEYS[2], unpack(names))
 local record = {}
 for i, name in ipairs(names) do record[name] = values[i] end
-local function number(name) return tonumber(record[name] or '') or 0 end
+-- What is no whole number counts as absent, as it does for those who only look.
+local function number(name) return tonumber(string.match(record[name] or '', '^%d+$')) or 0 end
 
 local epoch, expires_at, due_at = tonumber(ARGV[3]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local current = redis.call('GET', KEYS[3])

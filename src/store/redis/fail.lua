@@ -30,7 +30,8 @@ local names = {'begun', 'attempt', 'open_until', 'due_at', 'failures', 'calls', 
 local values = redis.call('HMGET', KEYS[2], unpack(names))
 local record = {}
 for i, name in ipairs(names) do record[name] = values[i] end
-local function number(name) return tonumber(record[name] or '') or 0 end
+-- What is no whole number counts as absent, as it does for those who only look.
+local function number(name) return tonumber(string.match(record[name] or '', '^%d+$')) or 0 end
 
 if tonumber(ARGV[3]) < number('begun') then return {'fenced', ms(now), ms(number('begun'))} end
 if record.attempt ~= ARGV[2] or not record.open_until then

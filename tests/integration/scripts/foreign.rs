@@ -90,6 +90,20 @@ async fn numbers_that_are_none_count_as_absent() {
 }
 
 #[tokio::test]
+async fn no_number_of_a_record_costs_a_call_that_is_not_made() {
+    for number in ["-1", "inf", "nan", "1e30", "0x10"] {
+        let pair = Pair::new().await;
+        for field in ["begun", "granted_at", "failures", "calls", "calls_until", "due_at"] {
+            pair.set(field, number).await;
+        }
+        let begun = pair.begin(&pair.a).await;
+        assert!(matches!(begun, Begun::Granted { failures: 0, .. }), "{number}: {begun:?}");
+        pair.set("asked_at", number).await;
+        pair.a.ask(&pair.id).await.expect("an answer");
+    }
+}
+
+#[tokio::test]
 async fn a_token_of_another_type_is_this_credentials_trouble_for_readers_too() {
     let pair = Pair::new().await;
     pair.command(&["LPUSH", TOKEN, "no string"]).await;
