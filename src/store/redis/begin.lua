@@ -33,8 +33,11 @@ local names = {'begun', 'attempt', 'reason', 'granted_at', 'open_until', 'quiet_
 local values = redis.call('HMGET', KEYS[2], unpack(names))
 local record = {}
 for i, name in ipairs(names) do record[name] = values[i] end
--- What is no whole number counts as absent, as it does for those who only look.
-local function number(name) return tonumber(string.match(record[name] or '', '^%d+$')) or 0 end
+-- What is no whole number of a sane length counts as absent.
+local function number(name)
+  local text = record[name] or ''
+  return #text < 17 and tonumber(string.match(text, '^%d+$')) or 0
+end
 
 -- A lease is alive: ours, if its reply was lost, or another's.
 local lease = redis.call('GET', KEYS[1])
@@ -56,13 +59,14 @@ if now < quiet_until then return {'quiet', ms(now), ms(quiet_until - now)} end
 local token = redis.call('GET', KEYS[3])
 local abandoned = record.open_until
 local rejected = token and redis.call('GET', KEYS[4]) == token
-local asked = rejected or record.forced
+local asked = rejected and number('failures') == 0 or record.forced
 local cooled_at = number('asked_at') + tonumber(ARGV[7])
 local due_at = number('due_at')
 local mended = record.refused and not string.find(record.refused, ARGV[8], 1, true)
 local reason
 if mended then reason = 'mended'
-elseif rejected and cooled_at <= now then reason = 'rejected'
+-- The wait after a failure is not cut short by reports: they would hammer an issuer that refuses.
+elseif rejected and number('failures') == 0 and cooled_at <= now then reason = 'rejected'
 elseif record.forced and cooled_at <= now then reason = 'forced'
 elseif due_at <= now then
   if abandoned then reason = 'abandoned'

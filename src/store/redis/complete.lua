@@ -18,7 +18,7 @@
 --      11 issued_at          ms, from before the request was sent
 --
 -- Answers, the store's time in ms in second place:
---   {'published', now, expires_at, due_at}   a new token stands
+--   {'published', now, expires_at, due_at}   a new token stands; also the answer to a second asking
 --   {'repeated',  now, expires_at, due_at}   the issuer gave the token that stood already
 --   {'fenced',    now, epoch, suspect}       a later attempt has begun; suspect is 1 if the order
 --                                            of the two calls is in doubt
@@ -33,8 +33,11 @@ local names = {'begun', 'epoch', 'published_by', 'expires_at', 'due_at', 'overla
 local values = redis.call('HMGET', KEYS[2], unpack(names))
 local record = {}
 for i, name in ipairs(names) do record[name] = values[i] end
--- What is no whole number counts as absent, as it does for those who only look.
-local function number(name) return tonumber(string.match(record[name] or '', '^%d+$')) or 0 end
+-- What is no whole number of a sane length counts as absent.
+local function number(name)
+  local text = record[name] or ''
+  return #text < 17 and tonumber(string.match(text, '^%d+$')) or 0
+end
 
 local epoch, expires_at, due_at = tonumber(ARGV[3]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local current = redis.call('GET', KEYS[3])

@@ -30,10 +30,26 @@ local names = {'begun', 'attempt', 'open_until', 'due_at', 'failures', 'calls', 
 local values = redis.call('HMGET', KEYS[2], unpack(names))
 local record = {}
 for i, name in ipairs(names) do record[name] = values[i] end
--- What is no whole number counts as absent, as it does for those who only look.
-local function number(name) return tonumber(string.match(record[name] or '', '^%d+$')) or 0 end
+-- What is no whole number of a sane length counts as absent.
+local function number(name)
+  local text = record[name] or ''
+  return #text < 17 and tonumber(string.match(text, '^%d+$')) or 0
+end
 
-if tonumber(ARGV[3]) < number('begun') then return {'fenced', ms(now), ms(number('begun'))} end
+local function tell(due_at)
+  redis.call('PUBLISH', ARGV[12], '{"id":"' .. ARGV[11] .. '","epoch":' .. ms(number('epoch')) ..
+    ',"expires_at":' .. ms(number('expires_at')) .. ',"due_at":' .. ms(due_at) .. '}')
+end
+
+if tonumber(ARGV[3]) < number('begun') then
+  -- Its call may have been the later one at the issuer: the token that stands may be dead.
+  if ARGV[7] ~= '' then
+    redis.call('HSET', KEYS[2], 'suspect', ARGV[7], 'overlapped', ms(number('begun')))
+    if now < number('due_at') then redis.call('HSET', KEYS[2], 'due_at', ms(now)) end
+    tell(now)
+  end
+  return {'fenced', ms(now), ms(number('begun'))}
+end
 if record.attempt ~= ARGV[2] or not record.open_until then
   return {'failed', ms(now), ms(number('due_at'))}
 end
@@ -61,8 +77,5 @@ end
 
 -- A lock of another type was not set by evertoken, and is left alone.
 if redis.pcall('GET', KEYS[1]) == ARGV[1] .. ' ' .. ARGV[2] then redis.call('DEL', KEYS[1]) end
-if due_at == now then
-  redis.call('PUBLISH', ARGV[12], '{"id":"' .. ARGV[11] .. '","epoch":' .. ms(number('epoch')) ..
-    ',"expires_at":' .. ms(number('expires_at')) .. ',"due_at":' .. ms(now) .. '}')
-end
+if due_at == now then tell(now) end
 return {'failed', ms(now), ms(due_at)}

@@ -20,8 +20,11 @@ local names = {'attempt', 'open_until', 'reason', 'calls', 'epoch', 'expires_at'
 local values = redis.call('HMGET', KEYS[2], unpack(names))
 local record = {}
 for i, name in ipairs(names) do record[name] = values[i] end
--- What is no whole number counts as absent, as it does for those who only look.
-local function number(name) return tonumber(string.match(record[name] or '', '^%d+$')) or 0 end
+-- What is no whole number of a sane length counts as absent.
+local function number(name)
+  local text = record[name] or ''
+  return #text < 17 and tonumber(string.match(text, '^%d+$')) or 0
+end
 
 if record.attempt ~= ARGV[2] or not record.open_until then return {'fenced', ms(now)} end
 

@@ -253,3 +253,14 @@ async fn a_lease_ends_by_itself() {
     .await;
     assert_eq!(lease.reason, Reason::Abandoned);
 }
+
+#[tokio::test]
+async fn a_report_does_not_cut_short_the_wait_after_a_failure() {
+    let pair = Pair::with_token("first").await;
+    pair.make_due().await;
+    let lease = pair.grant(&pair.a).await;
+    pair.fail(&pair.a, &lease, &failure()).await;
+    pair.command(&["SET", REJECTED, "first"]).await;
+    let begun = pair.begin(&pair.b).await;
+    assert!(matches!(begun, Begun::NotDue(_)), "an issuer that refuses is not hammered: {begun:?}");
+}

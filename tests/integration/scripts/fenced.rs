@@ -4,10 +4,10 @@
 use evertoken::{
     credential::Token,
     lease::{Lease, Reason},
-    store::{Begun, Completed, Publication},
+    store::{Begun, Completed, Failed, Failure, Publication},
 };
 
-use super::{LOCK, Pair, TOKEN, publication, token};
+use super::{LOCK, Pair, QUIET, TOKEN, failure, publication, token};
 
 const SUSPECT: Completed = Completed::Fenced { suspect: true };
 const FENCED: Completed = Completed::Fenced { suspect: false };
@@ -119,4 +119,23 @@ async fn a_fenced_token_stays_fenced_however_often_it_is_offered() {
         assert_eq!(pair.complete(&pair.a, &slept, late(&slept, &too_late)).await, SUSPECT);
     }
     assert_eq!(pair.get(TOKEN).await.as_deref(), Some("second"));
+}
+
+#[tokio::test]
+async fn an_overtaken_call_without_a_clear_result_puts_the_published_token_in_doubt() {
+    let (pair, slept) = replaced().await;
+    let lost = Failure { suspect: Some("no clear result"), quiet_period: QUIET, ..failure() };
+    assert_eq!(pair.fail(&pair.a, &slept, &lost).await, Failed::Fenced);
+    assert_eq!(pair.field("suspect").await.as_deref(), Some("no clear result"));
+    let lease = pair.grant(&pair.b).await;
+    assert_eq!(lease.reason, Reason::Suspect);
+    pair.complete(&pair.b, &lease, publication(&lease, &token("third"))).await;
+    assert_eq!(pair.field("suspect").await, None, "one more call has settled it");
+}
+
+#[tokio::test]
+async fn an_overtaken_call_that_was_refused_raises_no_doubt() {
+    let (pair, slept) = replaced().await;
+    assert_eq!(pair.fail(&pair.a, &slept, &failure()).await, Failed::Fenced);
+    assert_eq!(pair.field("suspect").await, None);
 }

@@ -91,7 +91,7 @@ async fn numbers_that_are_none_count_as_absent() {
 
 #[tokio::test]
 async fn no_number_of_a_record_costs_a_call_that_is_not_made() {
-    for number in ["-1", "inf", "nan", "1e30", "0x10"] {
+    for number in ["-1", "inf", "nan", "1e30", "0x10", "99999999999999999999"] {
         let pair = Pair::new().await;
         for field in ["begun", "granted_at", "failures", "calls", "calls_until", "due_at"] {
             pair.set(field, number).await;
