@@ -4,6 +4,10 @@ use std::{panic, process::ExitCode};
 
 use evertoken::{cli, config::Environment};
 
+/// Reading a long configuration takes much memory for a moment. This allocator gives it back.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// `EX_SOFTWARE` of `sysexits.h`: a defect of evertoken.
 const DEFECT: u8 = 70;
 
