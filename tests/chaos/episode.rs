@@ -55,12 +55,12 @@ async fn strike(fleet: &mut Fleet, configuration: &str, fault: Fault, rng: &mut 
     match fault {
         Fault::HolderKilled => {
             fleet.call_under_way().await;
-            let victim = holder(fleet).await;
+            let victim = holder(fleet).await.expect("the caller is one of ours");
             replace(fleet, victim, configuration);
         }
         Fault::HolderSlept => {
             fleet.call_under_way().await;
-            let sleeper = holder(fleet).await;
+            let sleeper = holder(fleet).await.expect("the caller is one of ours");
             fleet.workers[sleeper].signal("STOP");
             // Three leases of one second: time itself is the fault here.
             tokio::time::sleep(Duration::from_secs(3)).await;
@@ -75,7 +75,7 @@ async fn strike(fleet: &mut Fleet, configuration: &str, fault: Fault, rng: &mut 
         }
         Fault::OtherKilled => {
             let victim = rng.usize(..fleet.workers.len());
-            if victim != holder(fleet).await {
+            if holder(fleet).await != Some(victim) {
                 replace(fleet, victim, configuration);
             }
         }
@@ -96,11 +96,10 @@ async fn strike(fleet: &mut Fleet, configuration: &str, fault: Fault, rng: &mut 
     }
 }
 
-/// The worker that was granted a lease last.
-async fn holder(fleet: &Fleet) -> usize {
+/// The worker that was granted a lease last, unless it was replaced since.
+async fn holder(fleet: &Fleet) -> Option<usize> {
     let holder = fleet.field("holder").await.expect("a holder");
-    let place = fleet.workers.iter().position(|worker| worker.stderr().contains(&holder));
-    place.expect("the holder is one of ours")
+    fleet.workers.iter().position(|worker| worker.stderr().contains(&holder))
 }
 
 /// Kills a worker, if it still runs, and starts another in its place.
