@@ -15,13 +15,13 @@ use crate::{
     chain::Chain,
     refresh::Credential,
     status::{Status, Subject},
-    store::RedisStore,
+    store::Store,
 };
 
 /// What the pages read.
 struct Office {
     credentials: Arc<[Credential]>,
-    store: Arc<RedisStore>,
+    store: Arc<dyn Store>,
     reached: watch::Receiver<bool>,
 }
 
@@ -29,7 +29,7 @@ struct Office {
 pub async fn serve(
     listen: Option<SocketAddr>,
     credentials: Arc<[Credential]>,
-    store: Arc<RedisStore>,
+    store: Arc<dyn Store>,
     reached: watch::Receiver<bool>,
 ) -> Infallible {
     if let Some(listen) = listen {
@@ -65,7 +65,7 @@ async fn ready(State(office): State<Arc<Office>>) -> (StatusCode, &'static str) 
 
 async fn status(State(office): State<Arc<Office>>) -> impl IntoResponse {
     let subjects: Vec<Subject> = office.credentials.iter().map(subject).collect();
-    match Status::read(&subjects, &office.store).await {
+    match Status::read(&subjects, &*office.store).await {
         Ok(status) => Json(status).into_response(),
         Err(error) => {
             let message = format!("{}\n", Chain(&error));

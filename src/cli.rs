@@ -9,7 +9,7 @@ mod get;
 mod log;
 mod status;
 
-use std::{path::PathBuf, process::ExitCode, time::Duration};
+use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum, error::ErrorKind, value_parser};
 
@@ -19,7 +19,7 @@ use crate::{
     credential::CredentialId,
     lease::Holder,
     provider::InvalidTransport,
-    store::{RedisStore, StoreError},
+    store::{Hearing, Store, StoreError},
     worker::{self, StartError},
 };
 
@@ -208,9 +208,9 @@ async fn run(cli: Cli, environment: &Environment) -> Result<(), Failure> {
 }
 
 /// A store for a command that only asks.
-fn store(settings: &Settings) -> RedisStore {
+fn store(settings: &Settings) -> Arc<dyn Store> {
     let store = &settings.store;
-    RedisStore::new(store.url.clone(), &store.prefix, Holder::fresh())
+    store.url.open(&store.prefix, Holder::fresh(), Hearing::Nothing)
 }
 
 /// Refuses an id that is not configured, if any is: a typing error would read as a missing token.

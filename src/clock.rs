@@ -2,7 +2,8 @@
 //!
 //! There are two times. [`StoreTime`] is the store's clock, the one clock of a fleet: everything
 //! that is written down is in it. `tokio::time::Instant` measures durations inside this process.
-//! [`StoreClock`] translates between them. The wall clock of a worker is never read.
+//! [`StoreClock`] translates between them. The wall clock of a worker is read only where it is the
+//! store's: the processes that share a directory share a machine.
 
 use std::{fmt, time::Duration};
 
@@ -17,6 +18,15 @@ pub struct StoreTime(u64);
 pub struct StoreClock {
     heard: StoreTime,
     at: Instant,
+}
+
+/// The machine's wall clock, which is the store's clock where the store is this machine's files.
+#[derive(Clone, Copy, Debug)]
+pub enum WallClock {
+    /// As the system tells it. It may be set back or forward.
+    System,
+    /// It showed this time at that moment, and moves as tokio's clock does, paused or not.
+    Anchored(StoreTime, Instant),
 }
 
 /// The local moment, for measuring durations. It can be paused in tests.
@@ -67,6 +77,23 @@ impl fmt::Display for StoreTime {
         let last = 253_402_300_799_000;
         let moment = std::time::UNIX_EPOCH + Duration::from_millis(self.0.min(last));
         humantime::format_rfc3339_seconds(moment).fmt(f)
+    }
+}
+
+// === impl WallClock ===
+
+impl WallClock {
+    /// What it shows.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads a clock")]
+    pub fn now(self) -> StoreTime {
+        match self {
+            Self::System => {
+                let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+                StoreTime::from_millis(millis(since.unwrap_or_default()))
+            }
+            Self::Anchored(time, at) => time.plus(now().saturating_duration_since(at)),
+        }
     }
 }
 

@@ -49,8 +49,10 @@ pub struct Settings {
 pub struct StoreSettings {
     /// Where the store is.
     pub url: StoreUrl,
-    /// The first part of every key.
+    /// The first part of every key in Redis.
     pub prefix: String,
+    /// Nobody named a store: it is a directory of this machine.
+    pub is_default: bool,
 }
 
 /// `[credentials.ID]`.

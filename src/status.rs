@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::{
     clock::StoreTime,
     credential::CredentialId,
-    store::{Glance, Record, RedisStore, StoreError},
+    store::{Glance, Record, Store, StoreError},
 };
 
 /// What has a status, and what the configuration tells of it.
@@ -89,7 +89,7 @@ impl Status {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn read(subjects: &[Subject], store: &RedisStore) -> Result<Self, StoreError> {
+    pub async fn read(subjects: &[Subject], store: &dyn Store) -> Result<Self, StoreError> {
         let mut credentials = Vec::new();
         for chunk in subjects.chunks(LOOK) {
             let ids: Vec<_> = chunk.iter().map(|subject| subject.id.clone()).collect();

@@ -1,18 +1,118 @@
 //! What a store keeps for a fleet, and the outcomes of asking it. The record is the truth; every
 //! message is a hint.
 //!
-//! One implementation so far: [`RedisStore`], over one plain Redis. Only it speaks Redis.
+//! Two implementations keep one contract: [`RedisStore`], over one plain Redis, and [`FileStore`],
+//! for the processes of one machine. Only the first speaks Redis, only the second touches files.
 
+mod file;
 mod redis;
+mod url;
 
 use std::{error::Error, fmt, sync::Arc, time::Duration};
 
-pub use self::redis::{InvalidStoreUrl, RedisStore, Server, StoreUrl};
+use async_trait::async_trait;
+
+pub use self::{
+    file::FileStore,
+    redis::{RedisStore, RedisUrl, Server},
+    url::{Hearing, InvalidStoreUrl, StoreUrl},
+};
 use crate::{
     clock::StoreTime,
     credential::{CredentialId, Token},
     lease::{AttemptId, Epoch, Lease},
 };
+
+/// What a store answered, and its time when it did.
+pub type Timed<T> = (StoreTime, T);
+
+/// A store, as seen by one process.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// The next hint. Pends for ever on a store without hints.
+    async fn next_hint(&self) -> Hint;
+
+    /// One cheap command, to see that the store is there: the canary, if there is one.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn canary(&self) -> Result<Option<String>, StoreError>;
+
+    /// Sets the canary if there is none, and tells the one that stands.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn set_canary(&self) -> Result<String, StoreError>;
+
+    /// A look at each of `ids`, in their order, in one round trip. An entry that evertoken did not
+    /// write reads as an empty glance; `begin` says what is wrong with it.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn look(&self, ids: &[CredentialId]) -> Result<Timed<Vec<Glance>>, StoreError>;
+
+    /// Asks for the lease of one credential.
+    ///
+    /// # Errors
+    /// [`StoreError`]. The lease may have been granted; the same attempt may ask again.
+    async fn begin(
+        &self,
+        id: &CredentialId,
+        request: &BeginRequest<'_>,
+    ) -> Result<Timed<Begun>, StoreError>;
+
+    /// Publishes the token that an attempt brought.
+    ///
+    /// # Errors
+    /// [`StoreError`]. It may have been published; it may be tried again.
+    async fn complete(
+        &self,
+        id: &CredentialId,
+        lease: &Lease,
+        publication: Publication<'_>,
+    ) -> Result<Timed<Completed>, StoreError>;
+
+    /// Records that an attempt brought no token. The published token stays.
+    ///
+    /// # Errors
+    /// [`StoreError`]. It may have been recorded; it may be tried again.
+    async fn fail(
+        &self,
+        id: &CredentialId,
+        lease: &Lease,
+        failure: &Failure<'_>,
+    ) -> Result<Timed<Failed>, StoreError>;
+
+    /// Gives back a lease whose request was never sent.
+    ///
+    /// # Errors
+    /// [`StoreError`]. The lease ends by itself.
+    async fn release(&self, id: &CredentialId, lease: &Lease) -> Result<(), StoreError>;
+
+    /// An operator asks for a refresh now.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn ask(&self, id: &CredentialId) -> Result<Timed<Asked>, StoreError>;
+
+    /// The current token, as an application reads it: nothing but the token's key is asked for.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn token(&self, id: &CredentialId) -> Result<Option<Token>, StoreError>;
+
+    /// The current token with its expiry and epoch, read in one step.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn held(&self, id: &CredentialId) -> Result<Option<Held>, StoreError>;
+
+    /// Reports a token as dead, as an application does.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn report(&self, id: &CredentialId, token: &Token) -> Result<(), StoreError>;
+}
 
 /// What the store knows of a credential beside the token. Absent fields were never written; fields
 /// that cannot be read, because something else wrote them, count as absent.

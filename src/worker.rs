@@ -11,7 +11,7 @@ use crate::{
     lease::Holder,
     provider::{InvalidTransport, Transport, WeChat},
     refresh::{Credential, Cycle, Keeper, Times},
-    store::RedisStore,
+    store::Hearing,
 };
 
 /// The worker could not start.
@@ -45,7 +45,13 @@ pub async fn run(settings: Settings) -> Result<(), StartError> {
         "started"
     );
     let store = &settings.store;
-    let store = Arc::new(RedisStore::with_hints(store.url.clone(), &store.prefix, holder));
+    if store.is_default {
+        info!(
+            "no store is configured: tokens are kept on this machine alone; for several machines \
+               set store.url to redis://HOST:6379/0"
+        );
+    }
+    let store = store.url.open(&store.prefix, holder, Hearing::Hints);
     let (stop, stopping) = watch::channel(false);
     let cycle = Cycle { store: Arc::clone(&store), times: settings.times, stopping };
     let (keeper, reached) = Keeper::new(Arc::clone(&credentials), cycle, fastrand::Rng::new());

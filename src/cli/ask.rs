@@ -10,7 +10,7 @@ use crate::{
     clock::{self, StoreTime},
     config::{Mistakes, Settings},
     credential::{CredentialId, MAX_TOKEN_LEN, Token},
-    store::{Asked, Held, Record, RedisStore},
+    store::{Asked, Held, Record, Store},
 };
 
 /// The pause between two looks at the record.
@@ -25,7 +25,7 @@ pub(super) async fn refresh(
     known(settings, id)?;
     let store = store(settings);
     let before = store.held(id).await?;
-    let epoch = record(&store, id).await?.epoch;
+    let epoch = record(&*store, id).await?.epoch;
     let (asked_at, asked) = store.ask(id).await?;
     if let Asked::Cooling(left) = asked {
         let seconds = left.as_secs() + 1;
@@ -36,7 +36,7 @@ pub(super) async fn refresh(
     }
     let ends = clock::now() + wait;
     loop {
-        let record = record(&store, id).await?;
+        let record = record(&*store, id).await?;
         if epoch < record.epoch {
             let held = store.held(id).await?;
             return Ok(writeln!(stdout(), "{}", ending(id, before.as_ref(), held.as_ref()))?);
@@ -70,7 +70,7 @@ fn failed_since(record: &Record, asked_at: StoreTime) -> Option<&str> {
     (asked_at <= failed_at).then_some(record.error.as_deref()?)
 }
 
-async fn record(store: &RedisStore, id: &CredentialId) -> Result<Record, Failure> {
+async fn record(store: &dyn Store, id: &CredentialId) -> Result<Record, Failure> {
     let (_, glances) = store.look(std::slice::from_ref(id)).await?;
     Ok(glances.into_iter().next().and_then(|glance| glance.record).unwrap_or_default())
 }

@@ -2,8 +2,15 @@
 
 use std::io::{Write, stdout};
 
-use super::{Failure, store};
-use crate::{chain::Chain, config::Settings, provider::Endpoint, store::Server, worker};
+use super::Failure;
+use crate::{
+    chain::Chain,
+    config::Settings,
+    lease::Holder,
+    provider::Endpoint,
+    store::{Hearing, RedisStore, Server, Store, StoreUrl},
+    worker,
+};
 
 /// The oldest Redis that is supported: tests run on newer ones only.
 const OLDEST: (u32, u32) = (6, 2);
@@ -21,10 +28,7 @@ enum Finding {
 pub(super) async fn run(settings: &Settings) -> Result<(), Failure> {
     let mut findings = vec![Finding::Good(format!("configuration from {}", settings.origin))];
     findings.extend(check_credentials(settings)?);
-    let store = store(settings);
-    store.canary().await?;
-    findings.push(Finding::Good(format!("Redis at {} answers", settings.store.url)));
-    findings.extend(check_server(&store.server().await?));
+    findings.extend(check_store(settings).await?);
     let mut out = stdout();
     for finding in &findings {
         match finding {
@@ -38,6 +42,30 @@ pub(super) async fn run(settings: &Settings) -> Result<(), Failure> {
         0 => Ok(()),
         1 => Err(Failure::Unavailable("one thing has to be mended".to_owned())),
         more => Err(Failure::Unavailable(format!("{more} things have to be mended"))),
+    }
+}
+
+async fn check_store(settings: &Settings) -> Result<Vec<Finding>, Failure> {
+    let store = &settings.store;
+    match &store.url {
+        StoreUrl::Redis(url) => {
+            let redis = RedisStore::new(url.clone(), &store.prefix, Holder::fresh());
+            redis.canary().await?;
+            let mut findings = vec![Finding::Good(format!("Redis at {url} answers"))];
+            findings.extend(check_server(&redis.server().await?));
+            Ok(findings)
+        }
+        url @ StoreUrl::File(_) => {
+            url.open(&store.prefix, Holder::fresh(), Hearing::Nothing).canary().await?;
+            Ok(vec![
+                Finding::Good(format!("the directory of {url} is ours alone")),
+                Finding::Danger(
+                    "a directory serves the processes of one machine; for more, set store.url to \
+                     redis://HOST:6379/0"
+                        .to_owned(),
+                ),
+            ])
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use crate::{
     config::Settings,
     credential::CredentialId,
     refresh::{Cycle, Outcome},
-    store::{Held, RedisStore},
+    store::{Held, Store},
     worker,
 };
 
@@ -41,7 +41,7 @@ pub(super) async fn run(
     known(settings, id)?;
     let store = store(settings);
     if fetch {
-        let held = fetched(settings, id, Arc::new(store)).await?;
+        let held = fetched(settings, id, store).await?;
         return print(id, &held, as_json);
     }
     let none = || {
@@ -77,7 +77,7 @@ fn print(id: &CredentialId, held: &Held, as_json: bool) -> Result<(), Failure> {
 async fn fetched(
     settings: &Settings,
     id: &CredentialId,
-    store: Arc<RedisStore>,
+    store: Arc<dyn Store>,
 ) -> Result<Held, Failure> {
     let known = settings.credential(id).map_err(Failure::Usage)?;
     let credentials = worker::credentials(vec![known.clone()], settings.times)?;
@@ -102,7 +102,7 @@ async fn fetched(
                 if let Some(held) = store.held(id).await? {
                     return Ok(held);
                 }
-                let error = last_error(&store, id).await?;
+                let error = last_error(&*store, id).await?;
                 return Err(unavailable(format!("{error}; the next try is due at {moment}")));
             }
             Outcome::Elsewhere(_) | Outcome::Fenced | Outcome::Released => {}
@@ -116,7 +116,7 @@ async fn fetched(
     }
 }
 
-async fn last_error(store: &RedisStore, id: &CredentialId) -> Result<String, Failure> {
+async fn last_error(store: &dyn Store, id: &CredentialId) -> Result<String, Failure> {
     let (_, glances) = store.look(std::slice::from_ref(id)).await?;
     let record = glances.into_iter().next().and_then(|glance| glance.record);
     let error = record.and_then(|record| record.error);

@@ -21,7 +21,7 @@ pub(super) async fn run(settings: &Settings, json: bool, watch: bool) -> Result<
     let store = store(settings);
     let subjects: Vec<Subject> = settings.credentials.iter().map(subject).collect();
     loop {
-        let status = Status::read(&subjects, &store).await?;
+        let status = Status::read(&subjects, &*store).await?;
         let mut out = stdout();
         if watch && out.is_terminal() {
             // Clears the screen, and begins at its top.

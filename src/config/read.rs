@@ -17,7 +17,7 @@ use crate::{
     store::StoreUrl,
 };
 
-const STORE_URL: &str = "redis://127.0.0.1:6379/0";
+const STORE_URL: &str = "file:./evertoken-data";
 const PREFIX: &str = "evertoken";
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(8);
 const LEASE: Duration = Duration::from_secs(10);
@@ -70,12 +70,14 @@ fn read_store(table: Table, mistakes: &mut Vec<Mistake>) -> Option<StoreSettings
         good.then(|| text.to_owned())
             .ok_or_else(|| "a prefix is 1 to 64 characters of A-Z a-z 0-9 . _ : -".to_owned())
     });
+    let is_default = url.is_none();
     let (place, url) = url.unwrap_or_else(|| (Place::named("the default"), STORE_URL.to_owned()));
     let url = StoreUrl::parse(&url).map_err(|invalid| {
         section.mistake(&place, format!("store.url: {}", Chain(&invalid)));
     });
     section.end();
-    Some(StoreSettings { url: url.ok()?, prefix: prefix.unwrap_or_else(|| PREFIX.to_owned()) })
+    let prefix = prefix.unwrap_or_else(|| PREFIX.to_owned());
+    Some(StoreSettings { url: url.ok()?, prefix, is_default })
 }
 
 fn read_times(table: Table, mistakes: &mut Vec<Mistake>) -> Times {

@@ -18,7 +18,7 @@ use crate::{
     policy::{self, Issuance, Standing},
     provider::{Fate, FetchError, Remedy},
     store::{
-        BeginRequest, Begun, Completed, Failed, Failure, Publication, RedisStore, StoreError,
+        BeginRequest, Begun, Completed, Failed, Failure, Publication, Store, StoreError,
         StoreErrorKind,
     },
 };
@@ -26,7 +26,7 @@ use crate::{
 /// What a cycle works with.
 pub struct Cycle {
     /// The store.
-    pub store: Arc<RedisStore>,
+    pub store: Arc<dyn Store>,
     /// The times of an attempt.
     pub times: Times,
     /// Turns true when the process stops: nothing is begun or sent any more.

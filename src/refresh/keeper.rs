@@ -27,7 +27,7 @@ use crate::{
     chain::Chain,
     clock::{self, StoreClock, StoreTime},
     policy,
-    store::{Glance, Hint, RedisStore, StoreError, StoreErrorKind},
+    store::{Glance, Hint, Store, StoreError, StoreErrorKind},
 };
 
 /// Cycles at once for one issuer, so that a slow one takes neither all connections nor the place of
@@ -46,7 +46,7 @@ pub struct Keeper {
     timetable: Timetable,
     /// By issuer: how many cycles run.
     running: Vec<usize>,
-    store: Arc<RedisStore>,
+    store: Arc<dyn Store>,
     cycle: Arc<Cycle>,
     jobs: JoinSet<Done>,
     rng: fastrand::Rng,
@@ -140,8 +140,8 @@ impl Keeper {
         loop {
             let wake = self.next_wake();
             let store = Arc::clone(&self.store);
+            // By turns, not by rank: no flood of hints keeps due work from being done.
             tokio::select! {
-                biased;
                 _ = stopping.wait_for(|stopping| *stopping) => break,
                 Some(done) = self.jobs.join_next() => self.done(done),
                 hint = store.next_hint() => self.heard(hint),

@@ -12,20 +12,18 @@ mod server;
 
 use std::time::Duration;
 
+use async_trait::async_trait;
 use redis::{Pipeline, RedisError, Script, ScriptInvocation, Value};
 use tokio::sync::{Mutex, mpsc};
 
 use self::{answers::Answer, keys::Keys, link::Link};
-pub use self::{
-    link::{InvalidStoreUrl, StoreUrl},
-    server::Server,
-};
+pub use self::{link::RedisUrl, server::Server};
 use super::{
-    Asked, BeginRequest, Begun, Completed, Failed, Failure, Glance, Held, Hint, Publication,
-    StoreError,
+    Asked, BeginRequest, Begun, Completed, Failed, Failure, Glance, Held, Hint, Publication, Store,
+    StoreError, Timed,
 };
 use crate::{
-    clock::{self, StoreTime, millis},
+    clock::{self, millis},
     credential::{CredentialId, Token},
     lease::{Epoch, Holder, Lease},
 };
@@ -50,51 +48,58 @@ struct Scripts {
     ask: Script,
 }
 
-/// What a script of the store answered, and the store's time at which it did.
-pub(super) type Timed<T> = (StoreTime, T);
-
 // === impl RedisStore ===
 
 impl RedisStore {
     /// A store for a command that only asks. Nothing is connected yet.
     #[must_use]
-    pub fn new(url: StoreUrl, prefix: &str, holder: Holder) -> Self {
+    pub fn new(url: RedisUrl, prefix: &str, holder: Holder) -> Self {
         let keys = Keys::new(prefix);
         Self { link: Link::new(url), heard: None, keys, holder, scripts: Scripts::new() }
     }
 
     /// A store for a worker, which also hears hints. Nothing is connected yet.
     #[must_use]
-    pub fn with_hints(url: StoreUrl, prefix: &str, holder: Holder) -> Self {
+    pub fn with_hints(url: RedisUrl, prefix: &str, holder: Holder) -> Self {
         let keys = Keys::new(prefix);
         let (link, heard) = Link::with_hints(url, &keys);
         Self { link, heard: Some(Mutex::new(heard)), keys, holder, scripts: Scripts::new() }
     }
 
-    /// The next hint. Pends for ever on a store without hints.
-    pub async fn next_hint(&self) -> Hint {
+    async fn query<T: redis::FromRedisValue>(&self, pipeline: &Pipeline) -> Result<T, StoreError> {
+        let (mut connection, generation) = self.link.connection().await?;
+        match pipeline.query_async(&mut connection).await {
+            Ok(value) => Ok(value),
+            Err(error) => Err(self.link.failed(generation, error).await),
+        }
+    }
+
+    async fn invoke(&self, call: &ScriptInvocation<'_>) -> Result<Answer, StoreError> {
+        let (mut connection, generation) = self.link.connection().await?;
+        match call.invoke_async::<Vec<String>>(&mut connection).await {
+            Ok(parts) => Ok(Answer::new(parts)),
+            Err(error) => Err(self.link.failed(generation, error).await),
+        }
+    }
+}
+
+#[async_trait]
+impl Store for RedisStore {
+    async fn next_hint(&self) -> Hint {
         match &self.heard {
             Some(heard) => link::next_hint(&mut *heard.lock().await, &self.keys).await,
             None => std::future::pending().await,
         }
     }
 
-    /// One cheap command, to see that the store is there: the canary, if there is one.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn canary(&self) -> Result<Option<String>, StoreError> {
+    async fn canary(&self) -> Result<Option<String>, StoreError> {
         let mut pipeline = redis::pipe();
         pipeline.get(self.keys.canary());
         let (canary,): (Option<String>,) = self.query(&pipeline).await?;
         Ok(canary)
     }
 
-    /// Sets the canary if there is none, and tells the one that stands.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn set_canary(&self) -> Result<String, StoreError> {
+    async fn set_canary(&self) -> Result<String, StoreError> {
         let mut pipeline = redis::pipe();
         let key = self.keys.canary();
         pipeline.set_nx(&key, self.holder.as_str()).ignore().get(&key);
@@ -102,12 +107,7 @@ impl RedisStore {
         Ok(canary)
     }
 
-    /// A look at each of `ids`, in their order, in one round trip. An entry that evertoken did not
-    /// write reads as an empty glance; `begin` says what is wrong with it.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn look(&self, ids: &[CredentialId]) -> Result<Timed<Vec<Glance>>, StoreError> {
+    async fn look(&self, ids: &[CredentialId]) -> Result<Timed<Vec<Glance>>, StoreError> {
         const PER_ID: usize = 4;
         let mut pipeline = redis::pipe();
         pipeline.ignore_errors().cmd("TIME");
@@ -128,11 +128,7 @@ impl RedisStore {
         Ok((now, values.chunks(PER_ID).map(answers::glance).collect()))
     }
 
-    /// Asks for the lease of one credential.
-    ///
-    /// # Errors
-    /// [`StoreError`]. The lease may have been granted; the same attempt may ask again.
-    pub async fn begin(
+    async fn begin(
         &self,
         id: &CredentialId,
         request: &BeginRequest<'_>,
@@ -174,11 +170,7 @@ impl RedisStore {
         Ok((answer.now()?, begun))
     }
 
-    /// Publishes the token that an attempt brought.
-    ///
-    /// # Errors
-    /// [`StoreError`]. It may have been published; it may be tried again.
-    pub async fn complete(
+    async fn complete(
         &self,
         id: &CredentialId,
         lease: &Lease,
@@ -215,11 +207,7 @@ impl RedisStore {
         Ok((answer.now()?, completed))
     }
 
-    /// Records that an attempt brought no token. The published token stays.
-    ///
-    /// # Errors
-    /// [`StoreError`]. It may have been recorded; it may be tried again.
-    pub async fn fail(
+    async fn fail(
         &self,
         id: &CredentialId,
         lease: &Lease,
@@ -249,11 +237,7 @@ impl RedisStore {
         Ok((answer.now()?, failed))
     }
 
-    /// Gives back a lease whose request was never sent.
-    ///
-    /// # Errors
-    /// [`StoreError`]. The lease ends by itself.
-    pub async fn release(&self, id: &CredentialId, lease: &Lease) -> Result<(), StoreError> {
+    async fn release(&self, id: &CredentialId, lease: &Lease) -> Result<(), StoreError> {
         let mut call = self.scripts.release.prepare_invoke();
         call.key(self.keys.lock(id))
             .key(self.keys.record(id))
@@ -264,11 +248,7 @@ impl RedisStore {
         self.invoke(&call).await.map(drop)
     }
 
-    /// An operator asks for a refresh now.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn ask(&self, id: &CredentialId) -> Result<Timed<Asked>, StoreError> {
+    async fn ask(&self, id: &CredentialId) -> Result<Timed<Asked>, StoreError> {
         let mut call = self.scripts.ask.prepare_invoke();
         call.key(self.keys.record(id))
             .arg(millis(crate::policy::COOL_DOWN))
@@ -283,22 +263,14 @@ impl RedisStore {
         Ok((answer.now()?, asked))
     }
 
-    /// The current token, as an application reads it: nothing but the token's key is asked for.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn token(&self, id: &CredentialId) -> Result<Option<Token>, StoreError> {
+    async fn token(&self, id: &CredentialId) -> Result<Option<Token>, StoreError> {
         let mut pipeline = redis::pipe();
         pipeline.get(self.keys.token(id));
         let (token,): (Option<String>,) = self.query(&pipeline).await?;
         token.map(|token| answers::token(&token)).transpose()
     }
 
-    /// The current token with its expiry and epoch, read in one step.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn held(&self, id: &CredentialId) -> Result<Option<Held>, StoreError> {
+    async fn held(&self, id: &CredentialId) -> Result<Option<Held>, StoreError> {
         let mut pipeline = redis::pipe();
         let token = self.keys.token(id);
         pipeline.atomic().get(&token).pttl(&token).hget(self.keys.record(id), "epoch");
@@ -312,31 +284,11 @@ impl RedisStore {
         Ok(Some(Held { token, expires_at, expires_in, epoch: Epoch(epoch.unwrap_or(0)) }))
     }
 
-    /// Reports a token as dead, as an application does.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn report(&self, id: &CredentialId, token: &Token) -> Result<(), StoreError> {
+    async fn report(&self, id: &CredentialId, token: &Token) -> Result<(), StoreError> {
         let mut pipeline = redis::pipe();
         pipeline.set_ex(self.keys.rejected(id), token.expose(), REPORT_SECONDS).ignore();
         pipeline.publish(self.keys.rejected_channel(), id.as_str()).ignore();
         self.query(&pipeline).await
-    }
-
-    async fn query<T: redis::FromRedisValue>(&self, pipeline: &Pipeline) -> Result<T, StoreError> {
-        let (mut connection, generation) = self.link.connection().await?;
-        match pipeline.query_async(&mut connection).await {
-            Ok(value) => Ok(value),
-            Err(error) => Err(self.link.failed(generation, error).await),
-        }
-    }
-
-    async fn invoke(&self, call: &ScriptInvocation<'_>) -> Result<Answer, StoreError> {
-        let (mut connection, generation) = self.link.connection().await?;
-        match call.invoke_async::<Vec<String>>(&mut connection).await {
-            Ok(parts) => Ok(Answer::new(parts)),
-            Err(error) => Err(self.link.failed(generation, error).await),
-        }
     }
 }
 

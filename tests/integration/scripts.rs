@@ -60,7 +60,7 @@ struct Pair {
 fn worker(redis: &RedisServer) -> (RedisStore, Holder) {
     let holder = Holder::fresh();
     let url = StoreUrl::parse(&redis.url()).expect("a URL");
-    (RedisStore::new(url, "evertoken", holder.clone()), holder)
+    (url.open("evertoken", holder.clone(), Hearing::Nothing), holder)
 }
 
 /// What a worker asks for whose issuer gives a new token with each call.

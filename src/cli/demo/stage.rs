@@ -27,7 +27,7 @@ use crate::{
     lease::Holder,
     policy::Issuance,
     simulator::{self, Simulator},
-    store::{Glance, RedisStore, StoreError, StoreUrl},
+    store::{Glance, Hearing, Store, StoreError, StoreUrl},
 };
 
 /// The life of a token.
@@ -67,7 +67,7 @@ struct Account {
 pub(super) struct Stage {
     readers: Readers,
     crew: Crew,
-    store: RedisStore,
+    store: Arc<dyn Store>,
     ids: Vec<CredentialId>,
     issuer: Arc<Simulator>,
     _redis: PrivateRedis,
@@ -130,7 +130,7 @@ impl Stage {
         let text = configuration(redis.url(), &issuer.base_url());
         std::fs::write(directory.join(crew::CONFIGURATION), text)?;
         let url = StoreUrl::parse(redis.url()).map_err(io::Error::other)?;
-        let store = RedisStore::new(url, "evertoken", Holder::fresh());
+        let store = url.open("evertoken", Holder::fresh(), Hearing::Nothing);
         let ids = ACCOUNTS.iter().map(|account| account.id.parse());
         let ids = ids.collect::<Result<_, _>>().map_err(io::Error::other)?;
         let names = ACCOUNTS.map(|account| account.id);

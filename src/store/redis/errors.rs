@@ -2,14 +2,14 @@
 
 use redis::{ErrorKind, RedisError};
 
-use super::link::StoreUrl;
+use super::link::RedisUrl;
 use crate::store::{StoreError, StoreErrorKind};
 
 /// Codes that are told apart.
 const CODES: [&str; 6] = ["WRONGTYPE", "NOPERM", "OOM", "MISCONF", "READONLY", "LOADING"];
 
 /// Reads an error of the client or of the server.
-pub(super) fn read(url: &StoreUrl, error: RedisError) -> StoreError {
+pub(super) fn read(url: &RedisUrl, error: RedisError) -> StoreError {
     let code = code(&error);
     let unavailable = |message: String| StoreError::new(StoreErrorKind::Unavailable, message);
     // The server's own words are the source; only these few are worth a hint of ours.
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     fn said(line: &str) -> StoreError {
-        let url = StoreUrl::parse("redis://127.0.0.1:1").expect("a URL");
+        let url = RedisUrl::parse("redis://127.0.0.1:1").expect("a URL");
         let value = redis::parse_redis_value(format!("-{line}\r\n").as_bytes());
         let error = value.and_then(|value| value.extract_error()).expect_err("an error");
         read(&url, error)

@@ -3,7 +3,7 @@
 //! It speaks RESP3, so that messages arrive on the same connection as answers: if one works, so
 //! does the other. Whoever gets an error decides when to try again.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use redis::{
     AsyncConnectionConfig, Client, IntoConnectionInfo, ProtocolVersion, PushInfo, RedisError,
@@ -32,26 +32,12 @@ const HINTS_WAITING: usize = 65_536;
 
 /// Where Redis is. It may hold a password, so it prints only the address.
 #[derive(Clone)]
-pub struct StoreUrl {
-    client: Client,
-}
-
-/// The text is not the URL of a store.
-#[derive(Debug, thiserror::Error)]
-pub enum InvalidStoreUrl {
-    /// It is none of the schemes that are supported.
-    #[error(
-        "the scheme must be redis:// or rediss:// (TLS), as in redis://127.0.0.1:6379/0; \
-         {0} is not supported by this version"
-    )]
-    Scheme(String),
-    /// It has the right scheme, and something else is wrong.
-    #[error("it is not a Redis URL; it looks like redis://user:password@127.0.0.1:6379/0")]
-    Form(#[source] RedisError),
+pub struct RedisUrl {
+    client: Arc<Client>,
 }
 
 pub(super) struct Link {
-    url: StoreUrl,
+    url: RedisUrl,
     state: Mutex<State>,
     /// The channels to hear; none for commands that only ask.
     channels: Option<Channels>,
@@ -70,43 +56,34 @@ struct Channels {
     hints: mpsc::Sender<PushInfo>,
 }
 
-// === impl StoreUrl ===
+// === impl RedisUrl ===
 
-impl StoreUrl {
+impl RedisUrl {
     /// Reads `redis://[user[:password]@]host[:port][/db]`, or `rediss://` for TLS.
     ///
     /// # Errors
-    /// If it is of another scheme or malformed.
-    pub fn parse(text: &str) -> Result<Self, InvalidStoreUrl> {
-        let scheme = text.split_once(':').map_or(text, |(scheme, _)| scheme);
-        if scheme != "redis" && scheme != "rediss" {
-            // A text without a scheme may begin with anything, a password too.
-            let named = text.contains("://") && scheme.len() <= 20;
-            let scheme = if named { format!("{scheme}://") } else { "what was given".to_owned() };
-            return Err(InvalidStoreUrl::Scheme(scheme));
-        }
+    /// If it is malformed.
+    pub(in crate::store) fn parse(text: &str) -> Result<Self, RedisError> {
         crate::tls::use_ring();
-        let info = text.into_connection_info().map_err(InvalidStoreUrl::Form)?;
+        let info = text.into_connection_info()?;
         let settings = info
             .redis_settings()
             .clone()
             .set_protocol(ProtocolVersion::RESP3)
             .set_lib_name("evertoken", env!("CARGO_PKG_VERSION"));
-        let client =
-            Client::open(info.set_redis_settings(settings)).map_err(InvalidStoreUrl::Form)?;
-        Ok(Self { client })
+        Ok(Self { client: Arc::new(Client::open(info.set_redis_settings(settings))?) })
     }
 }
 
-impl std::fmt::Display for StoreUrl {
+impl std::fmt::Display for RedisUrl {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.client.get_connection_info().addr().fmt(f)
     }
 }
 
-impl std::fmt::Debug for StoreUrl {
+impl std::fmt::Debug for RedisUrl {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "StoreUrl({self})")
+        write!(f, "RedisUrl({self})")
     }
 }
 
@@ -114,12 +91,12 @@ impl std::fmt::Debug for StoreUrl {
 
 impl Link {
     /// A link that only asks.
-    pub(super) fn new(url: StoreUrl) -> Self {
+    pub(super) fn new(url: RedisUrl) -> Self {
         Self { url, state: Mutex::default(), channels: None }
     }
 
     /// A link that also hears: hints arrive at the receiver.
-    pub(super) fn with_hints(url: StoreUrl, keys: &Keys) -> (Self, mpsc::Receiver<PushInfo>) {
+    pub(super) fn with_hints(url: RedisUrl, keys: &Keys) -> (Self, mpsc::Receiver<PushInfo>) {
         let (hints, heard) = mpsc::channel(HINTS_WAITING);
         let names = [keys.changed_channel(), keys.rejected_channel()];
         (Self { channels: Some(Channels { names, hints }), ..Self::new(url) }, heard)

@@ -1,0 +1,286 @@
+//! The embedded store: a directory of one machine, and no Redis.
+//!
+//! It is the way of the article that this project grew from, token and time in a file, made safe.
+//! The processes of one machine cooperate through it exactly as a fleet does through Redis.
+//!
+//! For each credential: `ID.token` holds the bare token, for applications; `ID.record` holds all
+//! that is known, the token included, and is the truth; `ID.lease` is locked by whoever calls the
+//! issuer, and `ID.lock` for the moments of a change. The rules are in `file/ledger.rs`, the files
+//! in `file/folder.rs`.
+
+mod folder;
+mod ledger;
+mod watch;
+
+use std::{
+    collections::HashMap,
+    path::Path,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use tracing::warn;
+
+use self::{
+    folder::{Folder, Lock, Locked, Read},
+    ledger::{Sheet, VERSION, Verdict},
+    watch::Watch,
+};
+use super::{
+    Asked, BeginRequest, Begun, Completed, Failed, Failure, Glance, Hearing, Held, Hint,
+    Publication, Store, StoreError, StoreErrorKind, Timed,
+};
+use crate::{
+    clock::{self, StoreTime, WallClock},
+    credential::{CredentialId, Token},
+    lease::{Epoch, Holder, Lease},
+};
+
+/// How long a change by another process is waited for. It takes moments, unless that process was
+/// stopped in the middle of it.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The pause between two tries.
+const TRY_AGAIN: Duration = Duration::from_millis(2);
+
+/// A lease is looked at again after this long at the most: its holder may be gone.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
+
+/// A store in a directory, as seen by one process.
+pub struct FileStore {
+    folder: Folder,
+    clock: WallClock,
+    holder: Holder,
+    /// The leases of this process. The kernel frees them when it ends.
+    leases: Mutex<HashMap<CredentialId, Lock>>,
+    watch: Option<Watch>,
+}
+
+// === impl FileStore ===
+
+impl FileStore {
+    /// A store in the directory at `path`. Nothing is touched yet.
+    #[must_use]
+    pub fn new(path: &Path, holder: Holder, hearing: Hearing) -> Self {
+        let watch = (hearing == Hearing::Hints).then(|| Watch::new(path));
+        Self { watch, ..Self::on_clock(path, holder, WallClock::System) }
+    }
+
+    /// The same on another clock than the system's, without hints.
+    #[must_use]
+    pub fn on_clock(path: &Path, holder: Holder, clock: WallClock) -> Self {
+        Self { folder: Folder::new(path), clock, holder, leases: Mutex::default(), watch: None }
+    }
+
+    /// The sheet at `now`, if there is a whole one.
+    fn sheet(&self, id: &CredentialId, now: StoreTime) -> Result<Option<Sheet>, StoreError> {
+        Ok(match self.folder.sheet(id)? {
+            Read::Whole(sheet) => Some(sheet.at(now)),
+            Read::Absent | Read::Damaged => None,
+        })
+    }
+
+    /// Waits for its turn, changes the sheet, and writes it if it has changed.
+    async fn change<T>(
+        &self,
+        id: &CredentialId,
+        change: impl FnOnce(&mut Sheet, StoreTime) -> Result<T, StoreError> + Send,
+    ) -> Result<Timed<T>, StoreError> {
+        self.folder.ready()?;
+        let _guard = self.guard(id).await?;
+        let now = self.clock.now();
+        let before = match self.folder.sheet(id)? {
+            Read::Whole(sheet) => sheet.at(now),
+            Read::Absent => Sheet::default(),
+            Read::Damaged => {
+                let aside = self.folder.put_aside(id)?;
+                warn!(credential = %id, aside = %aside.display(),
+                    "the record is damaged: it is put aside, and a new one begun");
+                Sheet::default()
+            }
+        };
+        let mut sheet = before.clone();
+        let answer = change(&mut sheet, now)?;
+        if sheet != before {
+            sheet.version = VERSION;
+            sheet.written_at = now.as_millis();
+            self.folder.write_sheet(id, &sheet)?;
+        }
+        self.folder.show_token(id, sheet.valid_token(now))?;
+        Ok((now, answer))
+    }
+
+    async fn guard(&self, id: &CredentialId) -> Result<Lock, StoreError> {
+        let ends = clock::now() + PATIENCE;
+        loop {
+            match self.folder.guard(id)? {
+                Locked::Ours(lock) => return Ok(lock),
+                Locked::Others if ends <= clock::now() => {
+                    let message =
+                        format!("another process does not end its change of {id}: was it stopped?");
+                    return Err(StoreError::new(StoreErrorKind::Unavailable, message));
+                }
+                Locked::Others => tokio::time::sleep(TRY_AGAIN).await,
+            }
+        }
+    }
+
+    /// Ends this process's lease, if the attempt was its.
+    fn end_lease(&self, id: &CredentialId) {
+        self.leases.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+    }
+}
+
+#[async_trait]
+impl Store for FileStore {
+    async fn next_hint(&self) -> Hint {
+        let Some(watch) = &self.watch else { return std::future::pending().await };
+        loop {
+            let id = watch.next().await;
+            // What cannot be read now is told by whoever asks for it.
+            let now = self.clock.now();
+            let Ok(Some(sheet)) = self.sheet(&id, now) else { continue };
+            let glance = sheet.glance(now);
+            let record = glance.record.unwrap_or_default();
+            if record.forced || glance.has_report {
+                return Hint::Look(id);
+            }
+            return Hint::Changed {
+                id,
+                epoch: record.epoch,
+                expires_at: record.expires_at.unwrap_or_default(),
+                due_at: record.due_at.unwrap_or_default(),
+            };
+        }
+    }
+
+    async fn canary(&self) -> Result<Option<String>, StoreError> {
+        self.folder.ready()?;
+        self.folder.canary()
+    }
+
+    async fn set_canary(&self) -> Result<String, StoreError> {
+        self.folder.ready()?;
+        if let Some(watch) = &self.watch {
+            watch.begin(self.folder.path());
+        }
+        if let Some(canary) = self.folder.canary()? {
+            return Ok(canary);
+        }
+        self.folder.set_canary(self.holder.as_str())?;
+        Ok(self.folder.canary()?.unwrap_or_else(|| self.holder.to_string()))
+    }
+
+    async fn look(&self, ids: &[CredentialId]) -> Result<Timed<Vec<Glance>>, StoreError> {
+        self.folder.ready()?;
+        let now = self.clock.now();
+        let glance = |id: &CredentialId| match self.sheet(id, now) {
+            Ok(Some(sheet)) => Ok(sheet.glance(now)),
+            Ok(None) => Ok(Glance::default()),
+            // Begin says what is wrong with it.
+            Err(error) if error.kind == StoreErrorKind::Entry => Ok(Glance::default()),
+            Err(error) => Err(error),
+        };
+        Ok((now, ids.iter().map(glance).collect::<Result<_, _>>()?))
+    }
+
+    async fn begin(
+        &self,
+        id: &CredentialId,
+        request: &BeginRequest<'_>,
+    ) -> Result<Timed<Begun>, StoreError> {
+        // The lease is reckoned from before it was asked for.
+        let ends = clock::now() + request.lease;
+        self.change(id, |sheet, now| {
+            let lives = self.folder.lease_lives(id)?;
+            let verdict = sheet.begin(now, lives, &self.holder, request);
+            Ok(match verdict {
+                Verdict::Granted { epoch, reason, granted_at, failures, again } => {
+                    if !again {
+                        // Before the record says so: a lease without its lock would look lost.
+                        let lock = self.folder.take_lease(id)?;
+                        let mut leases = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
+                        leases.insert(id.clone(), lock);
+                    }
+                    let attempt = request.attempt.clone();
+                    Begun::Granted {
+                        lease: Lease { epoch, attempt, reason, granted_at, ends },
+                        failures,
+                    }
+                }
+                Verdict::Held(left) => Begun::Held(left.min(LOOK_AGAIN)),
+                Verdict::Quiet(left) => Begun::Quiet(left),
+                Verdict::NotDue(due_at) => Begun::NotDue(due_at),
+                Verdict::Exhausted(until) => Begun::Exhausted(until),
+            })
+        })
+        .await
+    }
+
+    async fn complete(
+        &self,
+        id: &CredentialId,
+        lease: &Lease,
+        publication: Publication<'_>,
+    ) -> Result<Timed<Completed>, StoreError> {
+        let completed = self
+            .change(id, |sheet, now| Ok(sheet.complete(now, &self.holder, lease, publication)))
+            .await?;
+        if completed.1 != Completed::Expired {
+            self.end_lease(id);
+        }
+        Ok(completed)
+    }
+
+    async fn fail(
+        &self,
+        id: &CredentialId,
+        lease: &Lease,
+        failure: &Failure<'_>,
+    ) -> Result<Timed<Failed>, StoreError> {
+        let failed = self.change(id, |sheet, now| Ok(sheet.fail(now, lease, failure))).await?;
+        self.end_lease(id);
+        Ok(failed)
+    }
+
+    async fn release(&self, id: &CredentialId, lease: &Lease) -> Result<(), StoreError> {
+        let (_, was_ours) = self.change(id, |sheet, now| Ok(sheet.release(now, lease))).await?;
+        if was_ours {
+            self.end_lease(id);
+        }
+        Ok(())
+    }
+
+    async fn ask(&self, id: &CredentialId) -> Result<Timed<Asked>, StoreError> {
+        self.change(id, |sheet, now| Ok(sheet.ask(now))).await
+    }
+
+    async fn token(&self, id: &CredentialId) -> Result<Option<Token>, StoreError> {
+        Ok(self.held(id).await?.map(|held| held.token))
+    }
+
+    async fn held(&self, id: &CredentialId) -> Result<Option<Held>, StoreError> {
+        self.folder.ready()?;
+        let now = self.clock.now();
+        let Some(sheet) = self.sheet(id, now)? else { return Ok(None) };
+        let Some(token) = sheet.valid_token(now) else { return Ok(None) };
+        let token = Token::new(token).map_err(|invalid| {
+            let message = "the record holds something that is not a token";
+            StoreError::new(StoreErrorKind::Entry, message).caused_by(invalid)
+        })?;
+        let record = sheet.glance(now).record.unwrap_or_default();
+        let expires_at = record.expires_at.unwrap_or_default();
+        let epoch: Epoch = record.epoch;
+        Ok(Some(Held { token, expires_at, expires_in: expires_at.since(now), epoch }))
+    }
+
+    async fn report(&self, id: &CredentialId, token: &Token) -> Result<(), StoreError> {
+        self.change(id, |sheet, now| {
+            sheet.report(now, token.expose());
+            Ok(())
+        })
+        .await
+        .map(drop)
+    }
+}

@@ -1,0 +1,233 @@
+//! The directory: sheets, tokens, leases and guards as files. Everything here is synchronous.
+//!
+//! A file is replaced by one that was written and synced beside it, and the directory is synced
+//! after; a reader sees the old one or the new one, whole. Locks are the kernel's: it frees them
+//! when their holder ends, however it ends.
+
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions, TryLockError},
+    io::{self, ErrorKind, Write},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+use uuid::Uuid;
+
+use super::ledger::{Sheet, VERSION};
+use crate::{
+    credential::CredentialId,
+    store::{StoreError, StoreErrorKind},
+};
+
+/// The longest sheet that is read, in bytes.
+const MAX_SHEET: u64 = 64 * 1024;
+
+/// A directory of sheets.
+pub(super) struct Folder {
+    path: PathBuf,
+}
+
+/// A lock on one credential's files, or on a lease. It ends when it is dropped.
+pub(super) struct Lock(#[expect(dead_code, reason = "it is held for its lock")] File);
+
+/// What came of reading a sheet.
+pub(super) enum Read {
+    Absent,
+    Whole(Box<Sheet>),
+    /// Something that is no sheet: cut short, empty, or written by something else.
+    Damaged,
+}
+
+/// What came of trying to lock.
+pub(super) enum Locked {
+    Ours(Lock),
+    Others,
+}
+
+// === impl Folder ===
+
+impl Folder {
+    pub(super) fn new(path: &Path) -> Self {
+        Self { path: path.to_owned() }
+    }
+
+    /// Makes the directory if there is none, and refuses one that others can read.
+    pub(super) fn ready(&self) -> Result<(), StoreError> {
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(&self.path);
+        made.map_err(|error| self.failed("cannot be made", error))?;
+        let metadata = fs::metadata(&self.path).map_err(|e| self.failed("cannot be read", e))?;
+        let mode = metadata.mode() & 0o777;
+        if mode & 0o077 != 0 {
+            let path = self.path.display();
+            let message = format!(
+                "others can read {path} (mode {mode:o}), and tokens are in it: chmod 700 {path}"
+            );
+            return Err(StoreError::new(StoreErrorKind::Unavailable, message));
+        }
+        Ok(())
+    }
+
+    /// Tries to lock a credential's files, for the few moments of one change.
+    pub(super) fn guard(&self, id: &CredentialId) -> Result<Locked, StoreError> {
+        self.lock(&self.file(id, "lock"))
+    }
+
+    /// Whether somebody alive holds the lease.
+    pub(super) fn lease_lives(&self, id: &CredentialId) -> Result<bool, StoreError> {
+        Ok(matches!(self.lock(&self.file(id, "lease"))?, Locked::Others))
+    }
+
+    /// Takes the lease, in a file of its own: one that a sleeper still holds is left to it.
+    pub(super) fn take_lease(&self, id: &CredentialId) -> Result<Lock, StoreError> {
+        let (fresh, path) = (self.beside(), self.file(id, "lease"));
+        let taken = || {
+            let file = create(&fresh)?;
+            file.try_lock().map_err(io::Error::from)?;
+            fs::rename(&fresh, &path)?;
+            Ok(Lock(file))
+        };
+        taken().map_err(|error| self.failed("cannot be written", error))
+    }
+
+    /// A credential's sheet.
+    pub(super) fn sheet(&self, id: &CredentialId) -> Result<Read, StoreError> {
+        let path = self.file(id, "record");
+        let text = match fs::metadata(&path).and_then(|metadata| {
+            if MAX_SHEET < metadata.len() { Ok(Vec::new()) } else { fs::read(&path) }
+        }) {
+            Ok(text) => text,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Read::Absent),
+            Err(error) => return Err(self.failed("cannot be read", error)),
+        };
+        match serde_json::from_slice::<Sheet>(&text) {
+            Ok(sheet) if (1..=VERSION).contains(&sheet.version) => Ok(Read::Whole(Box::new(sheet))),
+            Ok(sheet) if sheet.version == 0 => Ok(Read::Damaged),
+            Ok(_) => {
+                let message = format!("{} was written by a newer evertoken", path.display());
+                Err(StoreError::new(StoreErrorKind::Entry, message))
+            }
+            Err(_) => Ok(Read::Damaged),
+        }
+    }
+
+    /// Puts a damaged sheet aside, so that a new one can be begun. What it held is kept.
+    pub(super) fn put_aside(&self, id: &CredentialId) -> Result<PathBuf, StoreError> {
+        let aside = self.file(id, "damaged");
+        fs::rename(self.file(id, "record"), &aside)
+            .map_err(|error| self.failed("cannot be written", error))?;
+        Ok(aside)
+    }
+
+    pub(super) fn write_sheet(&self, id: &CredentialId, sheet: &Sheet) -> Result<(), StoreError> {
+        let text = serde_json::to_vec(sheet).map_err(io::Error::other);
+        let written = text.and_then(|text| self.replace(&self.file(id, "record"), &text));
+        written.map_err(|error| self.failed("cannot be written", error))
+    }
+
+    /// Brings the token's file, which applications read, in line with the sheet.
+    pub(super) fn show_token(
+        &self,
+        id: &CredentialId,
+        token: Option<&str>,
+    ) -> Result<(), StoreError> {
+        let path = self.file(id, "token");
+        let shown = fs::read(&path).ok();
+        let result = match token {
+            Some(token) if shown.as_deref() == Some(token.as_bytes()) => Ok(()),
+            Some(token) => self.replace(&path, token.as_bytes()),
+            None if shown.is_none() => Ok(()),
+            None => fs::remove_file(&path),
+        };
+        result.map_err(|error| self.failed("cannot be written", error))
+    }
+
+    pub(super) fn canary(&self) -> Result<Option<String>, StoreError> {
+        match fs::read_to_string(self.path.join("canary")) {
+            Ok(canary) => Ok(Some(canary)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(self.failed("cannot be read", error)),
+        }
+    }
+
+    /// Sets the canary, unless another process was faster.
+    pub(super) fn set_canary(&self, canary: &str) -> Result<(), StoreError> {
+        let fresh = self.beside();
+        let set = (|| {
+            create(&fresh)?.write_all(canary.as_bytes())?;
+            match fs::hard_link(&fresh, self.path.join("canary")) {
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+                linked => linked,
+            }
+        })();
+        let removed = fs::remove_file(&fresh);
+        set.and(removed).map_err(|error| self.failed("cannot be written", error))
+    }
+
+    /// The credential whose sheet is at `path`, if it is one.
+    pub(super) fn owner(path: &Path) -> Option<CredentialId> {
+        path.file_name()?.to_str()?.strip_suffix(".record")?.parse().ok()
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn lock(&self, path: &Path) -> Result<Locked, StoreError> {
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(path)
+            .map_err(|error| self.failed("cannot be written", error))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Locked::Ours(Lock(file))),
+            Err(TryLockError::WouldBlock) => Ok(Locked::Others),
+            Err(TryLockError::Error(error)) => Err(self.failed("cannot be locked", error)),
+        }
+    }
+
+    /// Writes beside, syncs, renames, syncs the directory.
+    fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let fresh = self.beside();
+        let written = (|| {
+            let mut file = create(&fresh)?;
+            file.write_all(bytes)?;
+            file.sync_all()?;
+            fs::rename(&fresh, path)?;
+            File::open(&self.path)?.sync_all()
+        })();
+        if written.is_err() {
+            // A full disk is not to be filled with remains.
+            let _ = fs::remove_file(&fresh);
+        }
+        written
+    }
+
+    fn file(&self, id: &CredentialId, suffix: &str) -> PathBuf {
+        self.path.join(format!("{id}.{suffix}"))
+    }
+
+    fn beside(&self) -> PathBuf {
+        self.path.join(format!(".{}", Uuid::new_v4()))
+    }
+
+    fn failed(&self, what: &str, error: io::Error) -> StoreError {
+        let path = self.path.display();
+        let message = match error.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+                format!("the disk of {path} is full: free some of it")
+            }
+            ErrorKind::ReadOnlyFilesystem => format!("{path} is on a read-only file system"),
+            ErrorKind::PermissionDenied => {
+                format!("{path} {what}: this user may not; see its owner and mode")
+            }
+            _ => format!("{path} {what}"),
+        };
+        StoreError::new(StoreErrorKind::Unavailable, message).caused_by(error)
+    }
+}
+
+fn create(path: &Path) -> io::Result<File> {
+    OpenOptions::new().create_new(true).write(true).mode(0o600).open(path)
+}
