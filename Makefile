@@ -2,6 +2,7 @@
 #
 #   make demo               the main job, running: workers, a simulated issuer, faults, readers
 #   make demo FOR=30s       the same, with an end, a summary and an exit code
+#   make demo STORE=file    the same on the embedded store, without Redis
 #   make demo ARGS="..."    the same, with any option of evertoken demo
 #   make test               all tests, against real Redis servers and real processes
 #   make bench              the benchmarks, with a table of results
@@ -10,25 +11,26 @@
 CARGO ?= cargo
 ARGS ?=
 FOR ?=
+STORE ?= redis
 
 .PHONY: demo test bench chaos
 
 demo:
-	@tools/need-redis
+	@$(if $(filter redis,$(STORE)),tools/need redis-server)
 	@$(CARGO) build --release --locked --bin evertoken
-	@exec target/release/evertoken demo $(if $(FOR),--for $(FOR)) $(ARGS)
+	@exec target/release/evertoken demo --on $(STORE) $(if $(FOR),--for $(FOR)) $(ARGS)
 
 # Most tests wait for a state of their own servers, so more of them run at once than there are cores.
 test:
-	@tools/need-redis
+	@tools/need redis-server strace
 	$(CARGO) test --locked --lib --bins
 	$(CARGO) test --locked --test simulator
 	$(CARGO) test --locked --test integration -- --test-threads=6
 
 bench:
-	@tools/need-redis
+	@tools/need redis-server
 	$(CARGO) bench --locked --bench fleet
 
 chaos:
-	@tools/need-redis
+	@tools/need redis-server
 	CHAOS_FOR=$(or $(FOR),10m) $(CARGO) test --locked --test chaos

@@ -99,12 +99,15 @@ enum Verb {
     /// A fleet, a simulated issuer and faults, on this machine, to look at
     ///
     /// Starts a private Redis, a simulated issuer with short-lived tokens, workers that are killed
-    /// now and then, and readers that use the tokens. It needs redis-server, no configuration and
-    /// no network; all of it ends with the demo.
+    /// now and then, and readers that use the tokens. It needs redis-server, or nothing with --on
+    /// file; no configuration and no network. All of it ends with the demo.
     Demo {
         /// How long to run, such as 30s [default: until interrupted]
         #[arg(long = "for", value_name = "TIME", value_parser = humantime::parse_duration)]
         length: Option<Duration>,
+        /// What the fleet shares
+        #[arg(long, value_name = "STORE", default_value = "redis")]
+        on: demo::Ground,
         /// How many workers, up to 6
         #[arg(long, default_value_t = 3, value_parser = value_parser!(u8).range(1..=6))]
         workers: u8,
@@ -200,9 +203,9 @@ async fn run(cli: Cli, environment: &Environment) -> Result<(), Failure> {
         Verb::Reject { id, token } => ask::reject(&settings()?, &id, &token).await,
         Verb::Check => check::run(&settings()?).await,
         // It has a configuration of its own, and reads nobody's.
-        Verb::Demo { length, workers, readers } => {
+        Verb::Demo { length, on, workers, readers } => {
             let (workers, readers) = (workers.into(), readers.into());
-            demo::run(demo::Options { length, workers, readers }, environment).await
+            demo::run(demo::Options { length, on, workers, readers }, environment).await
         }
     }
 }

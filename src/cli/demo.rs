@@ -4,7 +4,7 @@
 //! every path: what runs is owned by values that end it when they are dropped.
 //!
 //! ```text
-//! stage: private_redis, crew, readers, the simulator
+//! stage: private_redis or a directory, crew, readers, the simulator
 //!        │ seen every 20 ms                  ▲ kill, start again
 //!        ▼                                   │
 //!      scene ──────────────────────────► faults
@@ -45,9 +45,19 @@ const BEAT: Duration = Duration::from_millis(20);
 /// How long the first tokens may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// What the fleet shares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Ground {
+    /// A private Redis.
+    Redis,
+    /// A directory: the embedded store.
+    File,
+}
+
 /// What was asked for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Options {
+    pub(super) on: Ground,
     /// How long it runs; until it is interrupted if `None`.
     pub(super) length: Option<Duration>,
     pub(super) workers: usize,
@@ -60,11 +70,17 @@ struct Ending([Signal; 3]);
 /// Runs until it is over, interrupted or impossible.
 pub(super) async fn run(options: Options, environment: &Environment) -> Result<(), Failure> {
     let search_path = environment.get("PATH").map(String::as_str);
-    let program = private_redis::find(search_path)
-        .ok_or_else(|| Failure::Unavailable(private_redis::HOW_TO_GET.to_owned()))?;
+    let program = match options.on {
+        Ground::Redis => Some(
+            private_redis::find(search_path)
+                .ok_or_else(|| Failure::Unavailable(private_redis::HOW_TO_GET.to_owned()))?,
+        ),
+        Ground::File => None,
+    };
     let mut ending = Ending::new()?;
     let mut directory = Directory::new()?;
-    let played = play(options, environment, &program, directory.path(), &mut ending).await;
+    let played =
+        play(options, environment, program.as_deref(), directory.path(), &mut ending).await;
     played.map_err(|failure| {
         let mut with_logs =
             |text: String| format!("{text}\nThe logs are kept in {}", directory.keep().display());
@@ -80,7 +96,7 @@ pub(super) async fn run(options: Options, environment: &Environment) -> Result<(
 async fn play(
     options: Options,
     environment: &Environment,
-    program: &Path,
+    program: Option<&Path>,
     directory: &Path,
     ending: &mut Ending,
 ) -> Result<(), Failure> {
@@ -128,6 +144,18 @@ async fn play(
     match summary::broken(&scene).is_empty() {
         true => Ok(()),
         false => Err(Failure::Broken("the demo did not go as it must".to_owned())),
+    }
+}
+
+// === impl Ground ===
+
+impl Ground {
+    /// Where the tokens are kept, in words.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Redis => "in one Redis",
+            Self::File => "in one directory",
+        }
     }
 }
 

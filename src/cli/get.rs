@@ -79,6 +79,10 @@ async fn fetched(
     id: &CredentialId,
     store: Arc<dyn Store>,
 ) -> Result<Held, Failure> {
+    // Mostly there is one, and nothing has to be made ready for a call.
+    if let Some(held) = store.held(id).await? {
+        return Ok(held);
+    }
     let known = settings.credential(id).map_err(Failure::Usage)?;
     let credentials = worker::credentials(vec![known.clone()], settings.times)?;
     let credential = &credentials[0];

@@ -4,6 +4,7 @@
 //! failed call means, the simulator's ledger decides, which knows of every token whether it lives.
 
 use std::{
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -51,9 +52,24 @@ struct Tally {
     failed: AtomicU64,
 }
 
-/// A key to read, and whether a token was ever seen in it.
+/// Where applications find tokens.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Shop<'a> {
+    /// In the keys of the Redis at this URL.
+    Redis(&'a str),
+    /// In the files of this directory.
+    Directory(&'a Path),
+}
+
+/// The same, opened by one reader.
+enum Desk {
+    Redis(MultiplexedConnection),
+    Directory(PathBuf),
+}
+
+/// A credential to read, and whether a token was ever seen there.
 struct Shelf {
-    key: String,
+    id: String,
     was_filled: AtomicBool,
 }
 
@@ -62,7 +78,7 @@ struct Reader {
     shelves: Arc<[Shelf]>,
     issuer: Arc<Simulator>,
     tally: Arc<Tally>,
-    connection: MultiplexedConnection,
+    desk: Desk,
     client: Client,
 }
 
@@ -76,31 +92,26 @@ struct Answer {
 // === impl Readers ===
 
 impl Readers {
-    /// Starts `count` readers of the credentials `ids` in the Redis at `url`.
+    /// Starts `count` readers of the credentials `ids`.
     pub(super) async fn start(
         count: usize,
-        url: &str,
+        shop: Shop<'_>,
         ids: &[&str],
         issuer: &Arc<Simulator>,
     ) -> std::io::Result<Self> {
-        let shelf = |id: &&str| Shelf {
-            key: format!("evertoken:{{{id}}}:token"),
-            was_filled: AtomicBool::new(false),
-        };
+        let shelf = |id: &&str| Shelf { id: (*id).to_owned(), was_filled: AtomicBool::new(false) };
         let shelves: Arc<[Shelf]> = ids.iter().map(shelf).collect();
         let tally = Arc::new(Tally::default());
         crate::tls::use_ring();
         let client = Client::builder().no_proxy().timeout(CALL_TIMEOUT).build();
         let client = client.map_err(std::io::Error::other)?;
-        let redis = redis::Client::open(url).map_err(std::io::Error::other)?;
         let mut tasks = JoinSet::new();
         for _ in 0..count {
-            let connection = redis.get_multiplexed_async_connection().await;
             let reader = Reader {
                 shelves: Arc::clone(&shelves),
                 issuer: Arc::clone(issuer),
                 tally: Arc::clone(&tally),
-                connection: connection.map_err(std::io::Error::other)?,
+                desk: Desk::open(shop).await?,
                 client: client.clone(),
             };
             tasks.spawn(reader.run());
@@ -138,6 +149,36 @@ impl Reads {
     }
 }
 
+// === impl Desk ===
+
+impl Desk {
+    async fn open(shop: Shop<'_>) -> std::io::Result<Self> {
+        let url = match shop {
+            Shop::Redis(url) => url,
+            Shop::Directory(path) => return Ok(Self::Directory(path.to_owned())),
+        };
+        let client = redis::Client::open(url).map_err(std::io::Error::other)?;
+        let connection = client.get_multiplexed_async_connection().await;
+        Ok(Self::Redis(connection.map_err(std::io::Error::other)?))
+    }
+
+    /// The token of a credential, as any application reads it.
+    async fn token(&mut self, id: &str) -> std::io::Result<Option<String>> {
+        match self {
+            Self::Redis(connection) => {
+                let read = connection.get(format!("evertoken:{{{id}}}:token")).await;
+                read.map_err(std::io::Error::other)
+            }
+            Self::Directory(path) => {
+                match std::fs::read_to_string(path.join(format!("{id}.token"))) {
+                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+                    read => read.map(Some),
+                }
+            }
+        }
+    }
+}
+
 // === impl Reader ===
 
 impl Reader {
@@ -155,7 +196,7 @@ impl Reader {
         let shelf = &self.shelves[at];
         // Looked at before the read: the first token may be published in between.
         let was_filled = shelf.was_filled.load(Ordering::Relaxed);
-        let counter = match self.connection.get::<_, Option<String>>(&shelf.key).await {
+        let counter = match self.desk.token(&shelf.id).await {
             Ok(Some(token)) => {
                 shelf.was_filled.store(true, Ordering::Relaxed);
                 if self.works(&token).await {

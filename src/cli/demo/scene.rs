@@ -29,6 +29,8 @@ pub(super) struct Scene {
     pub(super) credentials: Vec<Credential>,
     pub(super) workers: Vec<Worker>,
     pub(super) readers: usize,
+    /// Where the tokens are kept, in words.
+    pub(super) ground: &'static str,
     pub(super) reads: Reads,
     pub(super) kills: u64,
     /// Workers that ended without being killed.
@@ -302,6 +304,7 @@ pub(super) mod tests {
             ],
             workers: vec![worker("aaaaaaaa-1", 4001), worker("bbbbbbbb-2", 4002)],
             readers: 3,
+            ground: "in one Redis",
             ..Scene::default()
         }
     }

@@ -17,7 +17,7 @@ use super::{
     crew::{self, Crew},
     faults::Faults,
     private_redis::PrivateRedis,
-    readers::Readers,
+    readers::{Readers, Shop},
     scene::{Calls, Credential, EventKind, Scene},
 };
 use crate::{
@@ -70,7 +70,7 @@ pub(super) struct Stage {
     store: Arc<dyn Store>,
     ids: Vec<CredentialId>,
     issuer: Arc<Simulator>,
-    _redis: PrivateRedis,
+    _redis: Option<PrivateRedis>,
 }
 
 /// The scene before anything has happened.
@@ -86,14 +86,15 @@ pub(super) fn scene(options: Options) -> Scene {
     let mut scene = Scene::new(LIFETIME, credentials, options.workers);
     scene.length = options.length;
     scene.readers = options.readers;
+    scene.ground = options.on.name();
     scene
 }
 
 /// The workers' configuration: times that suit tokens of a few seconds. A takeover takes less time
 /// than is left of a token when it is due.
-fn configuration(redis: &str, issuer: &str) -> String {
+fn configuration(store: &str, issuer: &str) -> String {
     let mut text = format!(
-        "[store]\nurl = \"{redis}\"\n\n[worker]\nrequest_timeout = \"800ms\"\nlease = \"1s\"\n\n\
+        "[store]\nurl = \"{store}\"\n\n[worker]\nrequest_timeout = \"800ms\"\nlease = \"1s\"\n\n\
          [admin]\nlisten = \"off\"\n"
     );
     for Account { id, appid, endpoint, more } in &ACCOUNTS {
@@ -112,10 +113,18 @@ impl Stage {
     /// Starts everything. What has been started when something fails is ended.
     pub(super) async fn build(
         options: Options,
-        program: &Path,
+        program: Option<&Path>,
         directory: &Path,
     ) -> io::Result<Self> {
-        let redis = PrivateRedis::start(program, directory).await?;
+        let redis = match program {
+            Some(program) => Some(PrivateRedis::start(program, directory).await?),
+            None => None,
+        };
+        let shared = directory.join("data");
+        let url = match &redis {
+            Some(redis) => redis.url().to_owned(),
+            None => format!("file:{}", shared.display()),
+        };
         let settings = simulator::Settings {
             lifetime_ms: clock::millis(LIFETIME),
             overlap_ms: clock::millis(OVERLAP),
@@ -127,14 +136,21 @@ impl Stage {
         };
         let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let issuer = Arc::new(Simulator::start(any_port, settings).await?);
-        let text = configuration(redis.url(), &issuer.base_url());
+        let text = configuration(&url, &issuer.base_url());
         std::fs::write(directory.join(crew::CONFIGURATION), text)?;
-        let url = StoreUrl::parse(redis.url()).map_err(io::Error::other)?;
-        let store = url.open("evertoken", Holder::fresh(), Hearing::Nothing);
+        let store = StoreUrl::parse(&url).map_err(io::Error::other)?.open(
+            "evertoken",
+            Holder::fresh(),
+            Hearing::Nothing,
+        );
         let ids = ACCOUNTS.iter().map(|account| account.id.parse());
         let ids = ids.collect::<Result<_, _>>().map_err(io::Error::other)?;
         let names = ACCOUNTS.map(|account| account.id);
-        let readers = Readers::start(options.readers, redis.url(), &names, &issuer).await?;
+        let shop = match &redis {
+            Some(_) => Shop::Redis(&url),
+            None => Shop::Directory(&shared),
+        };
+        let readers = Readers::start(options.readers, shop, &names, &issuer).await?;
         let crew = Crew::start(options.workers, directory)?;
         Ok(Self { readers, crew, store, ids, issuer, _redis: redis })
     }

@@ -56,9 +56,10 @@ pub(super) fn title(scene: &Scene) -> [String; 2] {
     let read = if readers == 1 { "uses" } else { "use" };
     [
         format!(
-            "{} {keep} {} tokens fresh in one Redis; {} {read} them all the time.",
+            "{} {keep} {} tokens fresh {}; {} {read} them all the time.",
             counted(workers as u64, "worker"),
             scene.credentials.len(),
+            scene.ground,
             counted(readers as u64, "reader"),
         ),
         format!(

@@ -11,8 +11,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use uuid::Uuid;
-
 use super::ledger::{Sheet, VERSION};
 use crate::{
     credential::CredentialId,
@@ -79,8 +77,14 @@ impl Folder {
 
     /// Takes the lease, in a file of its own: one that a sleeper still holds is left to it.
     pub(super) fn take_lease(&self, id: &CredentialId) -> Result<Lock, StoreError> {
-        let (fresh, path) = (self.beside(), self.file(id, "lease"));
+        let path = self.file(id, "lease");
+        let fresh = beside(&path);
         let taken = || {
+            // What a killed process left half made is not taken over: its file may be locked.
+            match fs::remove_file(&fresh) {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
             let file = create(&fresh)?;
             file.try_lock().map_err(io::Error::from)?;
             fs::rename(&fresh, &path)?;
@@ -151,7 +155,8 @@ impl Folder {
 
     /// Sets the canary, unless another process was faster.
     pub(super) fn set_canary(&self, canary: &str) -> Result<(), StoreError> {
-        let fresh = self.beside();
+        // Whoever is first sets it, and no guard is held: each has a file of its own.
+        let fresh = self.path.join(format!("canary.{canary}"));
         let set = (|| {
             create(&fresh)?.write_all(canary.as_bytes())?;
             match fs::hard_link(&fresh, self.path.join("canary")) {
@@ -187,11 +192,17 @@ impl Folder {
         }
     }
 
-    /// Writes beside, syncs, renames, syncs the directory.
+    /// Writes beside, syncs, renames, syncs the directory. The guard is held: nobody else writes
+    /// there, and what a killed process left half written is written over.
     fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        let fresh = self.beside();
+        let fresh = beside(path);
         let written = (|| {
-            let mut file = create(&fresh)?;
+            let mut file = OpenOptions::new()
+                .create(true)
+                .truncate(true)
+                .write(true)
+                .mode(0o600)
+                .open(&fresh)?;
             file.write_all(bytes)?;
             file.sync_all()?;
             fs::rename(&fresh, path)?;
@@ -206,10 +217,6 @@ impl Folder {
 
     fn file(&self, id: &CredentialId, suffix: &str) -> PathBuf {
         self.path.join(format!("{id}.{suffix}"))
-    }
-
-    fn beside(&self) -> PathBuf {
-        self.path.join(format!(".{}", Uuid::new_v4()))
     }
 
     fn failed(&self, what: &str, error: io::Error) -> StoreError {
@@ -230,4 +237,11 @@ impl Folder {
 
 fn create(path: &Path) -> io::Result<File> {
     OpenOptions::new().create_new(true).write(true).mode(0o600).open(path)
+}
+
+/// Where the successor of `path` is written.
+fn beside(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".new");
+    PathBuf::from(name)
 }
