@@ -169,6 +169,8 @@ fn secrets_are_exposed_only_to_issuers_and_stores_and_at_the_readers_door() {
         "credential.rs",
         "provider/wechat.rs",
         "store/redis.rs",
+        "store/file.rs",
+        "store/file/ledger.rs",
         "cli/get.rs",
         // It asks the simulator's ledger about what is published.
         "cli/demo/stage.rs",

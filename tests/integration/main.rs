@@ -8,6 +8,7 @@ mod support;
 mod asking;
 mod commands;
 mod connecting;
+mod disk;
 mod issuer;
 mod killed;
 mod layering;
