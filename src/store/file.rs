@@ -34,7 +34,7 @@ use super::{
 use crate::{
     clock::{self, StoreTime, WallClock},
     credential::{CredentialId, Token},
-    lease::{Epoch, Holder, Lease},
+    lease::{AttemptId, Epoch, Holder, Lease},
 };
 
 /// How long a change by another process is waited for. It takes moments, unless that process was
@@ -53,7 +53,7 @@ pub struct FileStore {
     clock: WallClock,
     holder: Holder,
     /// The leases of this process. The kernel frees them when it ends.
-    leases: Mutex<HashMap<CredentialId, Lock>>,
+    leases: Mutex<HashMap<CredentialId, (AttemptId, Lock)>>,
     watch: Option<Watch>,
 }
 
@@ -91,7 +91,7 @@ impl FileStore {
         let _guard = self.guard(id).await?;
         let now = self.clock.now();
         let before = match self.folder.sheet(id)? {
-            Read::Whole(sheet) => sheet.at(now),
+            Read::Whole(sheet) => *sheet,
             Read::Absent => Sheet::default(),
             Read::Damaged => {
                 let aside = self.folder.put_aside(id)?;
@@ -100,14 +100,19 @@ impl FileStore {
                 Sheet::default()
             }
         };
-        let mut sheet = before.clone();
+        // What a clock that was set back makes of it is written, or it would last for ever.
+        let mut sheet = before.clone().at(now);
         let answer = change(&mut sheet, now)?;
         if sheet != before {
             sheet.version = VERSION;
             sheet.written_at = now.as_millis();
             self.folder.write_sheet(id, &sheet)?;
         }
-        self.folder.show_token(id, sheet.valid_token(now))?;
+        // Of a token that the sheet does not know, nobody knows that it is over: it is served until
+        // its successor is written.
+        if sheet.token.is_some() {
+            self.folder.show_token(id, sheet.valid_token(now))?;
+        }
         Ok((now, answer))
     }
 
@@ -126,9 +131,12 @@ impl FileStore {
         }
     }
 
-    /// Ends this process's lease, if the attempt was its.
-    fn end_lease(&self, id: &CredentialId) {
-        self.leases.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+    /// Ends this process's lease, unless a later attempt of its own has taken it since.
+    fn end_lease(&self, id: &CredentialId, attempt: &AttemptId) {
+        let mut leases = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
+        if leases.get(id).is_some_and(|(holding, _)| holding == attempt) {
+            leases.remove(id);
+        }
     }
 }
 
@@ -201,7 +209,7 @@ impl Store for FileStore {
                         // Before the record says so: a lease without its lock would look lost.
                         let lock = self.folder.take_lease(id)?;
                         let mut leases = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
-                        leases.insert(id.clone(), lock);
+                        leases.insert(id.clone(), (request.attempt.clone(), lock));
                     }
                     let attempt = request.attempt.clone();
                     Begun::Granted {
@@ -228,7 +236,7 @@ impl Store for FileStore {
             .change(id, |sheet, now| Ok(sheet.complete(now, &self.holder, lease, publication)))
             .await?;
         if completed.1 != Completed::Expired {
-            self.end_lease(id);
+            self.end_lease(id, &lease.attempt);
         }
         Ok(completed)
     }
@@ -240,14 +248,14 @@ impl Store for FileStore {
         failure: &Failure<'_>,
     ) -> Result<Timed<Failed>, StoreError> {
         let failed = self.change(id, |sheet, now| Ok(sheet.fail(now, lease, failure))).await?;
-        self.end_lease(id);
+        self.end_lease(id, &lease.attempt);
         Ok(failed)
     }
 
     async fn release(&self, id: &CredentialId, lease: &Lease) -> Result<(), StoreError> {
         let (_, was_ours) = self.change(id, |sheet, now| Ok(sheet.release(now, lease))).await?;
         if was_ours {
-            self.end_lease(id);
+            self.end_lease(id, &lease.attempt);
         }
         Ok(())
     }
@@ -257,7 +265,14 @@ impl Store for FileStore {
     }
 
     async fn token(&self, id: &CredentialId) -> Result<Option<Token>, StoreError> {
-        Ok(self.held(id).await?.map(|held| held.token))
+        self.folder.ready()?;
+        let now = self.clock.now();
+        let token = match self.folder.sheet(id)? {
+            Read::Whole(sheet) => sheet.at(now).valid_token(now).map(str::to_owned),
+            // Then nobody knows its end, and what applications read is all there is.
+            Read::Absent | Read::Damaged => self.folder.shown(id)?,
+        };
+        token.as_deref().map(read_token).transpose()
     }
 
     async fn held(&self, id: &CredentialId) -> Result<Option<Held>, StoreError> {
@@ -265,10 +280,7 @@ impl Store for FileStore {
         let now = self.clock.now();
         let Some(sheet) = self.sheet(id, now)? else { return Ok(None) };
         let Some(token) = sheet.valid_token(now) else { return Ok(None) };
-        let token = Token::new(token).map_err(|invalid| {
-            let message = "the record holds something that is not a token";
-            StoreError::new(StoreErrorKind::Entry, message).caused_by(invalid)
-        })?;
+        let token = read_token(token)?;
         let record = sheet.glance(now).record.unwrap_or_default();
         let expires_at = record.expires_at.unwrap_or_default();
         let epoch: Epoch = record.epoch;
@@ -283,4 +295,11 @@ impl Store for FileStore {
         .await
         .map(drop)
     }
+}
+
+fn read_token(text: &str) -> Result<Token, StoreError> {
+    Token::new(text).map_err(|invalid| {
+        let message = "something that is not a token stands in its place";
+        StoreError::new(StoreErrorKind::Entry, message).caused_by(invalid)
+    })
 }

@@ -14,6 +14,5 @@ mod killed;
 mod layering;
 mod outage;
 mod refreshing;
-//mod scripts;
 mod shutdown;
 mod takeover;

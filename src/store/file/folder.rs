@@ -42,6 +42,12 @@ pub(super) enum Locked {
     Others,
 }
 
+/// What a sheet of any version has.
+#[derive(Deserialize)]
+struct Versioned {
+    version: u64,
+}
+
 // === impl Folder ===
 
 impl Folder {
@@ -103,14 +109,28 @@ impl Folder {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Read::Absent),
             Err(error) => return Err(self.failed("cannot be read", error)),
         };
-        match serde_json::from_slice::<Sheet>(&text) {
-            Ok(sheet) if (1..=VERSION).contains(&sheet.version) => Ok(Read::Whole(Box::new(sheet))),
-            Ok(sheet) if sheet.version == 0 => Ok(Read::Damaged),
-            Ok(_) => {
+        // A newer sheet may be of another shape.
+        match serde_json::from_slice(&text) {
+            Ok(Versioned { version }) if VERSION < version => {
                 let message = format!("{} was written by a newer evertoken", path.display());
-                Err(StoreError::new(StoreErrorKind::Entry, message))
+                return Err(StoreError::new(StoreErrorKind::Entry, message));
             }
-            Err(_) => Ok(Read::Damaged),
+            Ok(Versioned { version: 1.. }) => {}
+            _ => return Ok(Read::Damaged),
+        }
+        Ok(match serde_json::from_slice(&text) {
+            Ok(sheet) => Read::Whole(Box::new(sheet)),
+            Err(_) => Read::Damaged,
+        })
+    }
+
+    /// The token's file as it stands, whoever wrote it.
+    pub(super) fn shown(&self, id: &CredentialId) -> Result<Option<String>, StoreError> {
+        match fs::read_to_string(self.file(id, "token")) {
+            Ok(token) => Ok(Some(token).filter(|token| !token.is_empty())),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) if error.kind() == ErrorKind::InvalidData => Ok(None),
+            Err(error) => Err(self.failed("cannot be read", error)),
         }
     }
 

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{
     clock::{StoreTime, millis},
@@ -22,42 +22,93 @@ const REPORT_STANDS: Duration = Duration::from_secs(600);
 const MARKS: usize = 8;
 
 /// The version of the sheet that this program writes.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u64 = 1;
 
 /// All that is known of one credential, its token included. Moments are Unix milliseconds.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Sheet {
-    pub(super) version: u32,
+    pub(super) version: u64,
     /// When it was written. A clock that shows less has been set back.
+    #[serde(deserialize_with = "number")]
     pub(super) written_at: u64,
     pub(super) token: Option<String>,
+    #[serde(deserialize_with = "number")]
     epoch: u64,
     published_by: String,
+    #[serde(deserialize_with = "number")]
     issued_at: u64,
+    #[serde(deserialize_with = "number")]
     pub(super) expires_at: u64,
+    #[serde(deserialize_with = "number")]
     due_at: u64,
     holder: Option<String>,
+    #[serde(deserialize_with = "number")]
     begun: u64,
     attempt: String,
     reason: String,
+    #[serde(deserialize_with = "number")]
     granted_at: u64,
+    #[serde(deserialize_with = "number")]
     lease_until: u64,
+    #[serde(deserialize_with = "number")]
     open_until: Option<u64>,
+    #[serde(deserialize_with = "number")]
     quiet_until: u64,
+    #[serde(deserialize_with = "number")]
     closed_until: u64,
+    #[serde(deserialize_with = "number")]
     failures: u32,
     error: Option<String>,
+    #[serde(deserialize_with = "number")]
     error_at: Option<u64>,
     suspect: Option<String>,
+    #[serde(deserialize_with = "number")]
     overlapped: u64,
     refused: Vec<String>,
+    #[serde(deserialize_with = "number")]
     calls: u64,
+    #[serde(deserialize_with = "number")]
     calls_until: u64,
     forced: bool,
+    #[serde(deserialize_with = "number")]
     asked_at: u64,
     /// The token that was reported as dead, and when.
-    reported: Option<(String, u64)>,
+    reported: Option<Report>,
+}
+
+/// A token that was reported as dead, and when.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Report(String, #[serde(deserialize_with = "number")] u64);
+
+/// What is no whole number of a sane length counts as absent, as in the scripts.
+fn number<'de, D: Deserializer<'de>, N: Number>(deserializer: D) -> Result<N, D::Error> {
+    let value = serde_json::Value::deserialize(deserializer)?;
+    let sane = value.as_u64().filter(|number| *number < 10_u64.pow(16));
+    Ok(sane.map(N::of).unwrap_or_default())
+}
+
+/// A number of the sheet.
+trait Number: Default {
+    fn of(number: u64) -> Self;
+}
+
+impl Number for u64 {
+    fn of(number: u64) -> Self {
+        number
+    }
+}
+
+impl Number for Option<u64> {
+    fn of(number: u64) -> Self {
+        Some(number)
+    }
+}
+
+impl Number for u32 {
+    fn of(number: u64) -> Self {
+        Self::try_from(number).unwrap_or(Self::MAX)
+    }
 }
 
 /// What `begin` answers, before it is dressed up with local moments.
@@ -99,7 +150,12 @@ impl Sheet {
         ] {
             *moment = moment.saturating_sub(back);
         }
-        self.open_until = self.open_until.map(|moment| moment.saturating_sub(back));
+        if let Some(Report(_, at)) = &mut self.reported {
+            *at = at.saturating_sub(back);
+        }
+        let moved = |moment: u64| moment.saturating_sub(back);
+        self.open_until = self.open_until.map(moved);
+        self.error_at = self.error_at.map(moved);
         self.due_at = now.as_millis();
         self.written_at = now.as_millis();
         self.suspect = Some("the clock was set back".to_owned());
@@ -270,7 +326,7 @@ impl Sheet {
         }
         // A report about the token that is replaced, or that the issuer stands by, is dealt with.
         let current = self.token.replace(token.to_owned());
-        if let Some((reported, _)) = &self.reported
+        if let Some(Report(reported, _)) = &self.reported
             && (Some(reported) == current.as_ref() || reported == token)
         {
             self.reported = None;
@@ -371,7 +427,7 @@ impl Sheet {
     }
 
     pub(super) fn report(&mut self, now: StoreTime, token: &str) {
-        self.reported = Some((token.to_owned(), now.as_millis()));
+        self.reported = Some(Report(token.to_owned(), now.as_millis()));
     }
 
     /// The token, if it is valid at `now`.
@@ -411,12 +467,12 @@ impl Sheet {
     }
 
     fn is_rejected(&self, now: u64) -> bool {
-        let reported = self.reported.as_ref().map(|(token, _)| token);
+        let reported = self.reported.as_ref().map(|Report(token, _)| token);
         self.has_token(now) && reported == self.token.as_ref() && !self.report_is_old(now)
     }
 
     fn report_is_old(&self, now: u64) -> bool {
-        self.reported.as_ref().is_some_and(|(_, at)| at + millis(REPORT_STANDS) <= now)
+        self.reported.as_ref().is_some_and(|Report(_, at)| at + millis(REPORT_STANDS) <= now)
     }
 
     fn is_held_by(&self, holder: &Holder) -> bool {
