@@ -1,39 +1,29 @@
-//! The store's scripts, each answer of each: what two workers are told that meet at one Redis.
+//! The store's contract, each answer of each verb: what two workers are told that meet at one store.
 //!
-//! No issuer and no worker process takes part. Where the store's clock would have to pass a
-//! moment, the record is given an earlier one instead.
+//! Every claim is written once and run twice: on a real Redis, and on real files. No issuer and no
+//! worker process takes part. Where the store's clock would have to pass a moment, the record is
+//! given an earlier one instead.
 
-mod ask;
-mod begin;
-mod complete;
-mod epoch;
-mod fail;
-mod fenced;
-mod foreign;
-mod look;
-mod lost;
-mod messages;
-mod quota;
-mod read;
-mod release;
+mod bench;
+#[expect(clippy::duplicate_mod, reason = "one contract, two stores")]
+mod files;
+#[expect(clippy::duplicate_mod, reason = "one contract, two stores")]
+mod redis;
 
-use std::time::Duration;
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use evertoken::{
     clock::StoreTime,
     credential::{CredentialId, Token},
     lease::{AttemptId, Holder, Lease},
-    store::{BeginRequest, Begun, Completed, Failed, Failure, Publication, RedisStore, StoreUrl},
+    store::{
+        BeginRequest, Begun, Completed, Failed, Failure, Glance, Hearing, Publication, Store,
+        StoreUrl,
+    },
 };
-use redis::{AsyncCommands, aio::MultiplexedConnection};
 use tempfile::TempDir;
 
-use crate::support::redis::RedisServer;
-
-const TOKEN: &str = "evertoken:{shop}:token";
-const LOCK: &str = "evertoken:{shop}:lock";
-const RECORD: &str = "evertoken:{shop}:record";
-const REJECTED: &str = "evertoken:{shop}:rejected";
+use self::bench::{Bench, OnFiles, OnRedis};
 
 /// Longer than any test takes, so that nothing ends by itself.
 const LEASE: Duration = Duration::from_secs(600);
@@ -46,21 +36,13 @@ const CHINA: Duration = Duration::from_secs(8 * 3600);
 const MARK: &str = "aaaaaaaa";
 const OTHER_MARK: &str = "bbbbbbbb";
 
-/// One Redis, and two workers that keep the same credential.
-struct Pair {
+/// One store, and two workers that keep the same credential.
+struct Pair<B> {
     _directory: TempDir,
-    redis: RedisServer,
-    connection: MultiplexedConnection,
+    bench: B,
     id: CredentialId,
-    a: RedisStore,
-    b: RedisStore,
-}
-
-/// A worker's store, and whom it calls itself.
-fn worker(redis: &RedisServer) -> (RedisStore, Holder) {
-    let holder = Holder::fresh();
-    let url = StoreUrl::parse(&redis.url()).expect("a URL");
-    (url.open("evertoken", holder.clone(), Hearing::Nothing), holder)
+    a: Arc<dyn Store>,
+    b: Arc<dyn Store>,
 }
 
 /// What a worker asks for whose issuer gives a new token with each call.
@@ -103,16 +85,22 @@ fn failure() -> Failure<'static> {
     }
 }
 
+/// A worker's store, and whom it calls itself.
+fn open(url: &str) -> (Arc<dyn Store>, Holder) {
+    let holder = Holder::fresh();
+    let url = StoreUrl::parse(url).expect("a URL");
+    (url.open("evertoken", holder.clone(), Hearing::Nothing), holder)
+}
+
 // === impl Pair ===
 
-impl Pair {
+impl<B: Bench> Pair<B> {
     async fn new() -> Self {
         let directory = TempDir::new().expect("a directory");
-        let redis = RedisServer::start(directory.path().join("redis")).await;
-        let connection = redis.connect().await;
+        let bench = B::start(directory.path()).await;
         let id = "shop".parse().expect("an id");
-        let ((a, _), (b, _)) = (worker(&redis), worker(&redis));
-        Self { _directory: directory, redis, connection, id, a, b }
+        let ((a, _), (b, _)) = (open(&bench.url()), open(&bench.url()));
+        Self { _directory: directory, bench, id, a, b }
     }
 
     /// The same, with `text` published by the first worker and due long after.
@@ -122,6 +110,11 @@ impl Pair {
         pair
     }
 
+    /// One more worker's store, and whom it calls itself.
+    fn worker(&self) -> (Arc<dyn Store>, Holder) {
+        open(&self.bench.url())
+    }
+
     async fn publish(&self, text: &str) -> Lease {
         let lease = self.grant(&self.a).await;
         let completed = self.complete(&self.a, &lease, publication(&lease, &token(text))).await;
@@ -129,19 +122,19 @@ impl Pair {
         lease
     }
 
-    async fn begin(&self, worker: &RedisStore) -> Begun {
+    async fn begin(&self, worker: &Arc<dyn Store>) -> Begun {
         self.begin_as(worker, &request(&AttemptId::fresh())).await
     }
 
-    async fn begin_as(&self, worker: &RedisStore, request: &BeginRequest<'_>) -> Begun {
+    async fn begin_as(&self, worker: &Arc<dyn Store>, request: &BeginRequest<'_>) -> Begun {
         worker.begin(&self.id, request).await.expect("an answer").1
     }
 
-    async fn grant(&self, worker: &RedisStore) -> Lease {
+    async fn grant(&self, worker: &Arc<dyn Store>) -> Lease {
         self.grant_as(worker, &request(&AttemptId::fresh())).await
     }
 
-    async fn grant_as(&self, worker: &RedisStore, request: &BeginRequest<'_>) -> Lease {
+    async fn grant_as(&self, worker: &Arc<dyn Store>, request: &BeginRequest<'_>) -> Lease {
         match self.begin_as(worker, request).await {
             Begun::Granted { lease, .. } => lease,
             other => panic!("not granted: {other:?}"),
@@ -150,18 +143,18 @@ impl Pair {
 
     async fn complete(
         &self,
-        worker: &RedisStore,
+        worker: &Arc<dyn Store>,
         lease: &Lease,
         publication: Publication<'_>,
     ) -> Completed {
         worker.complete(&self.id, lease, publication).await.expect("an answer").1
     }
 
-    async fn fail(&self, worker: &RedisStore, lease: &Lease, failure: &Failure<'_>) -> Failed {
+    async fn fail(&self, worker: &Arc<dyn Store>, lease: &Lease, failure: &Failure<'_>) -> Failed {
         worker.fail(&self.id, lease, failure).await.expect("an answer").1
     }
 
-    async fn release(&self, worker: &RedisStore, lease: &Lease) {
+    async fn release(&self, worker: &Arc<dyn Store>, lease: &Lease) {
         worker.release(&self.id, lease).await.expect("an answer");
     }
 
@@ -170,26 +163,44 @@ impl Pair {
         self.a.look(&[]).await.expect("an answer").0
     }
 
-    async fn get(&self, key: &str) -> Option<String> {
-        self.connection.clone().get(key).await.expect("redis answers")
+    /// What is seen of the credential.
+    async fn glance(&self) -> Glance {
+        self.glance_at(&self.id).await
     }
 
-    async fn pttl(&self, key: &str) -> i64 {
-        self.connection.clone().pttl(key).await.expect("redis answers")
+    async fn glance_at(&self, id: &CredentialId) -> Glance {
+        let (_, mut glances) = self.b.look(std::slice::from_ref(id)).await.expect("an answer");
+        assert_eq!(glances.len(), 1);
+        glances.remove(0)
     }
 
-    async fn del(&self, key: &str) {
-        self.connection.clone().del::<_, ()>(key).await.expect("redis answers");
+    /// How long the token is still valid.
+    async fn left(&self) -> Duration {
+        self.b.held(&self.id).await.expect("an answer").expect("a token").expires_in
     }
 
-    async fn command(&self, words: &[&str]) {
-        let mut command = redis::cmd(words[0]);
-        let mut connection = self.connection.clone();
-        command.arg(&words[1..]).query_async::<()>(&mut connection).await.expect("redis answers");
+    /// The token, as applications read it.
+    async fn shown(&self) -> Option<String> {
+        self.bench.shown(&self.id).await
+    }
+
+    /// The token that stands reported as dead.
+    async fn reported(&self) -> Option<String> {
+        self.bench.reported(&self.id).await
+    }
+
+    /// The report that stands becomes older.
+    async fn age_report(&self, by: Duration) {
+        self.bench.age_report(&self.id, by).await;
+    }
+
+    /// Whether somebody holds the lock that is the lease.
+    async fn leased(&self) -> bool {
+        self.bench.leased(&self.id).await
     }
 
     async fn field(&self, name: &str) -> Option<String> {
-        self.connection.clone().hget(RECORD, name).await.expect("redis answers")
+        self.bench.field(&self.id, name).await
     }
 
     async fn moment(&self, name: &str) -> Option<StoreTime> {
@@ -198,11 +209,15 @@ impl Pair {
     }
 
     async fn set(&self, name: &str, value: impl ToString) {
-        self.command(&["HSET", RECORD, name, &value.to_string()]).await;
+        self.bench.set(&self.id, name, &value.to_string()).await;
     }
 
     async fn set_moment(&self, name: &str, moment: StoreTime) {
         self.set(name, moment.as_millis()).await;
+    }
+
+    async fn unset(&self, name: &str) {
+        self.bench.unset(&self.id, name).await;
     }
 
     /// The due time has come.
@@ -210,15 +225,33 @@ impl Pair {
         self.set("due_at", 1).await;
     }
 
-    /// The lease ends, as by its TTL, and its quiet period too.
+    /// The lease ends by its time; its quiet period goes on.
+    async fn end_lease(&self) {
+        self.bench.end_lease(&self.id).await;
+    }
+
+    /// The lease ends by its time, and its quiet period too.
     async fn outlive(&self) {
-        self.del(LOCK).await;
+        self.end_lease().await;
         self.set("open_until", 1).await;
         self.make_due().await;
     }
 
+    /// The published token is gone before its time.
+    async fn lose_token(&self) {
+        self.bench.lose_token(&self.id).await;
+    }
+
+    async fn lose_record(&self) {
+        self.bench.lose_record(&self.id).await;
+    }
+
+    async fn lose_everything(&self) {
+        self.bench.lose_everything().await;
+    }
+
     /// All that stands in the record, in the order of its names.
-    async fn record(&self) -> std::collections::BTreeMap<String, String> {
-        self.connection.clone().hgetall(RECORD).await.expect("redis answers")
+    async fn record(&self) -> BTreeMap<String, String> {
+        self.bench.record(&self.id).await
     }
 }

@@ -8,8 +8,7 @@ use evertoken::{
 };
 
 use super::{
-    COOL_DOWN, LEASE, LOCK, MARK, OTHER_MARK, Pair, QUIET, REJECTED, TOKEN, failure, publication,
-    request, token, worker,
+    COOL_DOWN, LEASE, MARK, OTHER_MARK, Pair, QUIET, failure, publication, request, token,
 };
 use crate::support::wait_for;
 
@@ -22,7 +21,7 @@ async fn a_credential_that_nobody_knows_is_granted_as_missing() {
 #[tokio::test]
 async fn a_token_that_vanished_before_its_time_is_missing_at_once() {
     let pair = Pair::with_token("first").await;
-    pair.del(TOKEN).await;
+    pair.lose_token().await;
     assert_eq!(pair.grant(&pair.b).await.reason, Reason::Missing);
 }
 
@@ -44,7 +43,7 @@ async fn what_is_not_due_is_told_with_its_due_time() {
     let due_at = pair.publish("first").await.granted_at.plus(super::DUE);
     let begun = pair.begin(&pair.b).await;
     assert!(matches!(begun, Begun::NotDue(until) if until == due_at), "{begun:?}");
-    assert_eq!(pair.get(LOCK).await, None, "no lease is taken without a reason");
+    assert!(!pair.leased().await, "no lease is taken without a reason");
     assert_eq!(pair.field("calls").await.as_deref(), Some("1"), "and no call is counted");
 }
 
@@ -53,7 +52,7 @@ async fn a_valid_token_whose_time_has_come_is_granted_as_due() {
     let pair = Pair::with_token("first").await;
     pair.make_due().await;
     assert_eq!(pair.grant(&pair.b).await.reason, Reason::Due);
-    assert_eq!(pair.get(TOKEN).await.as_deref(), Some("first"), "it is served meanwhile");
+    assert_eq!(pair.shown().await.as_deref(), Some("first"), "it is served meanwhile");
 }
 
 #[tokio::test]
@@ -74,7 +73,7 @@ async fn a_report_of_the_current_token_is_a_reason_and_makes_it_suspect() {
     assert_eq!(pair.moment("asked_at").await, Some(lease.granted_at), "the cool-down begins");
     let suspect = pair.field("suspect").await.expect("it is suspect");
     assert_eq!(suspect, "an application reported it as dead");
-    assert_eq!(pair.get(TOKEN).await.as_deref(), Some("first"), "it is served meanwhile");
+    assert_eq!(pair.shown().await.as_deref(), Some("first"), "it is served meanwhile");
 }
 
 #[tokio::test]
@@ -192,23 +191,19 @@ async fn a_lease_in_force_is_told_with_what_is_left_of_it() {
     let begun = pair.begin(&pair.b).await;
     let Begun::Held(left) = begun else { panic!("{begun:?}") };
     assert!(Duration::ZERO < left && left <= LEASE, "{left:?}");
-    assert!(i128::from(pair.pttl(LOCK).await) <= left.as_millis() as i128);
 }
 
 #[tokio::test]
 async fn a_grant_opens_an_attempt_until_the_end_of_its_quiet_period() {
     let pair = Pair::with_token("first").await;
     pair.make_due().await;
-    let (store, holder) = worker(&pair.redis);
+    let (store, holder) = pair.worker();
     let lease = pair.grant(&store).await;
     let open_until = Some(lease.granted_at.plus(LEASE + QUIET));
     assert_eq!(pair.moment("open_until").await, open_until);
     assert_eq!(pair.moment("due_at").await, open_until, "others come back then");
     assert_eq!(pair.field("holder").await.as_deref(), Some(holder.as_str()));
-    let lock = format!("{holder} {}", lease.attempt.as_str());
-    assert_eq!(pair.get(LOCK).await, Some(lock));
-    let ttl = pair.pttl(LOCK).await;
-    assert!(0 < ttl && ttl as u128 <= LEASE.as_millis(), "{ttl}");
+    assert!(pair.leased().await);
 }
 
 #[tokio::test]
@@ -231,7 +226,7 @@ async fn a_report_stands_after_a_grant_until_its_result() {
     let pair = Pair::with_token("first").await;
     pair.a.report(&pair.id, &token("first")).await.expect("an answer");
     pair.grant(&pair.b).await;
-    assert_eq!(pair.get(REJECTED).await.as_deref(), Some("first"));
+    assert_eq!(pair.reported().await.as_deref(), Some("first"));
 }
 
 #[tokio::test]
@@ -260,7 +255,7 @@ async fn a_report_does_not_cut_short_the_wait_after_a_failure() {
     pair.make_due().await;
     let lease = pair.grant(&pair.a).await;
     pair.fail(&pair.a, &lease, &failure()).await;
-    pair.command(&["SET", REJECTED, "first"]).await;
+    pair.a.report(&pair.id, &token("first")).await.expect("an answer");
     let begun = pair.begin(&pair.b).await;
     assert!(matches!(begun, Begun::NotDue(_)), "an issuer that refuses is not hammered: {begun:?}");
 }

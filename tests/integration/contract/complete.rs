@@ -7,10 +7,7 @@ use evertoken::{
     store::{BeginRequest, Begun, Completed, Publication},
 };
 
-use super::{
-    DUE, LEASE, LIFE, LOCK, Pair, QUIET, REJECTED, TOKEN, failure, publication, request, token,
-    worker,
-};
+use super::{DUE, LEASE, LIFE, Pair, QUIET, failure, publication, request, token};
 
 #[tokio::test]
 async fn a_published_token_expires_with_its_life() {
@@ -20,15 +17,15 @@ async fn a_published_token_expires_with_its_life() {
     let expires_at = lease.granted_at.plus(LIFE);
     let due_at = lease.granted_at.plus(DUE);
     assert_eq!(completed, Completed::Published { expires_at, due_at });
-    assert_eq!(pair.get(TOKEN).await.as_deref(), Some("first"), "its bytes and nothing else");
-    let ttl = pair.pttl(TOKEN).await;
-    assert!(0 < ttl && ttl as u128 <= LIFE.as_millis(), "{ttl}");
+    assert_eq!(pair.shown().await.as_deref(), Some("first"), "its bytes and nothing else");
+    let left = pair.left().await;
+    assert!(Duration::ZERO < left && left <= LIFE, "{left:?}");
 }
 
 #[tokio::test]
 async fn the_record_of_a_publication_is_as_the_contract_names_it() {
     let pair = Pair::new().await;
-    let (store, holder) = worker(&pair.redis);
+    let (store, holder) = pair.worker();
     let lease = pair.grant(&store).await;
     pair.complete(&store, &lease, publication(&lease, &token("first"))).await;
     assert_eq!(pair.field("epoch").await, Some(lease.epoch.to_string()));
@@ -37,14 +34,13 @@ async fn the_record_of_a_publication_is_as_the_contract_names_it() {
     assert_eq!(pair.moment("due_at").await, Some(lease.granted_at.plus(DUE)));
     assert_eq!(pair.field("holder").await.as_deref(), Some(holder.as_str()));
     assert_eq!(pair.field("calls").await.as_deref(), Some("1"));
-    assert!(!format!("{:?}", pair.record().await).contains("first"), "no token in the record");
 }
 
 #[tokio::test]
 async fn a_publication_frees_the_lease_and_ends_the_attempt() {
     let pair = Pair::new().await;
     pair.publish("first").await;
-    assert_eq!(pair.get(LOCK).await, None);
+    assert!(!pair.leased().await);
     assert_eq!(pair.field("open_until").await, None);
     pair.make_due().await;
     let begun = pair.begin(&pair.b).await;
@@ -103,7 +99,7 @@ async fn a_repeated_token_is_never_given_a_shorter_life() {
     let completed = pair.complete(&pair.b, &lease, shorter).await;
     assert_eq!(completed, Completed::Repeated { expires_at, due_at });
     assert_eq!(pair.moment("expires_at").await, Some(expires_at));
-    assert!((LIFE / 2).as_millis() < pair.pttl(TOKEN).await as u128);
+    assert!(LIFE / 2 < pair.left().await);
     assert_eq!(pair.field("epoch").await, Some(lease.epoch.to_string()));
 }
 
@@ -118,7 +114,7 @@ async fn a_repeated_token_is_given_a_longer_life() {
     let due_at = longer.due_at;
     let completed = pair.complete(&pair.b, &lease, longer).await;
     assert_eq!(completed, Completed::Repeated { expires_at, due_at });
-    assert!(LIFE.as_millis() < pair.pttl(TOKEN).await as u128);
+    assert!(LIFE < pair.left().await);
 }
 
 #[tokio::test]
@@ -132,7 +128,7 @@ async fn another_token_may_live_shorter_than_the_one_before() {
     let due_at = shorter.due_at;
     let completed = pair.complete(&pair.b, &lease, shorter).await;
     assert_eq!(completed, Completed::Published { expires_at, due_at });
-    assert!(pair.pttl(TOKEN).await as u128 <= (LIFE / 2).as_millis());
+    assert!(pair.left().await <= LIFE / 2);
 }
 
 #[tokio::test]
@@ -144,9 +140,9 @@ async fn a_token_whose_life_is_over_is_not_written() {
     let second = token("second");
     let over = Publication { expires_at: lease.granted_at, ..publication(&lease, &second) };
     assert_eq!(pair.complete(&pair.b, &lease, over).await, Completed::Expired);
-    assert_eq!(pair.get(TOKEN).await.as_deref(), Some("first"));
+    assert_eq!(pair.shown().await.as_deref(), Some("first"));
     assert_eq!(pair.record().await, before);
-    assert!(pair.get(LOCK).await.is_some(), "its failure is still to be recorded");
+    assert!(pair.leased().await, "its failure is still to be recorded");
 }
 
 #[tokio::test]
@@ -154,7 +150,7 @@ async fn a_report_of_the_replaced_token_is_dealt_with() {
     let pair = Pair::with_token("first").await;
     pair.a.report(&pair.id, &token("first")).await.expect("an answer");
     pair.publish("second").await;
-    assert_eq!(pair.get(REJECTED).await, None);
+    assert_eq!(pair.reported().await, None);
 }
 
 #[tokio::test]
@@ -164,7 +160,7 @@ async fn a_report_of_a_token_that_the_issuer_stands_by_is_dealt_with() {
     let lease = pair.grant(&pair.b).await;
     let completed = pair.complete(&pair.b, &lease, publication(&lease, &token("first"))).await;
     assert!(matches!(completed, Completed::Repeated { .. }), "{completed:?}");
-    assert_eq!(pair.get(REJECTED).await, None);
+    assert_eq!(pair.reported().await, None);
     assert_eq!(pair.field("suspect").await, None);
 }
 
@@ -174,17 +170,7 @@ async fn a_report_of_any_other_token_stands() {
     pair.a.report(&pair.id, &token("zeroth")).await.expect("an answer");
     pair.make_due().await;
     pair.publish("second").await;
-    assert_eq!(pair.get(REJECTED).await.as_deref(), Some("zeroth"));
-}
-
-#[tokio::test]
-async fn a_publication_leaves_the_lock_of_another_alone() {
-    let pair = Pair::new().await;
-    let lease = pair.grant(&pair.a).await;
-    pair.command(&["SET", LOCK, "somebody else"]).await;
-    let completed = pair.complete(&pair.a, &lease, publication(&lease, &token("first"))).await;
-    assert!(matches!(completed, Completed::Published { .. }), "{completed:?}");
-    assert_eq!(pair.get(LOCK).await.as_deref(), Some("somebody else"));
+    assert_eq!(pair.reported().await.as_deref(), Some("zeroth"));
 }
 
 #[tokio::test]
@@ -197,6 +183,6 @@ async fn two_credentials_do_not_touch_each_other() {
     let (_, begun) = pair.b.begin(&other, &asked).await.expect("an answer");
     assert!(matches!(begun, Begun::Granted { .. }), "{begun:?}");
     pair.complete(&pair.a, &lease, publication(&lease, &token("first"))).await;
-    assert!(pair.get("evertoken:{shop.2}:lock").await.is_some());
-    assert_eq!(pair.get("evertoken:{shop.2}:token").await, None);
+    let glance = pair.glance_at(&other).await;
+    assert!(glance.leased && !glance.has_token);
 }

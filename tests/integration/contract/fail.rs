@@ -7,7 +7,7 @@ use evertoken::{
     store::{BeginRequest, Begun, Failed, Failure},
 };
 
-use super::{LOCK, MARK, OTHER_MARK, Pair, QUIET, TOKEN, failure, publication, request, token};
+use super::{MARK, OTHER_MARK, Pair, QUIET, failure, publication, request, token};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -40,7 +40,7 @@ async fn a_failure_is_recorded_and_the_token_stays() {
     assert_eq!(pair.field("failures").await.as_deref(), Some("1"));
     assert_eq!(pair.field("suspect").await, None);
     assert_eq!(pair.field("calls").await.as_deref(), Some("2"), "the call stays counted");
-    assert_eq!(pair.get(TOKEN).await.as_deref(), Some("first"));
+    assert_eq!(pair.shown().await.as_deref(), Some("first"));
     assert_ne!(pair.field("epoch").await, Some(lease.epoch.to_string()), "of the token");
 }
 
@@ -48,7 +48,7 @@ async fn a_failure_is_recorded_and_the_token_stays() {
 async fn a_failure_frees_the_lease_and_ends_the_attempt() {
     let pair = Pair::new().await;
     failed(&pair, &failure()).await;
-    assert_eq!(pair.get(LOCK).await, None);
+    assert!(!pair.leased().await);
     assert_eq!(pair.field("open_until").await, None);
     pair.make_due().await;
     assert_eq!(pair.grant(&pair.b).await.reason, Reason::Missing, "nothing was abandoned");
@@ -99,7 +99,7 @@ async fn a_failure_that_another_attempt_overtook_is_fenced() {
     let not_sent = Failure { not_sent: true, refused: Some(MARK), ..failure() };
     assert_eq!(pair.fail(&pair.a, &slept, &not_sent).await, Failed::Fenced);
     assert_eq!(pair.record().await, before);
-    assert!(pair.get(LOCK).await.is_some(), "the later lease is left alone");
+    assert!(pair.leased().await, "the later lease is left alone");
 }
 
 #[tokio::test]
@@ -117,7 +117,7 @@ async fn a_sleeper_that_nobody_overtook_records_its_failure() {
 async fn a_failure_that_a_lost_store_forgot_leaves_the_lost_store_empty() {
     let pair = Pair::new().await;
     let lease = pair.grant(&pair.a).await;
-    pair.command(&["FLUSHALL"]).await;
+    pair.lose_everything().await;
     assert!(matches!(pair.fail(&pair.a, &lease, &failure()).await, Failed::Recorded { .. }));
     assert!(pair.record().await.is_empty());
 }
@@ -162,7 +162,7 @@ async fn an_unknown_outcome_is_quiet_for_a_while_and_leaves_the_token_suspect() 
     let Begun::Quiet(left) = begun else { panic!("{begun:?}") };
     assert!(Duration::ZERO < left && left <= QUIET, "{left:?}");
     pair.set_moment("quiet_until", pair.now().await).await;
-    pair.command(&["HDEL", super::RECORD, "forced"]).await;
+    pair.unset("forced").await;
     assert_eq!(pair.grant(&pair.b).await.reason, Reason::Suspect);
 }
 
@@ -233,19 +233,10 @@ async fn the_newest_eight_refused_settings_are_remembered() {
 }
 
 #[tokio::test]
-async fn a_failure_leaves_the_lock_of_another_alone() {
-    let pair = Pair::new().await;
-    let lease = pair.grant(&pair.a).await;
-    pair.command(&["SET", LOCK, "somebody else"]).await;
-    pair.fail(&pair.a, &lease, &failure()).await;
-    assert_eq!(pair.get(LOCK).await.as_deref(), Some("somebody else"));
-}
-
-#[tokio::test]
 async fn a_token_after_a_failure_of_its_own_attempt_is_still_published() {
     let pair = Pair::new().await;
     let lease = pair.grant(&pair.a).await;
     pair.fail(&pair.a, &lease, &failure()).await;
     pair.complete(&pair.a, &lease, publication(&lease, &token("first"))).await;
-    assert_eq!(pair.get(TOKEN).await.as_deref(), Some("first"), "nobody has begun since");
+    assert_eq!(pair.shown().await.as_deref(), Some("first"), "nobody has begun since");
 }

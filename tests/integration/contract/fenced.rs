@@ -7,7 +7,7 @@ use evertoken::{
     store::{Begun, Completed, Failed, Failure, Publication},
 };
 
-use super::{LOCK, Pair, QUIET, TOKEN, failure, publication, token};
+use super::{Pair, QUIET, failure, publication, token};
 
 const SUSPECT: Completed = Completed::Fenced { suspect: true };
 const FENCED: Completed = Completed::Fenced { suspect: false };
@@ -40,9 +40,9 @@ async fn a_holder_that_another_overtook_is_fenced() {
     let in_time = token("of-the-first-call");
     let completed = pair.complete(&pair.a, &slept, publication(&slept, &in_time)).await;
     assert_eq!(completed, FENCED);
-    assert_eq!(pair.get(TOKEN).await.as_deref(), Some("first"));
+    assert_eq!(pair.shown().await.as_deref(), Some("first"));
     assert_eq!(pair.record().await, before, "nothing is written");
-    assert!(pair.get(LOCK).await.is_some(), "the later lease is left alone");
+    assert!(pair.leased().await, "the later lease is left alone");
 }
 
 #[tokio::test]
@@ -52,7 +52,7 @@ async fn a_holder_that_another_replaced_is_fenced() {
     let in_time = token("of-the-first-call");
     let completed = pair.complete(&pair.a, &slept, publication(&slept, &in_time)).await;
     assert_eq!(completed, FENCED, "it answered in time, so the later call came later");
-    assert_eq!(pair.get(TOKEN).await.as_deref(), Some("second"));
+    assert_eq!(pair.shown().await.as_deref(), Some("second"));
     assert_eq!(pair.record().await, before, "nothing is written");
 }
 
@@ -61,7 +61,7 @@ async fn a_late_answer_puts_the_published_token_in_doubt() {
     let (pair, slept) = replaced().await;
     let completed = pair.complete(&pair.a, &slept, late(&slept, &token("too-late"))).await;
     assert_eq!(completed, SUSPECT);
-    assert_eq!(pair.get(TOKEN).await.as_deref(), Some("second"), "it is served meanwhile");
+    assert_eq!(pair.shown().await.as_deref(), Some("second"), "it is served meanwhile");
     assert!(pair.moment("due_at").await.is_some_and(|due_at| due_at.as_millis() != 0));
     let lease = pair.grant(&pair.b).await;
     assert_eq!(lease.reason, Reason::Suspect, "one more call is due at once");
@@ -118,7 +118,7 @@ async fn a_fenced_token_stays_fenced_however_often_it_is_offered() {
     for _ in 0..3 {
         assert_eq!(pair.complete(&pair.a, &slept, late(&slept, &too_late)).await, SUSPECT);
     }
-    assert_eq!(pair.get(TOKEN).await.as_deref(), Some("second"));
+    assert_eq!(pair.shown().await.as_deref(), Some("second"));
 }
 
 #[tokio::test]
@@ -138,4 +138,22 @@ async fn an_overtaken_call_that_was_refused_raises_no_doubt() {
     let (pair, slept) = replaced().await;
     assert_eq!(pair.fail(&pair.a, &slept, &failure()).await, Failed::Fenced);
     assert_eq!(pair.field("suspect").await, None);
+}
+
+#[tokio::test]
+async fn a_worker_that_overtook_itself_keeps_its_later_lease() {
+    let pair = Pair::with_token("first").await;
+    pair.make_due().await;
+    let slept = pair.grant(&pair.a).await;
+    pair.outlive().await;
+    let lease = pair.grant(&pair.a).await;
+    let in_time = token("of-the-first-call");
+    let completed = pair.complete(&pair.a, &slept, publication(&slept, &in_time)).await;
+    assert_eq!(completed, FENCED);
+    assert_eq!(pair.fail(&pair.a, &slept, &failure()).await, Failed::Fenced);
+    pair.release(&pair.a, &slept).await;
+    let begun = pair.begin(&pair.b).await;
+    assert!(matches!(begun, Begun::Held(_)), "{begun:?}");
+    pair.complete(&pair.a, &lease, publication(&lease, &token("second"))).await;
+    assert_eq!(pair.shown().await.as_deref(), Some("second"));
 }

@@ -8,18 +8,18 @@ use evertoken::{
     store::{BeginRequest, Begun, Completed},
 };
 
-use super::{LOCK, OTHER_MARK, Pair, QUIET, RECORD, TOKEN, publication, request, token};
+use super::{OTHER_MARK, Pair, QUIET, publication, request, token};
 
 #[tokio::test]
 async fn a_lost_attempt_is_followed_by_its_quiet_period() {
     let pair = Pair::new().await;
     pair.grant(&pair.a).await;
-    pair.del(LOCK).await;
+    pair.end_lease().await;
     pair.set_moment("open_until", pair.now().await.plus(QUIET)).await;
     let begun = pair.begin(&pair.b).await;
     let Begun::Quiet(left) = begun else { panic!("{begun:?}") };
     assert!(Duration::ZERO < left && left <= QUIET, "{left:?}");
-    assert_eq!(pair.get(LOCK).await, None);
+    assert!(!pair.glance().await.leased);
 }
 
 #[tokio::test]
@@ -27,13 +27,13 @@ async fn nothing_is_urgent_enough_to_break_a_quiet_period() {
     let pair = Pair::with_token("first").await;
     pair.make_due().await;
     pair.grant(&pair.a).await;
-    pair.del(LOCK).await;
+    pair.end_lease().await;
     pair.a.report(&pair.id, &token("first")).await.expect("an answer");
     pair.a.ask(&pair.id).await.expect("an answer");
     pair.set("refused", format!(" {OTHER_MARK}")).await;
     pair.make_due().await;
     assert!(matches!(pair.begin(&pair.b).await, Begun::Quiet(_)));
-    pair.del(TOKEN).await;
+    pair.lose_token().await;
     assert!(matches!(pair.begin(&pair.b).await, Begun::Quiet(_)));
 }
 
@@ -42,7 +42,7 @@ async fn the_lost_attempt_itself_is_not_granted_again() {
     let pair = Pair::new().await;
     let attempt = AttemptId::fresh();
     pair.grant_as(&pair.a, &request(&attempt)).await;
-    pair.del(LOCK).await;
+    pair.end_lease().await;
     assert!(matches!(pair.begin_as(&pair.a, &request(&attempt)).await, Begun::Quiet(_)));
 }
 
@@ -55,7 +55,7 @@ async fn after_the_quiet_period_a_lost_attempt_is_granted_as_abandoned() {
     let lease = pair.grant(&pair.b).await;
     assert_eq!(lease.reason, Reason::Abandoned);
     assert!(lost.epoch < lease.epoch);
-    assert_eq!(pair.get(TOKEN).await.as_deref(), Some("first"), "the old token is served");
+    assert_eq!(pair.shown().await.as_deref(), Some("first"), "the old token is served");
 }
 
 #[tokio::test]
@@ -103,7 +103,7 @@ async fn a_sleeper_that_nobody_overtook_publishes_the_only_live_token() {
     let late = super::Publication { late: true, ..publication(&lease, &second) };
     let completed = pair.complete(&pair.a, &lease, late).await;
     assert!(matches!(completed, Completed::Published { .. }), "{completed:?}");
-    assert_eq!(pair.get(TOKEN).await.as_deref(), Some("second"));
+    assert_eq!(pair.shown().await.as_deref(), Some("second"));
     assert_eq!(pair.field("suspect").await, None, "no other call was made: there is no doubt");
     assert!(matches!(pair.begin(&pair.b).await, Begun::NotDue(_)));
 }
@@ -113,10 +113,10 @@ async fn a_token_that_a_lost_store_forgot_being_asked_for_is_published() {
     let pair = Pair::with_token("first").await;
     pair.make_due().await;
     let lease = pair.grant(&pair.a).await;
-    pair.command(&["FLUSHALL"]).await;
+    pair.lose_everything().await;
     let completed = pair.complete(&pair.a, &lease, publication(&lease, &token("second"))).await;
     assert!(matches!(completed, Completed::Published { .. }), "{completed:?}");
-    assert_eq!(pair.get(TOKEN).await.as_deref(), Some("second"));
+    assert_eq!(pair.shown().await.as_deref(), Some("second"));
     let epoch = lease.epoch.to_string();
     assert_eq!(pair.field("epoch").await.as_ref(), Some(&epoch));
     assert_eq!(pair.field("begun").await.as_ref(), Some(&epoch), "epochs go on from there");
@@ -126,8 +126,10 @@ async fn a_token_that_a_lost_store_forgot_being_asked_for_is_published() {
 #[tokio::test]
 async fn a_lost_record_alone_is_written_anew_by_the_next_grant() {
     let pair = Pair::with_token("first").await;
-    pair.del(RECORD).await;
+    pair.lose_record().await;
     let lease = pair.grant(&pair.b).await;
-    assert_eq!(lease.reason, Reason::Due, "nobody knows when it is due, so it is");
     assert!(lease.granted_at.as_millis() <= lease.epoch.0);
+    assert_eq!(pair.shown().await.as_deref(), Some("first"), "it is served meanwhile");
+    pair.complete(&pair.b, &lease, publication(&lease, &token("second"))).await;
+    assert_eq!(pair.shown().await.as_deref(), Some("second"));
 }

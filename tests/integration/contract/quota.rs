@@ -9,7 +9,7 @@ use evertoken::{
     store::{BeginRequest, Begun},
 };
 
-use super::{CHINA, LOCK, OTHER_MARK, Pair, TOKEN, failure, request, token};
+use super::{CHINA, OTHER_MARK, Pair, failure, request, token};
 
 const DAY_MS: u64 = 86_400_000;
 
@@ -78,7 +78,7 @@ async fn a_window_in_force_keeps_its_end() {
 async fn the_last_tenth_is_kept_from_tokens_that_are_well() {
     let (pair, ends) = due_after_calls(90).await;
     assert_eq!(until(&pair, 100).await, Some(ends));
-    assert_eq!(pair.get(LOCK).await, None, "no lease is taken");
+    assert!(!pair.leased().await, "no lease is taken");
     assert_eq!(pair.field("calls").await.as_deref(), Some("90"), "and no call is counted");
     let begun = begin_with_quota(&pair, 101).await;
     assert!(matches!(begun, Begun::Granted { .. }), "one more is below the tenth: {begun:?}");
@@ -87,7 +87,7 @@ async fn the_last_tenth_is_kept_from_tokens_that_are_well() {
 #[tokio::test]
 async fn the_last_tenth_is_there_for_a_missing_token() {
     let (pair, _) = due_after_calls(99).await;
-    pair.del(TOKEN).await;
+    pair.lose_token().await;
     let begun = begin_with_quota(&pair, 100).await;
     assert!(matches!(begun, Begun::Granted { .. }), "{begun:?}");
 }
@@ -130,7 +130,7 @@ async fn a_quota_that_is_used_up_is_used_up_for_everybody() {
     let (pair, ends) = due_after_calls(100).await;
     pair.set("suspect", "two calls overlapped").await;
     assert_eq!(until(&pair, 100).await, Some(ends));
-    pair.del(TOKEN).await;
+    pair.lose_token().await;
     assert_eq!(until(&pair, 100).await, Some(ends));
     assert_eq!(pair.field("calls").await.as_deref(), Some("100"));
 }
@@ -156,7 +156,7 @@ async fn a_closed_issuer_is_not_asked_before_it_opens() {
     let opens_at = ends.plus(Duration::from_secs(60));
     pair.set_moment("closed_until", opens_at).await;
     assert_eq!(until(&pair, 100).await, Some(opens_at));
-    pair.del(TOKEN).await;
+    pair.lose_token().await;
     pair.set("refused", format!(" {OTHER_MARK}")).await;
     assert_eq!(until(&pair, 100).await, Some(opens_at), "whatever the reason");
     pair.set_moment("closed_until", pair.now().await).await;

@@ -22,7 +22,7 @@ struct Listener(PubSub);
 
 impl Listener {
     async fn of(pair: &Pair) -> Self {
-        let client = redis::Client::open(pair.redis.url()).expect("a URL");
+        let client = redis::Client::open(pair.bench.server.url()).expect("a URL");
         let mut pubsub = client.get_async_pubsub().await.expect("redis answers");
         pubsub.subscribe(&[CHANGED, REJECTED]).await.expect("redis answers");
         Self(pubsub)
@@ -38,7 +38,7 @@ impl Listener {
 
     /// Nothing was published before this moment.
     async fn heard_nothing(&mut self, pair: &Pair) {
-        pair.command(&["PUBLISH", CHANGED, "the end"]).await;
+        pair.bench.command(&["PUBLISH", CHANGED, "the end"]).await;
         assert_eq!(self.next().await, (CHANGED.to_owned(), "the end".to_owned()));
     }
 }

@@ -1,0 +1,107 @@
+//! The keys of a real Redis.
+
+use std::{collections::BTreeMap, path::Path, time::Duration};
+
+use evertoken::credential::CredentialId;
+use redis::{AsyncCommands, aio::MultiplexedConnection};
+
+use super::Bench;
+use crate::support::redis::RedisServer;
+
+/// A Redis, and a connection of the test's own.
+pub(in crate::contract) struct OnRedis {
+    pub(in crate::contract) server: RedisServer,
+    pub(in crate::contract) connection: MultiplexedConnection,
+}
+
+fn key(id: &CredentialId, name: &str) -> String {
+    format!("evertoken:{{{id}}}:{name}")
+}
+
+// === impl OnRedis ===
+
+impl OnRedis {
+    pub(in crate::contract) async fn command(&self, words: &[&str]) {
+        let mut command = redis::cmd(words[0]);
+        let mut connection = self.connection.clone();
+        command.arg(&words[1..]).query_async::<()>(&mut connection).await.expect("redis answers");
+    }
+
+    pub(in crate::contract) async fn get(&self, key: &str) -> Option<String> {
+        self.connection.clone().get(key).await.expect("redis answers")
+    }
+
+    pub(in crate::contract) async fn pttl(&self, key: &str) -> i64 {
+        self.connection.clone().pttl(key).await.expect("redis answers")
+    }
+
+    pub(in crate::contract) async fn del(&self, key: &str) {
+        self.command(&["DEL", key]).await;
+    }
+}
+
+impl Bench for OnRedis {
+    async fn start(directory: &Path) -> Self {
+        let server = RedisServer::start(directory.join("redis")).await;
+        let connection = server.connect().await;
+        Self { server, connection }
+    }
+
+    fn url(&self) -> String {
+        self.server.url()
+    }
+
+    async fn field(&self, id: &CredentialId, name: &str) -> Option<String> {
+        self.connection.clone().hget(key(id, "record"), name).await.expect("redis answers")
+    }
+
+    async fn set(&self, id: &CredentialId, name: &str, value: &str) {
+        self.command(&["HSET", &key(id, "record"), name, value]).await;
+    }
+
+    async fn unset(&self, id: &CredentialId, name: &str) {
+        self.command(&["HDEL", &key(id, "record"), name]).await;
+    }
+
+    async fn record(&self, id: &CredentialId) -> BTreeMap<String, String> {
+        self.connection.clone().hgetall(key(id, "record")).await.expect("redis answers")
+    }
+
+    async fn shown(&self, id: &CredentialId) -> Option<String> {
+        self.get(&key(id, "token")).await
+    }
+
+    async fn replace_token(&self, id: &CredentialId, text: &str) {
+        self.command(&["SET", &key(id, "token"), text]).await;
+    }
+
+    async fn reported(&self, id: &CredentialId) -> Option<String> {
+        self.get(&key(id, "rejected")).await
+    }
+
+    async fn age_report(&self, id: &CredentialId, by: Duration) {
+        let key = key(id, "rejected");
+        let left = self.pttl(&key).await - i64::try_from(by.as_millis()).expect("a short time");
+        self.command(&["PEXPIRE", &key, &left.to_string()]).await;
+    }
+
+    async fn leased(&self, id: &CredentialId) -> bool {
+        self.get(&key(id, "lock")).await.is_some()
+    }
+
+    async fn end_lease(&self, id: &CredentialId) {
+        self.del(&key(id, "lock")).await;
+    }
+
+    async fn lose_token(&self, id: &CredentialId) {
+        self.del(&key(id, "token")).await;
+    }
+
+    async fn lose_record(&self, id: &CredentialId) {
+        self.del(&key(id, "record")).await;
+    }
+
+    async fn lose_everything(&self) {
+        self.command(&["FLUSHALL"]).await;
+    }
+}

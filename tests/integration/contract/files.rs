@@ -1,0 +1,30 @@
+//! The contract, on the files of one machine. What only files can do is in `tests/integration/files.rs`.
+
+#[path = "ask.rs"]
+mod ask;
+#[path = "begin.rs"]
+mod begin;
+#[path = "complete.rs"]
+mod complete;
+#[path = "epoch.rs"]
+mod epoch;
+#[path = "fail.rs"]
+mod fail;
+#[path = "fenced.rs"]
+mod fenced;
+#[path = "foreign.rs"]
+mod foreign;
+#[path = "look.rs"]
+mod look;
+#[path = "lost.rs"]
+mod lost;
+#[path = "quota.rs"]
+mod quota;
+#[path = "read.rs"]
+mod read;
+#[path = "release.rs"]
+mod release;
+
+use super::*;
+
+type Pair = super::Pair<OnFiles>;

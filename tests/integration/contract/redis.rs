@@ -1,0 +1,38 @@
+//! The contract, on a real Redis; and what only keys and channels can do.
+
+#[path = "ask.rs"]
+mod ask;
+#[path = "begin.rs"]
+mod begin;
+#[path = "complete.rs"]
+mod complete;
+#[path = "epoch.rs"]
+mod epoch;
+#[path = "fail.rs"]
+mod fail;
+#[path = "fenced.rs"]
+mod fenced;
+#[path = "foreign.rs"]
+mod foreign;
+mod keys;
+#[path = "look.rs"]
+mod look;
+#[path = "lost.rs"]
+mod lost;
+mod messages;
+#[path = "quota.rs"]
+mod quota;
+#[path = "read.rs"]
+mod read;
+#[path = "release.rs"]
+mod release;
+mod types;
+
+use super::*;
+
+const TOKEN: &str = "evertoken:{shop}:token";
+const LOCK: &str = "evertoken:{shop}:lock";
+const RECORD: &str = "evertoken:{shop}:record";
+const REJECTED: &str = "evertoken:{shop}:rejected";
+
+type Pair = super::Pair<OnRedis>;

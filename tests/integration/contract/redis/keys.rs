@@ -1,0 +1,131 @@
+//! What stands in the keys themselves, and how long.
+
+use std::time::Duration;
+
+use evertoken::{
+    credential::Token,
+    lease::{AttemptId, Epoch, Holder, Reason},
+    store::{Begun, Completed, Hearing, Hint, StoreUrl},
+};
+
+use super::{DUE, LIFE, LOCK, Pair, REJECTED, TOKEN, failure, publication, request, token};
+use crate::support::CAP;
+
+#[tokio::test]
+async fn a_lease_is_a_lock_that_tells_its_holder_and_attempt_and_ends_by_its_ttl() {
+    let pair = Pair::new().await;
+    let (store, holder) = pair.worker();
+    let lease = pair.grant(&store).await;
+    let lock = format!("{holder} {}", lease.attempt.as_str());
+    assert_eq!(pair.bench.get(LOCK).await, Some(lock));
+    let Begun::Held(left) = pair.begin(&pair.b).await else { panic!("not held") };
+    let ttl = pair.bench.pttl(LOCK).await;
+    assert!(0 < ttl && ttl as u128 <= left.as_millis(), "{ttl}");
+}
+
+#[tokio::test]
+async fn the_key_of_a_token_lives_as_long_as_the_token() {
+    let pair = Pair::with_token("first").await;
+    let ttl = pair.bench.pttl(TOKEN).await;
+    assert!(0 < ttl && ttl as u128 <= LIFE.as_millis(), "{ttl}");
+    assert!(!format!("{:?}", pair.record().await).contains("first"), "no token in the record");
+}
+
+#[tokio::test]
+async fn a_publication_leaves_the_lock_of_another_alone() {
+    let pair = Pair::new().await;
+    let lease = pair.grant(&pair.a).await;
+    pair.bench.command(&["SET", LOCK, "somebody else"]).await;
+    let completed = pair.complete(&pair.a, &lease, publication(&lease, &token("first"))).await;
+    assert!(matches!(completed, Completed::Published { .. }), "{completed:?}");
+    assert_eq!(pair.bench.get(LOCK).await.as_deref(), Some("somebody else"));
+}
+
+#[tokio::test]
+async fn a_failure_leaves_the_lock_of_another_alone() {
+    let pair = Pair::new().await;
+    let lease = pair.grant(&pair.a).await;
+    pair.bench.command(&["SET", LOCK, "somebody else"]).await;
+    pair.fail(&pair.a, &lease, &failure()).await;
+    assert_eq!(pair.bench.get(LOCK).await.as_deref(), Some("somebody else"));
+}
+
+#[tokio::test]
+async fn a_token_without_a_record_is_due_at_once() {
+    let pair = Pair::with_token("first").await;
+    pair.lose_record().await;
+    let lease = pair.grant(&pair.b).await;
+    assert_eq!(lease.reason, Reason::Due, "nobody knows when it is due, so it is");
+    assert!(lease.granted_at.as_millis() <= lease.epoch.0);
+}
+
+#[tokio::test]
+async fn a_token_whose_record_is_lost_is_served_without_an_epoch() {
+    let pair = Pair::with_token("first").await;
+    pair.lose_record().await;
+    let held = pair.b.held(&pair.id).await.expect("an answer").expect("a token");
+    assert_eq!(held.epoch, Epoch(0));
+}
+
+#[tokio::test]
+async fn a_token_without_an_end_is_not_held_for_any_time() {
+    let pair = Pair::new().await;
+    pair.bench.command(&["SET", TOKEN, "of-somebody-else"]).await;
+    let held = pair.b.held(&pair.id).await.expect("an answer").expect("a token");
+    assert_eq!(held.expires_in, Duration::ZERO);
+}
+
+#[tokio::test]
+async fn the_key_of_a_report_lives_for_ten_minutes() {
+    let pair = Pair::new().await;
+    pair.a.report(&pair.id, &token("first")).await.expect("an answer");
+    assert_eq!(pair.bench.get(REJECTED).await.as_deref(), Some("first"));
+    let ttl = pair.bench.pttl(REJECTED).await;
+    assert!(0 < ttl && ttl <= 600_000, "{ttl}");
+    pair.bench.command(&["PEXPIRE", REJECTED, "300000"]).await;
+    pair.b.report(&pair.id, &token("first")).await.expect("an answer");
+    assert!(300_000 < pair.bench.pttl(REJECTED).await, "a newer one stands from then on");
+}
+
+#[tokio::test]
+async fn two_prefixes_in_one_store_do_not_meet() {
+    let pair = Pair::with_token("first").await;
+    let url = StoreUrl::parse(&pair.bench.server.url()).expect("a URL");
+    let other = url.open("elsewhere", Holder::fresh(), Hearing::Nothing);
+    assert_eq!(other.token(&pair.id).await.expect("an answer"), None);
+    let lease = pair.grant_as(&other, &request(&AttemptId::fresh())).await;
+    pair.complete(&other, &lease, publication(&lease, &token("second"))).await;
+    assert_eq!(pair.bench.get("elsewhere:{shop}:token").await.as_deref(), Some("second"));
+    assert_eq!(pair.shown().await.as_deref(), Some("first"));
+}
+
+#[tokio::test]
+async fn hints_of_both_channels_are_heard() {
+    let pair = Pair::new().await;
+    let url = StoreUrl::parse(&pair.bench.server.url()).expect("a URL");
+    let hearing = url.open("evertoken", Holder::fresh(), Hearing::Hints);
+    hearing.canary().await.expect("it is connected, and subscribed");
+    pair.bench.command(&["PUBLISH", "evertoken:changed", "no sense"]).await;
+    pair.a.report(&pair.id, &Token::new("first").expect("a token")).await.expect("an answer");
+    let lease = pair.publish("first").await;
+    let next = || tokio::time::timeout(CAP, hearing.next_hint());
+    assert_eq!(next().await.expect("a hint"), Hint::Look(pair.id.clone()));
+    let changed = Hint::Changed {
+        id: pair.id.clone(),
+        epoch: lease.epoch,
+        expires_at: lease.granted_at.plus(LIFE),
+        due_at: lease.granted_at.plus(DUE),
+    };
+    assert_eq!(next().await.expect("a hint"), changed);
+}
+
+#[tokio::test]
+async fn a_lease_that_is_given_back_leaves_the_lock_of_another_alone() {
+    let pair = Pair::with_token("first").await;
+    pair.make_due().await;
+    let lease = pair.grant(&pair.a).await;
+    pair.bench.command(&["SET", LOCK, "somebody else"]).await;
+    pair.release(&pair.a, &lease).await;
+    assert_eq!(pair.field("open_until").await, None, "no quiet period follows");
+    assert_eq!(pair.bench.get(LOCK).await.as_deref(), Some("somebody else"));
+}
