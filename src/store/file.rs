@@ -34,7 +34,7 @@ use super::{
 use crate::{
     clock::{self, StoreTime, WallClock},
     credential::{CredentialId, Token},
-    lease::{AttemptId, Epoch, Holder, Lease},
+    lease::{Epoch, Holder, Lease},
 };
 
 /// How long a change by another process is waited for. It takes moments, unless that process was
@@ -53,7 +53,7 @@ pub struct FileStore {
     clock: WallClock,
     holder: Holder,
     /// The leases of this process. The kernel frees them when it ends.
-    leases: Mutex<HashMap<CredentialId, (AttemptId, Lock)>>,
+    leases: Mutex<HashMap<CredentialId, (Epoch, Lock)>>,
     watch: Option<Watch>,
 }
 
@@ -131,10 +131,10 @@ impl FileStore {
         }
     }
 
-    /// Ends this process's lease, unless a later attempt of its own has taken it since.
-    fn end_lease(&self, id: &CredentialId, attempt: &AttemptId) {
+    /// Ends this process's lease, unless it has been granted a later one since.
+    fn end_lease(&self, id: &CredentialId, epoch: Epoch) {
         let mut leases = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
-        if leases.get(id).is_some_and(|(holding, _)| holding == attempt) {
+        if leases.get(id).is_some_and(|(holding, _)| *holding == epoch) {
             leases.remove(id);
         }
     }
@@ -209,7 +209,7 @@ impl Store for FileStore {
                         // Before the record says so: a lease without its lock would look lost.
                         let lock = self.folder.take_lease(id)?;
                         let mut leases = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
-                        leases.insert(id.clone(), (request.attempt.clone(), lock));
+                        leases.insert(id.clone(), (epoch, lock));
                     }
                     let attempt = request.attempt.clone();
                     Begun::Granted {
@@ -236,7 +236,7 @@ impl Store for FileStore {
             .change(id, |sheet, now| Ok(sheet.complete(now, &self.holder, lease, publication)))
             .await?;
         if completed.1 != Completed::Expired {
-            self.end_lease(id, &lease.attempt);
+            self.end_lease(id, lease.epoch);
         }
         Ok(completed)
     }
@@ -248,14 +248,14 @@ impl Store for FileStore {
         failure: &Failure<'_>,
     ) -> Result<Timed<Failed>, StoreError> {
         let failed = self.change(id, |sheet, now| Ok(sheet.fail(now, lease, failure))).await?;
-        self.end_lease(id, &lease.attempt);
+        self.end_lease(id, lease.epoch);
         Ok(failed)
     }
 
     async fn release(&self, id: &CredentialId, lease: &Lease) -> Result<(), StoreError> {
         let (_, was_ours) = self.change(id, |sheet, now| Ok(sheet.release(now, lease))).await?;
         if was_ours {
-            self.end_lease(id, &lease.attempt);
+            self.end_lease(id, lease.epoch);
         }
         Ok(())
     }

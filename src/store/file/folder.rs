@@ -11,6 +11,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use serde_json::Value;
+
 use super::ledger::{Sheet, VERSION};
 use crate::{
     credential::CredentialId,
@@ -40,12 +42,6 @@ pub(super) enum Read {
 pub(super) enum Locked {
     Ours(Lock),
     Others,
-}
-
-/// What a sheet of any version has.
-#[derive(Deserialize)]
-struct Versioned {
-    version: u64,
 }
 
 // === impl Folder ===
@@ -109,19 +105,20 @@ impl Folder {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Read::Absent),
             Err(error) => return Err(self.failed("cannot be read", error)),
         };
+        let Ok(Value::Object(fields)) = serde_json::from_slice(&text) else {
+            return Ok(Read::Damaged);
+        };
         // A newer sheet may be of another shape.
-        match serde_json::from_slice(&text) {
-            Ok(Versioned { version }) if VERSION < version => {
+        match fields.get("version").and_then(Value::as_u64) {
+            None | Some(0) => return Ok(Read::Damaged),
+            Some(1..=VERSION) => {}
+            Some(_) => {
                 let message = format!("{} was written by a newer evertoken", path.display());
                 return Err(StoreError::new(StoreErrorKind::Entry, message));
             }
-            Ok(Versioned { version: 1.. }) => {}
-            _ => return Ok(Read::Damaged),
         }
-        Ok(match serde_json::from_slice(&text) {
-            Ok(sheet) => Read::Whole(Box::new(sheet)),
-            Err(_) => Read::Damaged,
-        })
+        let sheet = serde_json::from_value(Value::Object(fields));
+        Ok(sheet.map_or(Read::Damaged, |sheet| Read::Whole(Box::new(sheet))))
     }
 
     /// The token's file as it stands, whoever wrote it.
@@ -244,6 +241,9 @@ impl Folder {
         let message = match error.kind() {
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
                 format!("the disk of {path} is full: free some of it")
+            }
+            ErrorKind::AlreadyExists | ErrorKind::NotADirectory => {
+                format!("{path} is not a directory")
             }
             ErrorKind::ReadOnlyFilesystem => format!("{path} is on a read-only file system"),
             ErrorKind::PermissionDenied => {

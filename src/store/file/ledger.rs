@@ -4,10 +4,13 @@
 //! differs is the lease: the kernel tells whether its holder lives, so a takeover need not wait for
 //! it to run out.
 
+mod number;
+
 use std::time::Duration;
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
+use self::number::number;
 use crate::{
     clock::{StoreTime, millis},
     lease::{AttemptId, Epoch, Holder, Lease, Reason},
@@ -80,36 +83,6 @@ pub(super) struct Sheet {
 /// A token that was reported as dead, and when.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Report(String, #[serde(deserialize_with = "number")] u64);
-
-/// What is no whole number of a sane length counts as absent, as in the scripts.
-fn number<'de, D: Deserializer<'de>, N: Number>(deserializer: D) -> Result<N, D::Error> {
-    let value = serde_json::Value::deserialize(deserializer)?;
-    let sane = value.as_u64().filter(|number| *number < 10_u64.pow(16));
-    Ok(sane.map(N::of).unwrap_or_default())
-}
-
-/// A number of the sheet.
-trait Number: Default {
-    fn of(number: u64) -> Self;
-}
-
-impl Number for u64 {
-    fn of(number: u64) -> Self {
-        number
-    }
-}
-
-impl Number for Option<u64> {
-    fn of(number: u64) -> Self {
-        Some(number)
-    }
-}
-
-impl Number for u32 {
-    fn of(number: u64) -> Self {
-        Self::try_from(number).unwrap_or(Self::MAX)
-    }
-}
 
 /// What `begin` answers, before it is dressed up with local moments.
 #[derive(Clone, Debug, PartialEq, Eq)]
