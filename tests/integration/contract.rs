@@ -23,12 +23,13 @@ use evertoken::{
 };
 use tempfile::TempDir;
 
-use self::bench::{Bench, OnFiles, OnRedis};
+use self::bench::OnRedis;
+pub(super) use self::bench::{Bench, OnFiles};
 
 /// Longer than any test takes, so that nothing ends by itself.
-const LEASE: Duration = Duration::from_secs(600);
+pub(super) const LEASE: Duration = Duration::from_secs(600);
 const QUIET: Duration = Duration::from_secs(900);
-const LIFE: Duration = Duration::from_secs(7200);
+pub(super) const LIFE: Duration = Duration::from_secs(7200);
 const DUE: Duration = Duration::from_secs(5400);
 const COOL_DOWN: Duration = Duration::from_secs(60);
 const CHINA: Duration = Duration::from_secs(8 * 3600);
@@ -37,16 +38,16 @@ const MARK: &str = "aaaaaaaa";
 const OTHER_MARK: &str = "bbbbbbbb";
 
 /// One store, and two workers that keep the same credential.
-struct Pair<B> {
+pub(super) struct Pair<B> {
     _directory: TempDir,
-    bench: B,
-    id: CredentialId,
-    a: Arc<dyn Store>,
-    b: Arc<dyn Store>,
+    pub(super) bench: B,
+    pub(super) id: CredentialId,
+    pub(super) a: Arc<dyn Store>,
+    pub(super) b: Arc<dyn Store>,
 }
 
 /// What a worker asks for whose issuer gives a new token with each call.
-fn request(attempt: &AttemptId) -> BeginRequest<'_> {
+pub(super) fn request(attempt: &AttemptId) -> BeginRequest<'_> {
     BeginRequest {
         attempt,
         lease: LEASE,
@@ -58,11 +59,11 @@ fn request(attempt: &AttemptId) -> BeginRequest<'_> {
     }
 }
 
-fn token(text: &str) -> Token {
+pub(super) fn token(text: &str) -> Token {
     Token::new(text).expect("a token")
 }
 
-fn publication<'a>(lease: &Lease, token: &'a Token) -> Publication<'a> {
+pub(super) fn publication<'a>(lease: &Lease, token: &'a Token) -> Publication<'a> {
     Publication {
         token,
         expires_at: lease.granted_at.plus(LIFE),
@@ -73,7 +74,7 @@ fn publication<'a>(lease: &Lease, token: &'a Token) -> Publication<'a> {
 }
 
 /// A failure that is worth another try in a minute.
-fn failure() -> Failure<'static> {
+pub(super) fn failure() -> Failure<'static> {
     Failure {
         wait: Duration::from_secs(60),
         closed: Duration::ZERO,
@@ -86,7 +87,7 @@ fn failure() -> Failure<'static> {
 }
 
 /// A worker's store, and whom it calls itself.
-fn open(url: &str) -> (Arc<dyn Store>, Holder) {
+pub(super) fn open(url: &str) -> (Arc<dyn Store>, Holder) {
     let holder = Holder::fresh();
     let url = StoreUrl::parse(url).expect("a URL");
     (url.open("evertoken", holder.clone(), Hearing::Nothing), holder)
@@ -95,7 +96,7 @@ fn open(url: &str) -> (Arc<dyn Store>, Holder) {
 // === impl Pair ===
 
 impl<B: Bench> Pair<B> {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         let directory = TempDir::new().expect("a directory");
         let bench = B::start(directory.path()).await;
         let id = "shop".parse().expect("an id");
@@ -104,44 +105,52 @@ impl<B: Bench> Pair<B> {
     }
 
     /// The same, with `text` published by the first worker and due long after.
-    async fn with_token(text: &str) -> Self {
+    pub(super) async fn with_token(text: &str) -> Self {
         let pair = Self::new().await;
         pair.publish(text).await;
         pair
     }
 
     /// One more worker's store, and whom it calls itself.
-    fn worker(&self) -> (Arc<dyn Store>, Holder) {
+    pub(super) fn worker(&self) -> (Arc<dyn Store>, Holder) {
         open(&self.bench.url())
     }
 
-    async fn publish(&self, text: &str) -> Lease {
+    pub(super) async fn publish(&self, text: &str) -> Lease {
         let lease = self.grant(&self.a).await;
         let completed = self.complete(&self.a, &lease, publication(&lease, &token(text))).await;
         assert!(matches!(completed, Completed::Published { .. }), "{completed:?}");
         lease
     }
 
-    async fn begin(&self, worker: &Arc<dyn Store>) -> Begun {
+    pub(super) async fn begin(&self, worker: &Arc<dyn Store>) -> Begun {
         self.begin_as(worker, &request(&AttemptId::fresh())).await
     }
 
-    async fn begin_as(&self, worker: &Arc<dyn Store>, request: &BeginRequest<'_>) -> Begun {
+    pub(super) async fn begin_as(
+        &self,
+        worker: &Arc<dyn Store>,
+        request: &BeginRequest<'_>,
+    ) -> Begun {
         worker.begin(&self.id, request).await.expect("an answer").1
     }
 
-    async fn grant(&self, worker: &Arc<dyn Store>) -> Lease {
+    pub(super) async fn grant(&self, worker: &Arc<dyn Store>) -> Lease {
         self.grant_as(worker, &request(&AttemptId::fresh())).await
     }
 
-    async fn grant_as(&self, worker: &Arc<dyn Store>, request: &BeginRequest<'_>) -> Lease {
+    pub(super) async fn grant_as(
+        &self,
+        worker: &Arc<dyn Store>,
+        request: &BeginRequest<'_>,
+    ) -> Lease {
         match self.begin_as(worker, request).await {
             Begun::Granted { lease, .. } => lease,
             other => panic!("not granted: {other:?}"),
         }
     }
 
-    async fn complete(
+    pub(super) async fn complete(
         &self,
         worker: &Arc<dyn Store>,
         lease: &Lease,
@@ -150,108 +159,113 @@ impl<B: Bench> Pair<B> {
         worker.complete(&self.id, lease, publication).await.expect("an answer").1
     }
 
-    async fn fail(&self, worker: &Arc<dyn Store>, lease: &Lease, failure: &Failure<'_>) -> Failed {
+    pub(super) async fn fail(
+        &self,
+        worker: &Arc<dyn Store>,
+        lease: &Lease,
+        failure: &Failure<'_>,
+    ) -> Failed {
         worker.fail(&self.id, lease, failure).await.expect("an answer").1
     }
 
-    async fn release(&self, worker: &Arc<dyn Store>, lease: &Lease) {
+    pub(super) async fn release(&self, worker: &Arc<dyn Store>, lease: &Lease) {
         worker.release(&self.id, lease).await.expect("an answer");
     }
 
     /// The store's time.
-    async fn now(&self) -> StoreTime {
+    pub(super) async fn now(&self) -> StoreTime {
         self.a.look(&[]).await.expect("an answer").0
     }
 
     /// What is seen of the credential.
-    async fn glance(&self) -> Glance {
+    pub(super) async fn glance(&self) -> Glance {
         self.glance_at(&self.id).await
     }
 
-    async fn glance_at(&self, id: &CredentialId) -> Glance {
+    pub(super) async fn glance_at(&self, id: &CredentialId) -> Glance {
         let (_, mut glances) = self.b.look(std::slice::from_ref(id)).await.expect("an answer");
         assert_eq!(glances.len(), 1);
         glances.remove(0)
     }
 
     /// How long the token is still valid.
-    async fn left(&self) -> Duration {
+    pub(super) async fn left(&self) -> Duration {
         self.b.held(&self.id).await.expect("an answer").expect("a token").expires_in
     }
 
     /// The token, as applications read it.
-    async fn shown(&self) -> Option<String> {
+    pub(super) async fn shown(&self) -> Option<String> {
         self.bench.shown(&self.id).await
     }
 
     /// The token that stands reported as dead.
-    async fn reported(&self) -> Option<String> {
+    pub(super) async fn reported(&self) -> Option<String> {
         self.bench.reported(&self.id).await
     }
 
     /// The report that stands becomes older.
-    async fn age_report(&self, by: Duration) {
+    pub(super) async fn age_report(&self, by: Duration) {
         self.bench.age_report(&self.id, by).await;
     }
 
     /// Whether somebody holds the lock that is the lease.
-    async fn leased(&self) -> bool {
+    pub(super) async fn leased(&self) -> bool {
         self.bench.leased(&self.id).await
     }
 
-    async fn field(&self, name: &str) -> Option<String> {
+    pub(super) async fn field(&self, name: &str) -> Option<String> {
         self.bench.field(&self.id, name).await
     }
 
-    async fn moment(&self, name: &str) -> Option<StoreTime> {
+    pub(super) async fn moment(&self, name: &str) -> Option<StoreTime> {
         let text = self.field(name).await?;
         Some(StoreTime::from_millis(text.parse().expect("a moment")))
     }
 
-    async fn set(&self, name: &str, value: impl ToString) {
+    pub(super) async fn set(&self, name: &str, value: impl ToString) {
         self.bench.set(&self.id, name, &value.to_string()).await;
     }
 
-    async fn set_moment(&self, name: &str, moment: StoreTime) {
+    pub(super) async fn set_moment(&self, name: &str, moment: StoreTime) {
         self.set(name, moment.as_millis()).await;
     }
 
-    async fn unset(&self, name: &str) {
+    pub(super) async fn unset(&self, name: &str) {
         self.bench.unset(&self.id, name).await;
     }
 
     /// The due time has come.
-    async fn make_due(&self) {
+    pub(super) async fn make_due(&self) {
         self.set("due_at", 1).await;
     }
 
     /// The lease ends by its time; its quiet period goes on.
-    async fn end_lease(&self) {
+    pub(super) async fn end_lease(&self) {
         self.bench.end_lease(&self.id).await;
     }
 
     /// The lease ends by its time, and its quiet period too.
-    async fn outlive(&self) {
+    pub(super) async fn outlive(&self) {
         self.end_lease().await;
         self.set("open_until", 1).await;
         self.make_due().await;
     }
 
     /// The published token is gone before its time.
-    async fn lose_token(&self) {
+    pub(super) async fn lose_token(&self) {
         self.bench.lose_token(&self.id).await;
     }
 
-    async fn lose_record(&self) {
+    pub(super) async fn lose_record(&self) {
         self.bench.lose_record(&self.id).await;
     }
 
-    async fn lose_everything(&self) {
+    pub(super) async fn lose_everything(&self) {
         self.bench.lose_everything().await;
     }
 
     /// All that stands in the record, in the order of its names.
-    async fn record(&self) -> BTreeMap<String, String> {
+    pub(super) async fn record(&self) -> BTreeMap<String, String> {
         self.bench.record(&self.id).await
     }
 }

@@ -7,11 +7,11 @@ use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use evertoken::credential::CredentialId;
 
-pub(super) use self::{files::OnFiles, redis::OnRedis};
+pub(crate) use self::{files::OnFiles, redis::OnRedis};
 
 /// A store of a test's own, and its insides. Fields have the names of the contract on both; an
 /// absent one and an empty one are the same.
-pub(super) trait Bench: Sized {
+pub(crate) trait Bench: Sized {
     async fn start(directory: &Path) -> Self;
 
     /// Where workers find the store.

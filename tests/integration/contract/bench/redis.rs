@@ -9,9 +9,9 @@ use super::Bench;
 use crate::support::redis::RedisServer;
 
 /// A Redis, and a connection of the test's own.
-pub(in crate::contract) struct OnRedis {
-    pub(in crate::contract) server: RedisServer,
-    pub(in crate::contract) connection: MultiplexedConnection,
+pub(crate) struct OnRedis {
+    pub(crate) server: RedisServer,
+    pub(crate) connection: MultiplexedConnection,
 }
 
 fn key(id: &CredentialId, name: &str) -> String {
@@ -21,21 +21,21 @@ fn key(id: &CredentialId, name: &str) -> String {
 // === impl OnRedis ===
 
 impl OnRedis {
-    pub(in crate::contract) async fn command(&self, words: &[&str]) {
+    pub(crate) async fn command(&self, words: &[&str]) {
         let mut command = redis::cmd(words[0]);
         let mut connection = self.connection.clone();
         command.arg(&words[1..]).query_async::<()>(&mut connection).await.expect("redis answers");
     }
 
-    pub(in crate::contract) async fn get(&self, key: &str) -> Option<String> {
+    pub(crate) async fn get(&self, key: &str) -> Option<String> {
         self.connection.clone().get(key).await.expect("redis answers")
     }
 
-    pub(in crate::contract) async fn pttl(&self, key: &str) -> i64 {
+    pub(crate) async fn pttl(&self, key: &str) -> i64 {
         self.connection.clone().pttl(key).await.expect("redis answers")
     }
 
-    pub(in crate::contract) async fn del(&self, key: &str) {
+    pub(crate) async fn del(&self, key: &str) {
         self.command(&["DEL", key]).await;
     }
 }
