@@ -4,6 +4,7 @@
 //! worker process takes part. Where the store's clock would have to pass a moment, the record is
 //! given an earlier one instead.
 
+mod alike;
 mod bench;
 #[expect(clippy::duplicate_mod, reason = "one contract, two stores")]
 mod files;

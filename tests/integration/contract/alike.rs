@@ -1,0 +1,251 @@
+//! Whatever happens to two workers in whatever order: both stores answer the same.
+
+use std::time::Duration;
+
+use evertoken::{
+    clock::StoreTime,
+    lease::{AttemptId, Lease},
+    store::{BeginRequest, Begun, Completed, Failed, Failure, Publication, Record},
+};
+use proptest::{
+    collection::vec,
+    prelude::*,
+    test_runner::{Config, TestRunner},
+};
+
+use super::{
+    Bench, CHINA, MARK, OTHER_MARK, OnFiles, OnRedis, Pair, QUIET, failure, publication, request,
+    token,
+};
+
+const TOKENS: [&str; 3] = ["first", "second", "third"];
+
+/// Something that happens. `lease` counts back from the last one granted.
+#[derive(Clone, Debug)]
+enum Step {
+    Begin {
+        first: bool,
+        again: bool,
+        other_mark: bool,
+        issues_anew: bool,
+        daily_quota: u64,
+    },
+    Complete {
+        lease: usize,
+        token: usize,
+        late: bool,
+        issues_anew: bool,
+        over: bool,
+    },
+    Fail {
+        lease: usize,
+        closed: bool,
+        doubt: bool,
+        refused: bool,
+        not_sent: bool,
+    },
+    Release {
+        lease: usize,
+    },
+    Ask,
+    Report {
+        token: usize,
+    },
+    /// A field's moment has come.
+    Pass {
+        field: &'static str,
+    },
+    EndLease,
+    LoseToken,
+    LoseEverything,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let flag = any::<bool>;
+    let begin =
+        (flag(), prop::bool::weighted(0.2), flag(), flag(), prop_oneof![1..4_u64, Just(99)]);
+    let begin = begin.prop_map(|(first, again, other_mark, issues_anew, daily_quota)| {
+        Step::Begin { first, again, other_mark, issues_anew, daily_quota }
+    });
+    let complete = (0..2_usize, 0..3_usize, flag(), flag(), prop::bool::weighted(0.1));
+    let complete = complete.prop_map(|(lease, token, late, issues_anew, over)| Step::Complete {
+        lease,
+        token,
+        late,
+        issues_anew,
+        over,
+    });
+    let fail = (0..2_usize, flag(), flag(), flag(), flag());
+    let fail = fail.prop_map(|(lease, closed, doubt, refused, not_sent)| Step::Fail {
+        lease,
+        closed,
+        doubt,
+        refused,
+        not_sent,
+    });
+    let fields = vec!["due_at", "open_until", "quiet_until", "closed_until", "asked_at"];
+    let step = prop_oneof![
+        8 => begin,
+        5 => complete,
+        3 => fail,
+        1 => (0..2_usize).prop_map(|lease| Step::Release { lease }),
+        1 => Just(Step::Ask),
+        2 => (0..3_usize).prop_map(|token| Step::Report { token }),
+        8 => prop::sample::select(fields).prop_map(|field| Step::Pass { field }),
+        3 => Just(Step::EndLease),
+        1 => Just(Step::LoseToken),
+        1 => Just(Step::LoseEverything),
+    ];
+    vec(step, 1..40)
+}
+
+/// A moment as it is on both stores, though some milliseconds lie between them: the end of the
+/// quota's day, or how far away it is in steps of ten seconds, which fits all times of these tests.
+fn about(moment: StoreTime, now: StoreTime) -> String {
+    if moment.plus(CHINA).as_millis().is_multiple_of(86_400_000) {
+        return "midnight".to_owned();
+    }
+    match (moment.since(now).as_millis() + 5_000) / 10_000 {
+        0 => "now".to_owned(),
+        steps => format!("in {steps}0 s"),
+    }
+}
+
+/// What both stores must say in the same words.
+async fn take<B: Bench>(pair: &Pair<B>, leases: &mut Vec<(bool, Lease)>, step: &Step) -> String {
+    let worker = |first: bool| if first { &pair.a } else { &pair.b };
+    let now = pair.now().await;
+    let nth = |leases: &[(bool, Lease)], back: usize| leases.iter().rev().nth(back).cloned();
+    match *step {
+        Step::Begin { first, again, other_mark, issues_anew, daily_quota } => {
+            // An attempt is asked for again by nobody but its own worker.
+            let known = leases.last().filter(|_| again);
+            let (first, attempt) = match known {
+                Some((first, lease)) => (*first, lease.attempt.clone()),
+                None => (first, AttemptId::fresh()),
+            };
+            let mark = if other_mark { OTHER_MARK } else { MARK };
+            let asked = BeginRequest { mark, issues_anew, daily_quota, ..request(&attempt) };
+            match pair.begin_as(worker(first), &asked).await {
+                Begun::Granted { lease, failures } => {
+                    let is_later = leases.last().is_none_or(|(_, last)| last.epoch < lease.epoch);
+                    let said = format!("granted {:?} {failures} {is_later}", lease.reason);
+                    leases.push((first, lease));
+                    said
+                }
+                Begun::Held(_) => "held".to_owned(),
+                Begun::Quiet(left) => format!("quiet {}", about(now.plus(left), now)),
+                Begun::NotDue(due_at) => format!("not due {}", about(due_at, now)),
+                Begun::Exhausted(until) => format!("exhausted {}", about(until, now)),
+            }
+        }
+        Step::Complete { lease, token: text, late, issues_anew, over } => {
+            let Some((first, lease)) = nth(leases, lease) else { return String::new() };
+            let text = token(TOKENS[text]);
+            let whole = Publication { late, issues_anew, ..publication(&lease, &text) };
+            let expires_at = if over { lease.granted_at } else { whole.expires_at };
+            let offered = Publication { expires_at, ..whole };
+            match pair.complete(worker(first), &lease, offered).await {
+                Completed::Published { expires_at, due_at } => {
+                    format!("published {} {}", about(expires_at, now), about(due_at, now))
+                }
+                Completed::Repeated { expires_at, due_at } => {
+                    format!("repeated {} {}", about(expires_at, now), about(due_at, now))
+                }
+                other => format!("{other:?}"),
+            }
+        }
+        Step::Fail { lease, closed, doubt, refused, not_sent } => {
+            let Some((first, lease)) = nth(leases, lease) else { return String::new() };
+            let told = Failure {
+                closed: if closed { QUIET } else { Duration::ZERO },
+                quiet_period: if doubt { QUIET } else { Duration::ZERO },
+                suspect: doubt.then_some("no clear result"),
+                refused: refused.then_some(MARK),
+                not_sent,
+                ..failure()
+            };
+            match pair.fail(worker(first), &lease, &told).await {
+                Failed::Recorded { due_at } => format!("recorded {}", about(due_at, now)),
+                Failed::Fenced => "fenced".to_owned(),
+            }
+        }
+        Step::Release { lease } => {
+            let Some((first, lease)) = nth(leases, lease) else { return String::new() };
+            pair.release(worker(first), &lease).await;
+            String::new()
+        }
+        Step::Ask => {
+            let said = format!("{:?}", pair.a.ask(&pair.id).await.expect("an answer").1);
+            said.chars().take_while(char::is_ascii_alphabetic).collect()
+        }
+        Step::Report { token: text } => {
+            pair.b.report(&pair.id, &token(TOKENS[text])).await.expect("an answer");
+            String::new()
+        }
+        Step::Pass { field } => {
+            if pair.field(field).await.is_some() {
+                pair.set(field, 1).await;
+            }
+            String::new()
+        }
+        Step::EndLease => {
+            pair.end_lease().await;
+            String::new()
+        }
+        Step::LoseToken => {
+            pair.lose_token().await;
+            String::new()
+        }
+        Step::LoseEverything => {
+            pair.lose_everything().await;
+            String::new()
+        }
+    }
+}
+
+/// What stands.
+async fn stands<B: Bench>(pair: &Pair<B>) -> String {
+    let glance = pair.glance().await;
+    let record = glance.record.unwrap_or_default();
+    let Record { suspect, failures, error, refused, calls, forced, .. } = record;
+    let now = pair.now().await;
+    let moments = [record.due_at, record.expires_at, record.open_until, record.calls_until];
+    let moments = moments.map(|moment| moment.map(|moment| about(moment, now)));
+    let refused = refused.unwrap_or_default();
+    format!(
+        "token {:?} {} reported {:?} leased {} suspect {suspect:?} moments {moments:?} failures {failures} \
+         error {error:?} refused {:?} calls {calls} forced {forced}",
+        pair.shown().await,
+        glance.has_token,
+        pair.reported().await,
+        glance.leased,
+        refused.trim(),
+    )
+}
+
+#[test]
+fn both_stores_answer_the_same_whatever_happens() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.expect("a runtime");
+    let redis = runtime.block_on(Pair::<OnRedis>::new());
+    let cases = Config { failure_persistence: None, ..Config::with_cases(100) };
+    let outcome = TestRunner::new(cases).run(&steps(), |steps| {
+        runtime.block_on(async {
+            redis.lose_everything().await;
+            let files = Pair::<OnFiles>::new().await;
+            let (mut of_redis, mut of_files) = (Vec::new(), Vec::new());
+            for (at, step) in steps.iter().enumerate() {
+                let on_redis = take(&redis, &mut of_redis, step).await;
+                let on_files = take(&files, &mut of_files, step).await;
+                prop_assert_eq!(on_redis, on_files, "step {}: {:?}", at, step);
+                let (on_redis, on_files) = (stands(&redis).await, stands(&files).await);
+                prop_assert_eq!(on_redis, on_files, "after step {}: {:?}", at, step);
+            }
+            Ok(())
+        })
+    });
+    if let Err(error) = outcome {
+        panic!("{error}");
+    }
+}
