@@ -25,6 +25,7 @@ test:
 	@tools/need redis-server strace
 	$(CARGO) test --locked --lib --bins
 	$(CARGO) test --locked --test simulator
+	$(CARGO) test --locked --test scenarios
 	$(CARGO) test --locked --test integration -- --test-threads=6
 
 bench:
