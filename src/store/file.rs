@@ -8,6 +8,7 @@
 //! issuer, and `ID.lock` for the moments of a change. The rules are in `file/ledger.rs`, the files
 //! in `file/folder.rs`.
 
+mod ends;
 mod folder;
 mod ledger;
 mod watch;
@@ -15,7 +16,7 @@ mod watch;
 use std::{
     collections::HashMap,
     path::Path,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -23,6 +24,7 @@ use async_trait::async_trait;
 use tracing::warn;
 
 use self::{
+    ends::Ends,
     folder::{Folder, Lock, Locked, Read},
     ledger::{Sheet, VERSION, Verdict},
     watch::Watch,
@@ -32,6 +34,7 @@ use super::{
     Publication, Store, StoreError, StoreErrorKind, Timed,
 };
 use crate::{
+    chain::Chain,
     clock::{self, StoreTime, WallClock},
     credential::{CredentialId, Token},
     lease::{Epoch, Holder, Lease},
@@ -54,6 +57,7 @@ pub struct FileStore {
     holder: Holder,
     /// The leases of this process. The kernel frees them when it ends.
     leases: Mutex<HashMap<CredentialId, (Epoch, Lock)>>,
+    ends: Mutex<Ends>,
     watch: Option<Watch>,
 }
 
@@ -70,7 +74,14 @@ impl FileStore {
     /// The same on another clock than the system's, without hints.
     #[must_use]
     pub fn on_clock(path: &Path, holder: Holder, clock: WallClock) -> Self {
-        Self { folder: Folder::new(path), clock, holder, leases: Mutex::default(), watch: None }
+        Self {
+            folder: Folder::new(path),
+            clock,
+            holder,
+            leases: Mutex::default(),
+            ends: Mutex::default(),
+            watch: None,
+        }
     }
 
     /// The sheet at `now`, if there is a whole one.
@@ -113,6 +124,7 @@ impl FileStore {
         if sheet.token.is_some() {
             self.folder.show_token(id, sheet.valid_token(now))?;
         }
+        self.note_end(id, &sheet, now);
         Ok((now, answer))
     }
 
@@ -131,6 +143,29 @@ impl FileStore {
         }
     }
 
+    /// Waits until the next token that is shown has ended, and takes its file away.
+    async fn withdraw_next(&self) {
+        let next = self.ends().next();
+        let Some((end, id)) = next else { return std::future::pending().await };
+        tokio::time::sleep(end.since(self.clock.now())).await;
+        // A change that changes nothing brings the file in line with the sheet.
+        if let Err(error) = self.change(&id, |_, _| Ok(())).await {
+            warn!(credential = %id, error = %Chain(&error),
+                "the token has ended, and its file cannot be taken away");
+            self.ends().note(&id, None);
+        }
+    }
+
+    /// Notes when the token that is shown ends.
+    fn note_end(&self, id: &CredentialId, sheet: &Sheet, now: StoreTime) {
+        let end = sheet.valid_token(now).map(|_| StoreTime::from_millis(sheet.expires_at));
+        self.ends().note(id, end);
+    }
+
+    fn ends(&self) -> MutexGuard<'_, Ends> {
+        self.ends.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Ends this process's lease, unless it has been granted a later one since.
     fn end_lease(&self, id: &CredentialId, epoch: Epoch) {
         let mut leases = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
@@ -143,12 +178,19 @@ impl FileStore {
 #[async_trait]
 impl Store for FileStore {
     async fn next_hint(&self) -> Hint {
-        let Some(watch) = &self.watch else { return std::future::pending().await };
+        let heard = async || match &self.watch {
+            Some(watch) => watch.next().await,
+            None => std::future::pending().await,
+        };
         loop {
-            let id = watch.next().await;
+            let id = tokio::select! {
+                id = heard() => id,
+                () = self.withdraw_next() => continue,
+            };
             // What cannot be read now is told by whoever asks for it.
             let now = self.clock.now();
             let Ok(Some(sheet)) = self.sheet(&id, now) else { continue };
+            self.note_end(&id, &sheet, now);
             let glance = sheet.glance(now);
             let record = glance.record.unwrap_or_default();
             if record.forced || glance.has_report {
@@ -184,7 +226,10 @@ impl Store for FileStore {
         self.folder.ready()?;
         let now = self.clock.now();
         let glance = |id: &CredentialId| match self.sheet(id, now) {
-            Ok(Some(sheet)) => Ok(sheet.glance(now)),
+            Ok(Some(sheet)) => {
+                self.note_end(id, &sheet, now);
+                Ok(sheet.glance(now))
+            }
             Ok(None) => Ok(Glance::default()),
             // Begin says what is wrong with it.
             Err(error) if error.kind == StoreErrorKind::Entry => Ok(Glance::default()),

@@ -53,8 +53,10 @@ stories! {
     a_day_of_a_stable_credential_takes_thirteen_calls,
     ten_workers_make_the_calls_of_one_for_a_day,
     an_issuer_away_for_an_hour_around_the_refresh_costs_nothing,
+    an_issuer_away_past_the_end_is_found_again_within_a_minute,
     a_lifetime_that_shrinks_and_grows_is_followed,
     jitter_is_drawn_once_for_each_token,
+    a_permanent_error_is_mended_by_a_new_secret,
 }
 
 #[test]
