@@ -19,6 +19,8 @@ pub(crate) struct Facts {
     pub(crate) due_at: Option<Duration>,
     pub(crate) expires_at: Option<Duration>,
     pub(crate) error: Option<String>,
+    /// The worker that was last allowed to call the issuer.
+    pub(crate) holder: Option<String>,
     /// How long applications were without a token since they first had one.
     pub(crate) without_token: Duration,
     /// Dead tokens that applications read.

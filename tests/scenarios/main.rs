@@ -21,7 +21,7 @@ async fn tell(text: &str) {
     let mut stage = Stage::set(&story);
     let mut before = stage.facts().await;
     for (number, step) in (1..).zip(&story.steps) {
-        stage.act(step).await;
+        stage.act(step, &before).await;
         let after = stage.facts().await;
         let complaints = step.expect.complaints(&before, &after);
         let (said, all) = (&step.says, complaints.join("\n  "));
@@ -57,6 +57,8 @@ stories! {
     a_lifetime_that_shrinks_and_grows_is_followed,
     jitter_is_drawn_once_for_each_token,
     a_permanent_error_is_mended_by_a_new_secret,
+    an_answer_that_is_lost_is_settled_by_one_more_call,
+    a_worker_that_dies_in_a_call_is_replaced_within_half_a_minute,
 }
 
 #[test]

@@ -18,7 +18,7 @@ use crate::{
     facts::Facts,
     issuer::{Double, Issuer},
     reader::Reader,
-    story::{Endpoint, State, Step, Story},
+    story::{Endpoint, State, Step, Story, Until},
 };
 
 /// When every story begins, by the store's clock: midnight in China.
@@ -50,6 +50,7 @@ pub(crate) struct Stage {
 
 /// A worker: a keeper with a store of its own, as in a process of its own.
 struct Worker {
+    holder: Holder,
     stop: watch::Sender<bool>,
     task: JoinSet<()>,
 }
@@ -90,7 +91,7 @@ impl Stage {
     }
 
     /// Does what a step says, and lets its time pass.
-    pub(crate) async fn act(&mut self, step: &Step) {
+    pub(crate) async fn act(&mut self, step: &Step, before: &Facts) {
         if let Some(mood) = step.issuer {
             self.issuer.become_like(mood);
         }
@@ -106,6 +107,11 @@ impl Stage {
         for &number in &step.kill {
             self.worker(number).take().expect("it runs").task.shutdown().await;
         }
+        if step.kill_holder {
+            let holds = |worker: &Worker| Some(worker.holder.as_str()) == before.holder.as_deref();
+            let holder = self.workers.iter_mut().find(|worker| worker.as_ref().is_some_and(holds));
+            holder.and_then(Option::take).expect("it runs").task.shutdown().await;
+        }
         for &number in &step.restart {
             let mut worker = self.worker(number).take().expect("it runs");
             worker.stop.send_replace(true);
@@ -116,6 +122,9 @@ impl Stage {
         }
         for &number in &step.start {
             self.start(number);
+        }
+        if step.until == Some(Until::Due) {
+            tokio::time::sleep_until(self.began + before.due_at.expect("it is due")).await;
         }
         if let Some(advance) = step.advance {
             tokio::time::sleep(advance.0).await;
@@ -145,6 +154,7 @@ impl Stage {
             due_at: status.due_at.map(on_stage),
             expires_at: status.expires_at.map(on_stage),
             error: status.error,
+            holder: status.holder,
             without_token: seen.without,
             dead: seen.dead,
         }
@@ -160,14 +170,15 @@ impl Stage {
             refresh_before: None,
             daily_quota: self.quota(),
         };
-        let store = Arc::new(FileStore::on_clock(&self.path, Holder::fresh(), self.clock));
+        let holder = Holder::fresh();
+        let store = Arc::new(FileStore::on_clock(&self.path, holder.clone(), self.clock));
         let (stop, stopping) = watch::channel(false);
         let cycle = Cycle { store, times: TIMES, stopping };
         let rng = fastrand::Rng::with_seed(self.started);
         let (keeper, _) = Keeper::new(Arc::new([credential]), cycle, rng);
         let mut task = JoinSet::new();
         task.spawn(keeper.run());
-        *self.worker(number) = Some(Worker { stop, task });
+        *self.worker(number) = Some(Worker { holder, stop, task });
     }
 
     fn worker(&mut self, number: usize) -> &mut Option<Worker> {

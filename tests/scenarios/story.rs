@@ -79,13 +79,26 @@ pub(crate) struct Step {
     /// These workers are killed, and stay dead.
     #[serde(default)]
     pub(crate) kill: Vec<usize>,
+    /// The worker that was last allowed to call the issuer is killed.
+    #[serde(default)]
+    pub(crate) kill_holder: bool,
     /// These workers start.
     #[serde(default)]
     pub(crate) start: Vec<usize>,
-    /// This much time passes.
+    /// Time passes until then.
+    pub(crate) until: Option<Until>,
+    /// After that, this much time passes.
     pub(crate) advance: Option<Span>,
     #[serde(default)]
     pub(crate) expect: Expect,
+}
+
+/// A moment that is not known when the file is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Until {
+    /// The next refresh is due, as the record said when the step began.
+    Due,
 }
 
 /// What is expected at the end of a step. What is not named is not looked at, except that no
