@@ -28,14 +28,42 @@ pub(crate) struct Facts {
 }
 
 /// What is not as expected, a sentence each.
-struct Complaints(Vec<String>);
+struct Complaints {
+    sentences: Vec<String>,
+    /// How much any time may be out.
+    slack: Duration,
+}
+
+// === impl Facts ===
+
+impl Facts {
+    /// How things are before anything has happened.
+    pub(crate) fn of_nothing() -> Self {
+        Self {
+            now: Duration::ZERO,
+            calls: Vec::new(),
+            tries: 0,
+            overlapped: 0,
+            token: None,
+            state: State::Missing,
+            failures: 0,
+            due_at: None,
+            expires_at: None,
+            error: None,
+            holder: None,
+            without_token: Duration::ZERO,
+            dead: Vec::new(),
+        }
+    }
+}
 
 // === impl Expect ===
 
 impl Expect {
-    /// What is not as expected, a sentence each, given how things were when the step began.
-    pub(crate) fn complaints(&self, before: &Facts, after: &Facts) -> Vec<String> {
-        let mut complaints = Complaints(Vec::new());
+    /// What is not as expected, a sentence each, given how things were when the step began. Any
+    /// time may be out by `slack`: nothing on a paused clock.
+    pub(crate) fn complaints(&self, before: &Facts, after: &Facts, slack: Duration) -> Vec<String> {
+        let mut complaints = Complaints { sentences: Vec::new(), slack };
         complaints.of_what_always_holds(self, before, after);
         let new = &after.calls[before.calls.len()..];
         complaints.count("calls", self.calls, after.calls.len() as u64);
@@ -48,7 +76,7 @@ impl Expect {
             complaints.range("gaps", self.gaps, Some(gap));
         }
         if self.gaps.is_some() && gaps.is_empty() {
-            complaints.0.push("gaps: no call was made".to_owned());
+            complaints.sentences.push("gaps: no call was made".to_owned());
         }
         let longest = gaps.iter().max().zip(gaps.iter().min());
         let differ = longest.map(|(longest, shortest)| *longest - *shortest);
@@ -68,15 +96,17 @@ impl Expect {
         {
             let (before, after) = (&before.token, &after.token);
             complaints
-                .0
+                .sentences
                 .push(format!("token: expected {expected:?}, was {before:?}, is {after:?}"));
         }
         if let Some(part) = &self.error
             && !after.error.as_ref().is_some_and(|error| error.contains(part))
         {
-            complaints.0.push(format!("error: expected {part:?} in it, is {:?}", after.error));
+            complaints
+                .sentences
+                .push(format!("error: expected {part:?} in it, is {:?}", after.error));
         }
-        complaints.0
+        complaints.sentences
     }
 }
 
@@ -101,10 +131,10 @@ impl Complaints {
     fn of_what_always_holds(&mut self, expect: &Expect, before: &Facts, after: &Facts) {
         if let Some(dead) = after.dead.first() {
             let all = after.dead.len();
-            self.0.push(format!("{all} reads found a dead token, the first in {dead}"));
+            self.sentences.push(format!("{all} reads found a dead token, the first in {dead}"));
         }
         if 0 < after.overlapped {
-            self.0.push(format!("{} calls overlapped with others", after.overlapped));
+            self.sentences.push(format!("{} calls overlapped with others", after.overlapped));
         }
         let without = after.without_token - before.without_token;
         let never = [Span(Duration::ZERO); 2];
@@ -115,15 +145,16 @@ impl Complaints {
         if let Some(expected) = expected
             && !expected.holds(is)
         {
-            self.0.push(format!("{what}: expected {expected:?}, is {is}"));
+            self.sentences.push(format!("{what}: expected {expected:?}, is {is}"));
         }
     }
 
     fn range(&mut self, what: &str, expected: Option<[Span; 2]>, is: Option<Duration>) {
         let Some([least, most]) = expected else { return };
-        if !is.is_some_and(|is| least.0 <= is && is <= most.0) {
+        let slack = self.slack;
+        if !is.is_some_and(|is| least.0 <= is + slack && is <= most.0 + slack) {
             let is = is.map(Span);
-            self.0.push(format!("{what}: expected {least:?} to {most:?}, is {is:?}"));
+            self.sentences.push(format!("{what}: expected {least:?} to {most:?}, is {is:?}"));
         }
     }
 
@@ -136,7 +167,7 @@ impl Complaints {
         if let Some(expected) = expected
             && expected != is
         {
-            self.0.push(format!("{what}: expected {expected:?}, is {is:?}"));
+            self.sentences.push(format!("{what}: expected {expected:?}, is {is:?}"));
         }
     }
 }

@@ -195,7 +195,8 @@ impl Stage {
     }
 }
 
-fn state(status: &CredentialStatus) -> State {
+/// The word for how a credential is.
+pub(crate) fn state(status: &CredentialStatus) -> State {
     match status.state {
         evertoken::status::State::Fresh => State::Fresh,
         evertoken::status::State::Suspect => State::Suspect,

@@ -14,6 +14,8 @@ pub(crate) struct Story {
     /// What is told, in a sentence.
     pub(crate) story: String,
     pub(crate) start: Start,
+    /// How it is told on a real Redis, if it can be.
+    pub(crate) redis: Option<OnRedis>,
     #[serde(rename = "step")]
     pub(crate) steps: Vec<Step>,
 }
@@ -33,6 +35,16 @@ pub(crate) struct Start {
     /// How long before its end `stable_token` gives a new token.
     #[serde(default = "five_minutes")]
     pub(crate) window: Span,
+}
+
+/// How a story is told against a real Redis, worker processes and the simulator.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OnRedis {
+    /// How many seconds of the story pass in a real second.
+    pub(crate) scale: u32,
+    /// How many of its steps are told: the first ones.
+    pub(crate) steps: usize,
 }
 
 /// Which rules the issuer keeps.
