@@ -92,6 +92,24 @@ impl FileStore {
         })
     }
 
+    /// The sheet at `now`, and the token's file in line with it: a process may have been killed
+    /// between the two, or somebody may have removed the file.
+    async fn mended_sheet(
+        &self,
+        id: &CredentialId,
+        now: StoreTime,
+    ) -> Result<Option<Sheet>, StoreError> {
+        let Some(sheet) = self.sheet(id, now)? else { return Ok(None) };
+        let in_line = self.folder.shown(id)?.as_deref() == sheet.valid_token(now);
+        if !in_line && sheet.token.is_some() {
+            // A change that changes nothing shows what the sheet holds. Whoever only looks is not
+            // to fail if it cannot be shown: whoever changes something will say so.
+            let _ = self.change(id, |_, _| Ok(())).await;
+        }
+        self.note_end(id, &sheet, now);
+        Ok(Some(sheet))
+    }
+
     /// Waits for its turn, changes the sheet, and writes it if it has changed.
     async fn change<T>(
         &self,
@@ -189,8 +207,7 @@ impl Store for FileStore {
             };
             // What cannot be read now is told by whoever asks for it.
             let now = self.clock.now();
-            let Ok(Some(sheet)) = self.sheet(&id, now) else { continue };
-            self.note_end(&id, &sheet, now);
+            let Ok(Some(sheet)) = self.mended_sheet(&id, now).await else { continue };
             let glance = sheet.glance(now);
             let record = glance.record.unwrap_or_default();
             if record.forced || glance.has_report {
@@ -225,17 +242,16 @@ impl Store for FileStore {
     async fn look(&self, ids: &[CredentialId]) -> Result<Timed<Vec<Glance>>, StoreError> {
         self.folder.ready()?;
         let now = self.clock.now();
-        let glance = |id: &CredentialId| match self.sheet(id, now) {
-            Ok(Some(sheet)) => {
-                self.note_end(id, &sheet, now);
-                Ok(sheet.glance(now))
-            }
-            Ok(None) => Ok(Glance::default()),
-            // Begin says what is wrong with it.
-            Err(error) if error.kind == StoreErrorKind::Entry => Ok(Glance::default()),
-            Err(error) => Err(error),
-        };
-        Ok((now, ids.iter().map(glance).collect::<Result<_, _>>()?))
+        let mut glances = Vec::with_capacity(ids.len());
+        for id in ids {
+            glances.push(match self.mended_sheet(id, now).await {
+                Ok(sheet) => sheet.map(|sheet| sheet.glance(now)).unwrap_or_default(),
+                // Begin says what is wrong with it.
+                Err(error) if error.kind == StoreErrorKind::Entry => Glance::default(),
+                Err(error) => return Err(error),
+            });
+        }
+        Ok((now, glances))
     }
 
     async fn begin(
@@ -323,7 +339,7 @@ impl Store for FileStore {
     async fn held(&self, id: &CredentialId) -> Result<Option<Held>, StoreError> {
         self.folder.ready()?;
         let now = self.clock.now();
-        let Some(sheet) = self.sheet(id, now)? else { return Ok(None) };
+        let Some(sheet) = self.mended_sheet(id, now).await? else { return Ok(None) };
         let Some(token) = sheet.valid_token(now) else { return Ok(None) };
         let token = read_token(token)?;
         let record = sheet.glance(now).record.unwrap_or_default();

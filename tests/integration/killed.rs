@@ -59,6 +59,8 @@ fn strike(issuer: &Simulator, call: &str, count: usize) -> bool {
     assert!(next.status.success(), "{call} {count}: {}", String::from_utf8_lossy(&next.stderr));
     let token = String::from_utf8(next.stdout).expect("a text");
     assert!(issuer.alive(token.trim()).alive, "{call} {count}: the token is dead");
+    let shown = std::fs::read_to_string(path.join("data/shop.token")).expect("the token's file");
+    assert_eq!(shown, token.trim(), "{call} {count}: applications read another token");
     assert!(issuer.summary(None).calls <= 2, "{call} {count}: a kill costs one call at the most");
     !first.status.success()
 }
