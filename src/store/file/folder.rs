@@ -28,7 +28,7 @@ pub(super) struct Folder {
 }
 
 /// A lock on one credential's files, or on a lease. It ends when it is dropped.
-pub(super) struct Lock(#[expect(dead_code, reason = "it is held for its lock")] File);
+pub(super) struct Lock(File);
 
 /// What came of reading a sheet.
 pub(super) enum Read {
@@ -42,6 +42,16 @@ pub(super) enum Read {
 pub(super) enum Locked {
     Ours(Lock),
     Others,
+}
+
+// === impl Lock ===
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // To close the file is not enough: a child that is just being started may have it, too.
+        // An error says that the lock is gone.
+        let _ = self.0.unlock();
+    }
 }
 
 // === impl Folder ===
