@@ -92,6 +92,7 @@ enum Verb {
         /// The credential
         id: CredentialId,
         /// The token, or - to read it from stdin
+        #[arg(allow_hyphen_values = true)]
         token: String,
     },
     /// Check the configuration and the store, without a call to an issuer

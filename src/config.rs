@@ -139,7 +139,11 @@ impl Settings {
         let settings = read::settings(tree, environment, origin, &mut mistakes);
         match settings {
             Some(settings) if mistakes.is_empty() => Ok(settings),
-            _ => Err(Mistakes(mistakes)),
+            _ => {
+                // In the order of a file's lines.
+                mistakes.sort_by_key(|mistake| line(&mistake.place));
+                Err(Mistakes(mistakes))
+            }
         }
     }
 
@@ -227,6 +231,11 @@ impl fmt::Display for Mistakes {
 }
 
 impl std::error::Error for Mistakes {}
+
+/// The line that a place names; what is no line comes last.
+fn line(place: &str) -> u32 {
+    place.rsplit_once(':').and_then(|(_, line)| line.parse().ok()).unwrap_or(u32::MAX)
+}
 
 fn read_file(path: &Path) -> Result<String, Mistakes> {
     std::fs::read_to_string(path).map_err(|error| {

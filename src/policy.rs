@@ -71,8 +71,8 @@ pub fn due_after(
     let lead = match (refresh_before, issuance) {
         (Some(before), Issuance::Anew) => before.mul_f64(spread(draw, 0.9, 1.1)).min(most),
         // A call before the window only gets the same token again.
-        (Some(before), Issuance::Repeats { .. }) => {
-            before.mul_f64(spread(draw, 0.9, 1.0)).min(most)
+        (Some(before), Issuance::Repeats { window }) => {
+            before.min(window).mul_f64(spread(draw, 0.9, 1.0)).min(most)
         }
         (None, Issuance::Anew) => (lifetime / 4).mul_f64(spread(draw, 0.9, 1.1)),
         (None, Issuance::Repeats { window }) => {

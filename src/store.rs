@@ -11,6 +11,7 @@ mod url;
 use std::{error::Error, fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use tokio::time::Instant;
 
 pub use self::{
     file::FileStore,
@@ -83,11 +84,13 @@ pub trait Store: Send + Sync {
         failure: &Failure<'_>,
     ) -> Result<Timed<Failed>, StoreError>;
 
-    /// Gives back a lease whose request was never sent.
+    /// Gives back a lease whose request was never sent, and `tell`s the others
+    /// that the credential is due at once.
     ///
     /// # Errors
     /// [`StoreError`]. The lease ends by itself.
-    async fn release(&self, id: &CredentialId, lease: &Lease) -> Result<(), StoreError>;
+    async fn release(&self, id: &CredentialId, lease: &Lease, tell: bool)
+    -> Result<(), StoreError>;
 
     /// An operator asks for a refresh now.
     ///
@@ -132,6 +135,8 @@ pub struct Record {
     pub suspect: Option<String>,
     /// An attempt is open until its result is recorded; this is the end of its quiet period.
     pub open_until: Option<StoreTime>,
+    /// The end of the last lease.
+    pub lease_until: Option<StoreTime>,
     /// Failed refreshes in a row.
     pub failures: u32,
     /// The last failure in one sentence, until the next success.
@@ -179,6 +184,9 @@ pub struct Held {
 pub struct BeginRequest<'a> {
     /// The call that is to be made.
     pub attempt: &'a AttemptId,
+    /// The local moment before the lease was first asked for. It is reckoned from then, however
+    /// often a lost answer is asked for again.
+    pub asked: Instant,
     /// How long the lease lives.
     pub lease: Duration,
     /// How long nobody calls the issuer after a lease without result.
@@ -308,6 +316,8 @@ pub enum Hint {
         /// When the next refresh should begin.
         due_at: StoreTime,
     },
+    /// Messages may have been lost: everything is worth a look.
+    Missed,
     /// Somebody wants a look at a credential: its token was reported as dead, or a refresh was
     /// asked for.
     Look(CredentialId),
@@ -330,6 +340,16 @@ pub struct StoreError {
     pub kind: StoreErrorKind,
     message: String,
     source: Option<Arc<dyn Error + Send + Sync>>,
+}
+
+// === impl Record ===
+
+impl Record {
+    /// Whether an attempt is open, and its lease alive.
+    fn is_leased(&self, now: StoreTime) -> bool {
+        let lies_ahead = |end: Option<StoreTime>| end.is_some_and(|end| now < end);
+        lies_ahead(self.open_until) && lies_ahead(self.lease_until)
+    }
 }
 
 // === impl StoreError ===

@@ -46,10 +46,12 @@ pub(super) async fn refresh(
         }
         if ends < clock::now() {
             let wait = humantime::format_duration(wait);
-            let message = format!(
-                "no worker has refreshed {id} within {wait}: is one running, and is its quota \
-                 left? See evertoken status. The request stands"
-            );
+            let why = match &record.error {
+                Some(error) => format!("the last try ended so: {error}"),
+                None => "is one running, and is its quota left? See evertoken status".to_owned(),
+            };
+            let message =
+                format!("no worker has refreshed {id} within {wait}: {why}. The request stands");
             return Err(Failure::Unavailable(message));
         }
         tokio::time::sleep(LOOK_AGAIN).await;

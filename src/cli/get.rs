@@ -92,11 +92,16 @@ async fn fetched(
     let mut rng = fastrand::Rng::new();
     // A lost attempt blocks for its lease and quiet period; then one more call fits.
     let ends = clock::now() + 2 * settings.times.lease + credential.quiet_period;
+    let unavailable = |why: String| Failure::Unavailable(format!("no token for {id}: {why}"));
     loop {
         if let Some(held) = store.held(id).await? {
             return Ok(held);
         }
-        let unavailable = |why: String| Failure::Unavailable(format!("no token for {id}: {why}"));
+        if ends < clock::now() {
+            return Err(unavailable(
+                "another process is at it, and did not end in time".to_owned(),
+            ));
+        }
         match cycle.run(credential, &mut rng).await.outcome {
             Outcome::Refreshed { .. } => continue,
             Outcome::Failed { message, .. } => return Err(unavailable(message)),
@@ -110,11 +115,6 @@ async fn fetched(
                 return Err(unavailable(format!("{error}; the next try is due at {moment}")));
             }
             Outcome::Elsewhere(_) | Outcome::Fenced | Outcome::Released => {}
-        }
-        if ends < clock::now() {
-            return Err(unavailable(
-                "another process is at it, and did not end in time".to_owned(),
-            ));
         }
         tokio::time::sleep(LOOK_AGAIN).await;
     }

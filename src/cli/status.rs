@@ -6,9 +6,11 @@ use std::{
 };
 
 use comfy_table::{Cell, CellAlignment, Color, ContentArrangement, Table, presets};
+use tracing::warn;
 
 use super::{Failure, store};
 use crate::{
+    chain::Chain,
     config::{CredentialSettings, Settings},
     status::{CredentialStatus, State, Status, Subject},
 };
@@ -21,7 +23,14 @@ pub(super) async fn run(settings: &Settings, json: bool, watch: bool) -> Result<
     let store = store(settings);
     let subjects: Vec<Subject> = settings.credentials.iter().map(subject).collect();
     loop {
-        let status = Status::read(&subjects, &*store).await?;
+        let status = match Status::read(&subjects, &*store).await {
+            Err(error) if watch => {
+                warn!(error = %Chain(&error), "the store does not answer");
+                tokio::time::sleep(WATCH).await;
+                continue;
+            }
+            status => status?,
+        };
         let mut out = stdout();
         if watch && out.is_terminal() {
             // Clears the screen, and begins at its top.

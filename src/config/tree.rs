@@ -11,6 +11,15 @@ use super::{Environment, Mistake};
 /// which Kubernetes sets for a service named evertoken (`EVERTOKEN_PORT`) are none of ours.
 const PREFIX: &str = "EVERTOKEN_";
 
+/// Variables that are easily written with one underscore. Nothing else sets those names.
+const MISTYPED: [&str; 5] = [
+    "EVERTOKEN_STORE__URL",
+    "EVERTOKEN_STORE__PREFIX",
+    "EVERTOKEN_WORKER__LEASE",
+    "EVERTOKEN_WORKER__REQUEST_TIMEOUT",
+    "EVERTOKEN_ADMIN__LISTEN",
+];
+
 /// Where something was written: `evertoken.toml:12`, a variable's name, or an option. Small, because
 /// every value has one.
 #[derive(Clone, Debug)]
@@ -49,6 +58,10 @@ pub(super) fn build(
 ) -> Table {
     let mut tree = file.map(|(path, text)| parse(path, text, mistakes)).unwrap_or_default();
     for (name, value) in environment {
+        if let Some(meant) = MISTYPED.iter().find(|known| known.replace("__", "_") == *name) {
+            let message = format!("two underscores stand between the parts of a name: {meant}");
+            mistakes.push(Mistake { place: name.clone(), message });
+        }
         let Some(path) = name.strip_prefix(PREFIX).filter(|path| path.contains("__")) else {
             continue;
         };

@@ -14,7 +14,7 @@ use crate::{
     chain::Chain,
     clock::{self, StoreTime},
     credential::Issued,
-    lease::{AttemptId, Epoch, Lease},
+    lease::{AttemptId, Epoch, Lease, Reason},
     policy::{self, Issuance, Standing},
     provider::{Fate, FetchError, Remedy},
     store::{
@@ -119,10 +119,16 @@ impl Cycle {
             }
         };
         let started = clock::now();
-        let fits = lease.allows(self.times.request_timeout, started);
-        if !fits || *self.stopping.borrow() {
+        if *self.stopping.borrow() {
             debug!(credential = %credential.id, "gave the lease back before anything was sent");
-            self.store.release(&credential.id, &lease).await?;
+            self.store.release(&credential.id, &lease, true).await?;
+            return Ok(Outcome::Released);
+        }
+        if !lease.allows(self.times.request_timeout, started) {
+            warn!(credential = %credential.id,
+                "the store was too slow: what was left of the lease is too short for a call");
+            // The others share the store, and would fare no better if they were woken.
+            self.store.release(&credential.id, &lease, false).await?;
             return Ok(Outcome::Released);
         }
         let fetched = credential.provider.fetch(started + self.times.request_timeout).await;
@@ -143,6 +149,7 @@ impl Cycle {
         let attempt = AttemptId::fresh();
         let request = BeginRequest {
             attempt: &attempt,
+            asked: clock::now(),
             lease: self.times.lock(),
             quiet_period: credential.quiet_period,
             daily_quota: credential.daily_quota,
@@ -197,6 +204,10 @@ impl Cycle {
                 info!(credential = %id, epoch = lease.epoch.0, reason = lease.reason.as_str(),
                     expires_in_s = seconds(expires_at, now), next_refresh_in_s = seconds(due_at, now),
                     took_ms = clock::millis(took), "the issuer gave the same token again");
+                if lease.reason == Reason::Rejected {
+                    warn!(credential = %id, "an application reported this token as dead, and the \
+                        issuer stands by it: is it used with the right account?");
+                }
                 (expires_at, due_at)
             }
             Completed::Fenced { suspect } => {

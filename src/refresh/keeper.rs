@@ -8,10 +8,12 @@ mod presence;
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
+    panic::AssertUnwindSafe,
     sync::Arc,
     time::Duration,
 };
 
+use futures_util::FutureExt;
 use tokio::{
     sync::watch,
     task::JoinSet,
@@ -37,6 +39,9 @@ const CYCLES_PER_ISSUER: usize = 64;
 /// The wait after an answer that asks for another look at once.
 const SOON: Duration = Duration::from_millis(50);
 
+/// The wait after a lease that was given back for lack of time.
+const RELEASED_WAIT: Duration = Duration::from_secs(5);
+
 /// The wait before a credential whose keys hold something foreign is tried again.
 const FOREIGN_ENTRY_WAIT: Duration = Duration::from_secs(30);
 
@@ -53,6 +58,8 @@ pub struct Keeper {
     phase: Phase,
     store_clock: Option<StoreClock>,
     next_pulse: Option<Instant>,
+    /// The store's errors since it last did what it was asked.
+    trouble: Option<Trouble>,
     /// Places that wait to be looked at, and whether a look is under way.
     to_look: VecDeque<Place>,
     looking: bool,
@@ -62,6 +69,14 @@ pub struct Keeper {
     /// The place up to which they were compared.
     compared: Place,
     reached: watch::Sender<bool>,
+}
+
+/// The store's errors since it last did what it was asked.
+struct Trouble {
+    since: Instant,
+    failures: u32,
+    /// A heartbeat has failed, too: one that succeeds ends the trouble.
+    no_heartbeat: bool,
 }
 
 /// How far the slow reading of all records has come.
@@ -75,7 +90,7 @@ struct Sweep {
 
 enum Phase {
     /// The store is not there. Nothing is begun.
-    Down { since: Instant, failures: u32 },
+    Down,
     /// The store is there, with this canary.
     Up { canary: String },
 }
@@ -120,9 +135,10 @@ impl Keeper {
             cycle: Arc::new(cycle),
             jobs: JoinSet::new(),
             rng,
-            phase: Phase::Down { since: clock::now(), failures: 0 },
+            phase: Phase::Down,
             store_clock: None,
             next_pulse: Some(clock::now()),
+            trouble: None,
             to_look: VecDeque::new(),
             looking: false,
             sweep: Sweep::default(),
@@ -184,7 +200,7 @@ impl Keeper {
                 let open = (0..self.running.len()).filter(|issuer| self.may_start(*issuer));
                 open.filter_map(|issuer| self.timetable.next_due(issuer)).fold(pulse, Instant::min)
             }
-            Phase::Down { .. } => pulse,
+            Phase::Down => pulse,
         }
     }
 
@@ -214,10 +230,16 @@ impl Keeper {
         self.running[self.timetable.issuer(place)] += 1;
         let (cycle, credentials) = (Arc::clone(&self.cycle), Arc::clone(&self.credentials));
         let mut rng = self.rng.fork();
-        self.jobs.spawn(async move {
-            let report = cycle.run(&credentials[place as usize], &mut rng).await;
-            Done::Cycle(place, report)
-        });
+        self.jobs.spawn(guarded(
+            async move {
+                let report = cycle.run(&credentials[place as usize], &mut rng).await;
+                Done::Cycle(place, report)
+            },
+            move |defect| {
+                let outcome = Outcome::StoreFailed(defect);
+                Done::Cycle(place, Report { outcome, heard: None })
+            },
+        ));
     }
 
     fn done(&mut self, done: Result<Done, tokio::task::JoinError>) {
@@ -228,11 +250,8 @@ impl Keeper {
             Ok(Done::Reached(Ok(canary))) => self.store_reached(canary),
             Ok(Done::Pulse(Err(error)) | Done::Reached(Err(error))) => self.pulse_failed(&error),
             Ok(Done::Mended(places)) => self.mended(places),
-            // A panic in one job must not end the service; its credential is looked at by the
-            // sweep. Cancelled jobs only exist when the process ends.
-            Err(panic) => {
-                error!(error = %panic, "a defect of evertoken ended a job: please report it")
-            }
+            // Panics are caught inside the jobs, and jobs are cancelled only at the end.
+            Err(error) => error!(%error, "a job was lost"),
         }
     }
 
@@ -241,6 +260,9 @@ impl Keeper {
     fn cycle_ended(&mut self, place: Place, report: Report) {
         self.running[self.timetable.issuer(place)] -= 1;
         let now = clock::now();
+        if !matches!(report.outcome, Outcome::StoreFailed(_)) {
+            self.store_works();
+        }
         if let Some((store_now, at)) = report.heard {
             self.store_clock = Some(StoreClock::heard(store_now, at));
         }
@@ -264,7 +286,7 @@ impl Keeper {
                 self.behind(due_at, Duration::ZERO, now)
             }
             Outcome::Fenced => now + self.up_to(SOON),
-            Outcome::Released => now + Duration::from_secs(1),
+            Outcome::Released => now + RELEASED_WAIT,
             Outcome::StoreFailed(error) if error.kind == StoreErrorKind::Entry => {
                 error!(credential = %self.credentials[place as usize].id, error = %Chain(&error),
                     "this credential is left alone for a while; the others go on");
@@ -291,9 +313,14 @@ impl Keeper {
             Hint::Look(id) => {
                 let Some(place) = self.timetable.place(&id) else { return };
                 debug!(credential = %id, "a look was asked for");
+                if self.timetable.is_aside(place) {
+                    // The record tells whether an operator wishes it: that is heard here, too.
+                    return self.look_at(place);
+                }
                 let due = now + self.up_to(SOON);
                 self.timetable.look_by(place, due);
             }
+            Hint::Missed => self.look_at_everything(),
         }
     }
 
@@ -314,11 +341,20 @@ impl Keeper {
             } else {
                 self.behind(due_at, lead, now)
             };
+            if record.forced {
+                self.timetable.step_aside(place, None);
+            }
             self.timetable.set_due(place, due);
             match &record.refused {
-                Some(refused) => self.refused.insert(place, refused.clone()),
-                None => self.refused.remove(&place),
-            };
+                Some(refused) => {
+                    self.refused.insert(place, refused.clone());
+                }
+                // What could not be used here stands in no record.
+                None if self.timetable.is_aside(place) => {}
+                None => {
+                    self.refused.remove(&place);
+                }
+            }
         }
     }
 
@@ -335,4 +371,15 @@ impl Keeper {
     fn up_to(&mut self, most: Duration) -> Duration {
         most.mul_f64(self.rng.f64())
     }
+}
+
+/// The end of a job. A panic in it is a defect, and ends nothing else.
+async fn guarded(
+    job: impl Future<Output = Done>,
+    ended_by: impl FnOnce(StoreError) -> Done,
+) -> Done {
+    AssertUnwindSafe(job).catch_unwind().await.unwrap_or_else(|_panic| {
+        let message = "a defect of evertoken ended a job: please report it";
+        ended_by(StoreError::new(StoreErrorKind::Entry, message))
+    })
 }

@@ -115,6 +115,11 @@ impl Timetable {
         self.entries[place as usize].aside_until = until;
     }
 
+    /// Whether this worker has stepped aside for it.
+    pub(super) fn is_aside(&self, place: Place) -> bool {
+        self.entries[place as usize].aside_until.is_some()
+    }
+
     /// When the first credential of an issuer is due.
     pub(super) fn next_due(&self, issuer: usize) -> Option<Instant> {
         self.queues.get(issuer)?.first().map(|(due, _)| *due)

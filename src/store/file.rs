@@ -22,6 +22,7 @@ use std::{
 
 use async_trait::async_trait;
 use tracing::warn;
+use uuid::Uuid;
 
 use self::{
     ends::Ends,
@@ -235,7 +236,8 @@ impl Store for FileStore {
         if let Some(canary) = self.folder.canary()? {
             return Ok(canary);
         }
-        self.folder.set_canary(self.holder.as_str())?;
+        // A fresh one each time: after a loss, everybody is to see that it is another.
+        self.folder.set_canary(&Uuid::new_v4().to_string())?;
         Ok(self.folder.canary()?.unwrap_or_else(|| self.holder.to_string()))
     }
 
@@ -259,8 +261,7 @@ impl Store for FileStore {
         id: &CredentialId,
         request: &BeginRequest<'_>,
     ) -> Result<Timed<Begun>, StoreError> {
-        // The lease is reckoned from before it was asked for.
-        let ends = clock::now() + request.lease;
+        let ends = request.asked + request.lease;
         self.change(id, |sheet, now| {
             let lives = self.folder.lease_lives(id)?;
             let verdict = sheet.begin(now, lives, &self.holder, request);
@@ -313,7 +314,12 @@ impl Store for FileStore {
         Ok(failed)
     }
 
-    async fn release(&self, id: &CredentialId, lease: &Lease) -> Result<(), StoreError> {
+    async fn release(
+        &self,
+        id: &CredentialId,
+        lease: &Lease,
+        _tell: bool,
+    ) -> Result<(), StoreError> {
         let (_, was_ours) = self.change(id, |sheet, now| Ok(sheet.release(now, lease))).await?;
         if was_ours {
             self.end_lease(id, lease.epoch);

@@ -23,7 +23,7 @@ use super::{
     StoreError, Timed,
 };
 use crate::{
-    clock::{self, millis},
+    clock::millis,
     credential::{CredentialId, Token},
     lease::{Epoch, Holder, Lease},
 };
@@ -102,20 +102,20 @@ impl Store for RedisStore {
     async fn set_canary(&self) -> Result<String, StoreError> {
         let mut pipeline = redis::pipe();
         let key = self.keys.canary();
-        pipeline.set_nx(&key, self.holder.as_str()).ignore().get(&key);
+        // A fresh one each time: after a loss, everybody is to see that it is another.
+        pipeline.set_nx(&key, uuid::Uuid::new_v4().to_string()).ignore().get(&key);
         let (canary,): (String,) = self.query(&pipeline).await?;
         Ok(canary)
     }
 
     async fn look(&self, ids: &[CredentialId]) -> Result<Timed<Vec<Glance>>, StoreError> {
-        const PER_ID: usize = 4;
+        const PER_ID: usize = 3;
         let mut pipeline = redis::pipe();
         pipeline.ignore_errors().cmd("TIME");
         for id in ids {
             pipeline.cmd("HMGET").arg(self.keys.record(id)).arg(answers::RECORD_FIELDS);
             pipeline.exists(self.keys.token(id));
             pipeline.exists(self.keys.rejected(id));
-            pipeline.exists(self.keys.lock(id));
         }
         let values: Vec<Result<Value, RedisError>> = self.query(&pipeline).await?;
         let mut values = values.into_iter();
@@ -125,7 +125,7 @@ impl Store for RedisStore {
             None => return Err(answers::unexpected("TIME")),
         };
         let values: Vec<_> = values.collect();
-        Ok((now, values.chunks(PER_ID).map(answers::glance).collect()))
+        Ok((now, values.chunks(PER_ID).map(|each| answers::glance(now, each)).collect()))
     }
 
     async fn begin(
@@ -133,8 +133,7 @@ impl Store for RedisStore {
         id: &CredentialId,
         request: &BeginRequest<'_>,
     ) -> Result<Timed<Begun>, StoreError> {
-        // The lease is reckoned from before it was asked for.
-        let ends = clock::now() + request.lease;
+        let ends = request.asked + request.lease;
         let mut call = self.scripts.begin.prepare_invoke();
         call.key(self.keys.lock(id))
             .key(self.keys.record(id))
@@ -237,14 +236,20 @@ impl Store for RedisStore {
         Ok((answer.now()?, failed))
     }
 
-    async fn release(&self, id: &CredentialId, lease: &Lease) -> Result<(), StoreError> {
+    async fn release(
+        &self,
+        id: &CredentialId,
+        lease: &Lease,
+        tell: bool,
+    ) -> Result<(), StoreError> {
         let mut call = self.scripts.release.prepare_invoke();
         call.key(self.keys.lock(id))
             .key(self.keys.record(id))
             .arg(self.holder.as_str())
             .arg(lease.attempt.as_str())
             .arg(id.as_str())
-            .arg(self.keys.changed_channel());
+            .arg(self.keys.changed_channel())
+            .arg(flag(tell));
         self.invoke(&call).await.map(drop)
     }
 
@@ -273,10 +278,13 @@ impl Store for RedisStore {
     async fn held(&self, id: &CredentialId) -> Result<Option<Held>, StoreError> {
         let mut pipeline = redis::pipe();
         let token = self.keys.token(id);
-        pipeline.atomic().get(&token).pttl(&token).hget(self.keys.record(id), "epoch");
-        pipeline.cmd("TIME");
-        let (token, left, epoch, time): (Option<String>, i64, Option<u64>, Value) =
-            self.query(&pipeline).await?;
+        pipeline.get(&token).pttl(&token).cmd("TIME");
+        let (token, left, time): (Option<String>, i64, Value) = self.query(&pipeline).await?;
+        // A reader may lack the right to see the record.
+        let mut pipeline = redis::pipe();
+        pipeline.ignore_errors().hget(self.keys.record(id), "epoch");
+        let epoch: Vec<Result<Option<u64>, RedisError>> = self.query(&pipeline).await?;
+        let epoch = epoch.into_iter().next().and_then(Result::ok).flatten();
         let Some(token) = token else { return Ok(None) };
         let expires_in = Duration::from_millis(u64::try_from(left).unwrap_or(0));
         let expires_at = answers::time(&time)?.plus(expires_in);

@@ -24,7 +24,10 @@ pub enum InvalidStoreUrl {
     )]
     Scheme(String),
     /// It has the scheme of Redis, and something else is wrong.
-    #[error("it is not a Redis URL; it looks like redis://user:password@127.0.0.1:6379/0")]
+    #[error(
+        "it is not a Redis URL; it looks like redis://user:password@127.0.0.1:6379/0, and in a \
+         password @ / : # are written %40 %2F %3A %23"
+    )]
     Redis(#[source] redis::RedisError),
     /// It has the scheme of files, and names no directory.
     #[error(

@@ -51,6 +51,7 @@ pub(super) struct Pair<B> {
 pub(super) fn request(attempt: &AttemptId) -> BeginRequest<'_> {
     BeginRequest {
         attempt,
+        asked: evertoken::clock::now(),
         lease: LEASE,
         quiet_period: QUIET,
         daily_quota: 1000,
@@ -170,7 +171,7 @@ impl<B: Bench> Pair<B> {
     }
 
     pub(super) async fn release(&self, worker: &Arc<dyn Store>, lease: &Lease) {
-        worker.release(&self.id, lease).await.expect("an answer");
+        worker.release(&self.id, lease, true).await.expect("an answer");
     }
 
     /// The store's time.

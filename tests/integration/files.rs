@@ -28,7 +28,7 @@ async fn others_work(pair: &Pair) {
     let attempt = AttemptId::fresh();
     let (_, begun) = pair.b.begin(&other, &request(&attempt)).await.expect("an answer");
     let Begun::Granted { lease, .. } = begun else { panic!("{begun:?}") };
-    pair.b.release(&other, &lease).await.expect("an answer");
+    pair.b.release(&other, &lease, true).await.expect("an answer");
 }
 
 fn assert_unavailable(error: &StoreError, words: &str) {

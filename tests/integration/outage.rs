@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use redis::AsyncCommands;
+
 use crate::support::{
     fleet::{Fleet, issuer_settings},
-    wait_until,
+    wait_for, wait_until,
 };
 
 fn count(text: &str, part: &str) -> usize {
@@ -39,6 +41,10 @@ async fn a_redis_that_is_away_for_five_seconds_costs_no_call() {
     let configuration = fleet.write("evertoken.toml", &fleet.configuration("token", ""));
     fleet.start_many(3, &configuration);
     let token = fleet.published().await;
+    wait_until("every worker is there", || {
+        fleet.workers.iter().all(|worker| worker.stderr().contains("the store is reached"))
+    })
+    .await;
     fleet.redis.stop();
     wait_until("every worker has noticed", || {
         fleet.workers.iter().all(|worker| worker.stderr().contains("the store is away"))
@@ -106,5 +112,58 @@ async fn a_token_fetched_while_redis_is_away_is_held_and_published_later() {
     let token = fleet.published().await;
     assert!(fleet.issuer.alive(&token).alive);
     assert_eq!(fleet.summary().calls, 1);
+    fleet.end().await;
+}
+
+#[tokio::test]
+async fn lost_data_is_noticed_by_every_worker_whatever_it_keeps() {
+    let mut fleet = Fleet::new(issuer_settings(Duration::from_secs(7200))).await;
+    let shop = fleet.configuration("token", "");
+    let other = shop.replace("credentials.shop", "credentials.other").replace("wx0123", "wx9123");
+    let other = other.replace("secret-of-wx0123", "secret-of-wx9123");
+    let (shop, other) = (fleet.write("shop.toml", &shop), fleet.write("other.toml", &other));
+    fleet.start(&shop);
+    fleet.start(&other);
+    let mut connection = fleet.redis.connect().await;
+    for round in 1..=2 {
+        for key in ["evertoken:{shop}:token", "evertoken:{other}:token"] {
+            wait_for("both are published", || {
+                let mut connection = connection.clone();
+                async move { connection.exists::<_, bool>(key).await.ok()?.then_some(()) }
+            })
+            .await;
+        }
+        if round == 1 {
+            let flush = redis::cmd("FLUSHALL");
+            let () = flush.query_async(&mut connection).await.expect("redis answers");
+        }
+    }
+    fleet.end().await;
+}
+
+#[tokio::test]
+async fn a_missing_right_is_told_once_and_tried_with_back_off() {
+    let mut fleet = Fleet::new(issuer_settings(Duration::from_secs(7200))).await;
+    let mut connection = fleet.redis.connect().await;
+    let rules = ["SETUSER", "weak", "on", ">pw", "~*", "&*", "+@all", "-evalsha", "-eval"];
+    let () = redis::cmd("ACL").arg(&rules).query_async(&mut connection).await.expect("an answer");
+    let text = fleet.configuration("token", "").replace("redis://", "redis://weak:pw@");
+    let configuration = fleet.write("evertoken.toml", &text);
+    let worker = fleet.start(&configuration);
+    wait_until("it has said what is missing", || {
+        fleet.workers[worker].stderr().contains("does not allow this user")
+    })
+    .await;
+    // Long enough for a loop without back-off to show.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let said = fleet.workers[worker].stderr();
+    assert_eq!(count(&said, "does not allow this user"), 1, "{said}");
+    let rules = ["SETUSER", "weak", "+@all"];
+    let () = redis::cmd("ACL").arg(&rules).query_async(&mut connection).await.expect("an answer");
+    fleet.published().await;
+    wait_until("it says that it works again", || {
+        fleet.workers[worker].stderr().contains("the store is back")
+    })
+    .await;
     fleet.end().await;
 }

@@ -63,9 +63,10 @@ pub(super) fn read(status: u16, media_type: &str, body: &[u8]) -> Result<Issued,
     }
 }
 
-/// A redirect or a 4xx comes from something in between, which did not pass the request on.
+/// A redirect or a 4xx comes from something in between, which did not pass the request on. A 408
+/// may come from one that did.
 fn fate_of(status: u16) -> Fate {
-    if (300..500).contains(&status) { Fate::Refused } else { Fate::Unknown }
+    if (300..500).contains(&status) && status != 408 { Fate::Refused } else { Fate::Unknown }
 }
 
 fn refusal(errcode: i64, errmsg: &str) -> FetchError {

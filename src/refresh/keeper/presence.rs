@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use tracing::{error, info, warn};
 
-use super::{Done, Keeper, Phase, Place, Sweep};
+use super::{Done, Keeper, Phase, Place, Sweep, Trouble, guarded};
 use crate::{
     chain::Chain,
     clock::{self, StoreTime},
@@ -16,14 +16,14 @@ use crate::{
 };
 
 /// The time between two heartbeats. A sweep's reads come on top; together they stay below one
-/// command a second.
+/// command a second for up to a thousand credentials.
 const HEARTBEAT: Duration = Duration::from_millis(1500);
 
 /// Credentials in one look at the store.
 const LOOK: usize = 500;
 
 /// Bounds of the time in which every record is read once more, in case a hint was lost.
-const SWEEP: (Duration, Duration) = (Duration::from_secs(300), Duration::from_secs(3600));
+const SWEEP: (Duration, Duration) = (Duration::from_secs(300), Duration::from_secs(4 * 3600));
 
 /// The most credentials whose settings are compared with what was refused, each heartbeat.
 const MARKS_AT_ONCE: usize = 256;
@@ -33,30 +33,30 @@ impl Keeper {
     pub(super) fn pulse(&mut self) {
         let store = Arc::clone(&self.store);
         match self.phase {
-            Phase::Down { .. } => {
-                self.jobs.spawn(async move { Done::Reached(store.set_canary().await) });
-            }
+            Phase::Down => self.reach(),
             Phase::Up { .. } => {
-                self.jobs.spawn(async move { Done::Pulse(store.canary().await) });
+                let job = async move { Done::Pulse(store.canary().await) };
+                self.jobs.spawn(guarded(job, |defect| Done::Pulse(Err(defect))));
                 self.sweep();
                 self.compare_marks();
             }
         }
     }
 
+    fn reach(&mut self) {
+        let store = Arc::clone(&self.store);
+        let job = async move { Done::Reached(store.set_canary().await) };
+        self.jobs.spawn(guarded(job, |defect| Done::Reached(Err(defect))));
+    }
+
     pub(super) fn store_reached(&mut self, canary: String) {
-        if let Phase::Down { since, failures } = self.phase {
-            let credentials = self.credentials.len();
-            if 0 < failures {
-                let away_for = clock::millis(clock::now() - since);
-                info!(
-                    credentials,
-                    away_for_ms = away_for,
-                    "the store is back: looking at everything"
-                );
-            } else {
-                info!(credentials, "the store is reached");
-            }
+        let was_reached = *self.reached.borrow();
+        if !was_reached {
+            info!(credentials = self.credentials.len(), "the store is reached");
+        }
+        // Where only other commands failed, one of those has to succeed.
+        if self.trouble.as_ref().is_some_and(|trouble| trouble.no_heartbeat) {
+            self.store_works();
         }
         self.phase = Phase::Up { canary };
         self.reached.send_replace(true);
@@ -80,37 +80,55 @@ impl Keeper {
             self.phase = Phase::Up { canary };
             self.look_at_everything();
         } else {
-            let store = Arc::clone(&self.store);
             self.next_pulse = None;
-            self.jobs.spawn(async move { Done::Reached(store.set_canary().await) });
+            self.reach();
         }
     }
 
-    /// A heartbeat failed: says it once, and tries again with back-off.
+    /// A heartbeat failed: it is tried again with back-off.
     pub(super) fn pulse_failed(&mut self, error: &StoreError) {
-        self.store_went_away(error);
-        let Phase::Down { failures, .. } = &mut self.phase else { return };
-        if *failures == 0 {
-            error!(error = %Chain(error), "the store cannot be reached: trying again");
-        }
-        *failures = failures.saturating_add(1);
-        let wait = policy::wait_for_store(*failures, self.rng.f64());
-        self.next_pulse = Some(clock::now() + wait);
+        self.phase = Phase::Down;
+        let failures = self.note_trouble(error, true);
+        self.next_pulse = Some(clock::now() + policy::wait_for_store(failures, self.rng.f64()));
     }
 
     /// Something met an error of the whole store: nothing is begun until a heartbeat succeeds.
     pub(super) fn store_went_away(&mut self, error: &StoreError) {
-        if let Phase::Down { .. } = self.phase {
+        if let Phase::Down = self.phase {
             return;
         }
-        error!(error = %Chain(error), "the store is away: what is published stays; trying again");
-        let now = clock::now();
-        self.phase = Phase::Down { since: now, failures: 1 };
+        self.phase = Phase::Down;
+        let failures = self.note_trouble(error, false);
         // If a heartbeat is under way, its end sets the next one.
-        self.next_pulse = self.next_pulse.map(|_| now);
+        let wait = policy::wait_for_store(failures, self.rng.f64());
+        self.next_pulse = self.next_pulse.map(|_| clock::now() + wait);
     }
 
-    fn look_at_everything(&mut self) {
+    /// Counts an error, and says the first one.
+    fn note_trouble(&mut self, error: &StoreError, no_heartbeat: bool) -> u32 {
+        let trouble = self.trouble.get_or_insert_with(|| {
+            if *self.reached.borrow() {
+                error!(error = %Chain(error),
+                    "the store is away: what is published stays; trying again");
+            } else {
+                error!(error = %Chain(error), "the store cannot be reached: trying again");
+            }
+            Trouble { since: clock::now(), failures: 0, no_heartbeat: false }
+        });
+        trouble.failures = trouble.failures.saturating_add(1);
+        trouble.no_heartbeat |= no_heartbeat;
+        trouble.failures
+    }
+
+    /// The store has done what it was asked.
+    pub(super) fn store_works(&mut self) {
+        if let Some(trouble) = self.trouble.take() {
+            let away_for_ms = clock::millis(clock::now() - trouble.since);
+            info!(away_for_ms, "the store is back");
+        }
+    }
+
+    pub(super) fn look_at_everything(&mut self) {
         self.sweep = Sweep::default();
         self.to_look = (0..self.timetable.len() as Place).collect();
         self.look_on();
@@ -132,6 +150,12 @@ impl Keeper {
         }
     }
 
+    /// Looks at one more.
+    pub(super) fn look_at(&mut self, place: Place) {
+        self.to_look.push_back(place);
+        self.look_on();
+    }
+
     /// Looks at the next few that wait for it, one round trip at a time.
     fn look_on(&mut self) {
         if self.looking || self.to_look.is_empty() {
@@ -140,18 +164,19 @@ impl Keeper {
         self.looking = true;
         let places: Vec<Place> = self.to_look.drain(..self.to_look.len().min(LOOK)).collect();
         let (store, credentials) = (Arc::clone(&self.store), Arc::clone(&self.credentials));
-        self.jobs.spawn(async move {
+        let job = async move {
             let ids: Vec<_> =
                 places.iter().map(|&place| credentials[place as usize].id.clone()).collect();
             let looked = store.look(&ids).await;
             Done::Looked(places, looked)
-        });
+        };
+        self.jobs.spawn(guarded(job, |defect| Done::Looked(Vec::new(), Err(defect))));
     }
 
     /// Reads the next few records, so that all of them are read in the sweep's time.
     fn sweep(&mut self) {
         let all = self.timetable.len();
-        let period = Duration::from_secs(3)
+        let period = Duration::from_secs(10)
             .saturating_mul(u32::try_from(all).unwrap_or(u32::MAX))
             .clamp(SWEEP.0, SWEEP.1);
         self.sweep.owed += all as f64 * HEARTBEAT.as_secs_f64() / period.as_secs_f64();

@@ -68,6 +68,8 @@ pub(super) struct Sheet {
     suspect: Option<String>,
     #[serde(deserialize_with = "number")]
     overlapped: u64,
+    /// The attempt that raised the last doubt.
+    doubted_by: String,
     refused: Vec<String>,
     #[serde(deserialize_with = "number")]
     calls: u64,
@@ -222,17 +224,20 @@ impl Sheet {
             self.calls = 0;
             self.calls_until = now + millis(left);
         }
+        // A token that ends before two takeovers would is as good as gone.
+        let takeover = millis(request.lease).saturating_add(millis(request.quiet_period));
+        let last_moment = self.expires_at.saturating_sub(takeover.saturating_mul(2));
         let urgent = !self.has_token(now)
             || self.suspect.is_some()
             || reason == Reason::Abandoned
-            || self.is_rejected(now);
+            || self.is_rejected(now)
+            || last_moment <= now;
         let quota = request.daily_quota;
         let quota = if urgent { quota } else { quota - quota / 10 };
         if self.calls < quota {
             return None;
         }
-        let expires = (!urgent).then_some(self.expires_at);
-        Some(expires.map_or(self.calls_until, |expires_at| self.calls_until.min(expires_at)))
+        Some(if urgent { self.calls_until } else { self.calls_until.min(last_moment) })
     }
 
     fn grant(&mut self, now: u64, reason: Reason, holder: &Holder, request: &BeginRequest<'_>) {
@@ -252,6 +257,10 @@ impl Sheet {
         self.open_until = Some(open_until);
         self.due_at = open_until;
         self.calls += 1;
+        // Changed settings are tried at once, but once: after that, due times hold for them, too.
+        if reason == Reason::Mended {
+            self.remember_refused(Some(request.mark));
+        }
         // Whatever its reason, it is the refresh that was wished for.
         self.forced = false;
         if matches!(reason, Reason::Rejected | Reason::Forced) {
@@ -282,7 +291,7 @@ impl Sheet {
         if lease.epoch.0 < self.begun {
             let suspect = publication.issues_anew && publication.late && !is_current;
             if suspect {
-                self.doubt(now, "two calls to the issuer overlapped");
+                self.doubt(now, &lease.attempt, "two calls to the issuer overlapped");
             }
             return Completed::Fenced { suspect };
         }
@@ -339,7 +348,7 @@ impl Sheet {
         let now = now.as_millis();
         if lease.epoch.0 < self.begun {
             if let Some(why) = failure.suspect {
-                self.doubt(now, why);
+                self.doubt(now, &lease.attempt, why);
             }
             return Failed::Fenced;
         }
@@ -419,6 +428,7 @@ impl Sheet {
             holder: self.holder.clone(),
             suspect: self.suspect.clone(),
             open_until: self.open_until.map(StoreTime::from_millis),
+            lease_until: moment(self.lease_until),
             failures: self.failures,
             error: self.error.clone(),
             error_at: self.error_at.map(StoreTime::from_millis),
@@ -428,10 +438,10 @@ impl Sheet {
             forced: self.forced,
         };
         Glance {
-            record: Some(record),
             has_token: self.has_token(now),
             has_report: self.reported.is_some() && !self.report_is_old(now),
-            leased: self.open_until.is_some() && now < self.lease_until,
+            leased: record.is_leased(StoreTime::from_millis(now)),
+            record: Some(record),
         }
     }
 
@@ -463,7 +473,12 @@ impl Sheet {
         self.closed_until = 0;
     }
 
-    fn doubt(&mut self, now: u64, why: &str) {
+    /// An attempt raises a doubt once: sent again, it is settled already.
+    fn doubt(&mut self, now: u64, attempt: &AttemptId, why: &str) {
+        if self.doubted_by == attempt.as_str() {
+            return;
+        }
+        attempt.as_str().clone_into(&mut self.doubted_by);
         self.suspect = Some(why.to_owned());
         self.overlapped = self.begun;
         self.due_at = self.due_at.min(now);

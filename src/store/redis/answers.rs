@@ -21,6 +21,7 @@ pub(super) const RECORD_FIELDS: &[&str] = &[
     "holder",
     "suspect",
     "open_until",
+    "lease_until",
     "failures",
     "error",
     "error_at",
@@ -90,19 +91,16 @@ pub(super) fn token(text: &str) -> Result<Token, StoreError> {
     })
 }
 
-/// The four answers about one credential: record, token, rejected, lock.
-pub(super) fn glance(values: &[Result<Value, RedisError>]) -> Glance {
+/// The three answers about one credential: record, token, rejected.
+pub(super) fn glance(now: StoreTime, values: &[Result<Value, RedisError>]) -> Glance {
     let exists = |at: usize| matches!(values.get(at), Some(Ok(Value::Int(count))) if 0 < *count);
     let fields: Vec<Option<String>> = match values.first() {
         Some(Ok(Value::Array(fields))) => fields.iter().map(text).collect(),
         _ => Vec::new(),
     };
-    Glance {
-        record: fields.iter().any(Option::is_some).then(|| record(&fields)),
-        has_token: exists(1),
-        has_report: exists(2),
-        leased: exists(3),
-    }
+    let record = fields.iter().any(Option::is_some).then(|| record(&fields));
+    let leased = record.as_ref().is_some_and(|record| record.is_leased(now));
+    Glance { record, has_token: exists(1), has_report: exists(2), leased }
 }
 
 fn record(fields: &[Option<String>]) -> Record {
@@ -121,6 +119,7 @@ fn record(fields: &[Option<String>]) -> Record {
         holder: text("holder"),
         suspect: text("suspect"),
         open_until: moment("open_until"),
+        lease_until: moment("lease_until"),
         failures: u32::try_from(count("failures")).unwrap_or(u32::MAX),
         error: text("error"),
         error_at: moment("error_at"),

@@ -58,7 +58,8 @@ if now < quiet_until then return {'quiet', ms(now), ms(quiet_until - now)} end
 -- Is there a reason?
 local token = redis.call('GET', KEYS[3])
 local abandoned = record.open_until
-local rejected = token and redis.call('GET', KEYS[4]) == token
+-- Applications write this key: one of another type is no report.
+local rejected = token and redis.pcall('GET', KEYS[4]) == token
 local asked = rejected and number('failures') == 0 or record.forced
 local cooled_at = number('asked_at') + tonumber(ARGV[7])
 local due_at = number('due_at')
@@ -90,13 +91,13 @@ if calls_until <= now then
   calls_until = (math.floor((now + tonumber(ARGV[6])) / day) + 1) * day - tonumber(ARGV[6])
 end
 local quota = tonumber(ARGV[5])
--- The last tenth is kept for tokens that are gone or may be dead.
-local urgent = not token or record.suspect or abandoned or rejected
+-- The last tenth is kept for tokens that are gone, may be dead, or end before two takeovers would.
+local last_moment = number('expires_at') - 2 * (tonumber(ARGV[3]) + tonumber(ARGV[4]))
+local urgent = not token or record.suspect or abandoned or rejected or last_moment <= now
 if not urgent then quota = quota - math.floor(quota / 10) end
 if quota <= calls then
   local until_ms = calls_until
-  local expires_at = number('expires_at')
-  if not urgent and now < expires_at then until_ms = math.min(until_ms, expires_at) end
+  if not urgent then until_ms = math.min(until_ms, last_moment) end
   return {'exhausted', ms(now), ms(until_ms)}
 end
 
@@ -105,8 +106,13 @@ local epoch = math.max(number('begun') + 1, now)
 local open_until = now + tonumber(ARGV[3]) + tonumber(ARGV[4])
 redis.call('SET', KEYS[1], ARGV[1] .. ' ' .. ARGV[2], 'NX', 'PX', ARGV[3])
 redis.call('HSET', KEYS[2], 'begun', ms(epoch), 'attempt', ARGV[2], 'holder', ARGV[1],
-  'reason', reason, 'granted_at', ms(now), 'open_until', ms(open_until), 'due_at', ms(open_until),
+  'reason', reason, 'granted_at', ms(now), 'lease_until', ms(now + tonumber(ARGV[3])), 'open_until', ms(open_until),
+  'due_at', ms(open_until),
   'calls', ms(calls + 1), 'calls_until', ms(calls_until))
+-- Changed settings are tried at once, but once: after that, due times hold for them, too.
+if reason == 'mended' then
+  redis.call('HSET', KEYS[2], 'refused', string.sub(record.refused .. ' ' .. ARGV[8], -71))
+end
 -- Whatever its reason, it is the refresh that was wished for.
 redis.call('HDEL', KEYS[2], 'forced')
 if reason == 'rejected' or reason == 'forced' then

@@ -29,7 +29,7 @@ local function ms(number) return string.format('%.0f', number) end
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 
-local names = {'begun', 'epoch', 'published_by', 'expires_at', 'due_at', 'overlapped'}
+local names = {'begun', 'epoch', 'published_by', 'expires_at', 'due_at', 'overlapped', 'doubted_by'}
 local values = redis.call('HMGET', KEYS[2], unpack(names))
 local record = {}
 for i, name in ipairs(names) do record[name] = values[i] end
@@ -46,9 +46,9 @@ if epoch < number('begun') then
   -- The epoch orders grants, not what the issuer did. If this answer came late, its call may have
   -- been the later one at the issuer, and the token that stands may be dead.
   local doubtful = ARGV[7] == '1' and ARGV[8] == '1' and current ~= ARGV[4]
-  if doubtful then
+  if doubtful and record.doubted_by ~= ARGV[2] then
     redis.call('HSET', KEYS[2], 'suspect', 'two calls to the issuer overlapped',
-      'overlapped', ms(number('begun')))
+      'overlapped', ms(number('begun')), 'doubted_by', ARGV[2])
     if now < number('due_at') then redis.call('HSET', KEYS[2], 'due_at', ms(now)) end
     redis.call('PUBLISH', ARGV[10], '{"id":"' .. ARGV[9] .. '","epoch":' .. ms(number('epoch')) ..
       ',"expires_at":' .. ms(number('expires_at')) .. ',"due_at":' .. ms(now) .. '}')
@@ -72,8 +72,8 @@ redis.call('SET', KEYS[3], ARGV[4], 'PX', ms(expires_at - now))
 redis.call('HSET', KEYS[2], 'begun', ms(epoch), 'epoch', ms(epoch), 'published_by', ARGV[2],
   'holder', ARGV[1], 'issued_at', ARGV[11], 'expires_at', ms(expires_at),
   'due_at', ms(due_at), 'failures', '0')
-redis.call('HDEL', KEYS[2], 'open_until', 'quiet_until', 'closed_until', 'error', 'error_at',
-  'refused')
+redis.call('HDEL', KEYS[2], 'lease_until', 'open_until', 'quiet_until', 'closed_until', 'error',
+  'error_at', 'refused')
 if not doubtful then redis.call('HDEL', KEYS[2], 'suspect', 'overlapped') end
 
 -- A report about the token that was replaced, or that the issuer stands by, has been dealt with.

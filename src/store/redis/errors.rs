@@ -11,6 +11,8 @@ const CODES: [&str; 6] = ["WRONGTYPE", "NOPERM", "OOM", "MISCONF", "READONLY", "
 /// Reads an error of the client or of the server.
 pub(super) fn read(url: &RedisUrl, error: RedisError) -> StoreError {
     let code = code(&error);
+    // Redis 7 tells a missing right inside a script in words alone.
+    let code = if error.to_string().contains("can't publish") { "NOPERM".to_owned() } else { code };
     let unavailable = |message: String| StoreError::new(StoreErrorKind::Unavailable, message);
     // The server's own words are the source; only these few are worth a hint of ours.
     match (error.kind(), &*code) {
@@ -21,9 +23,13 @@ pub(super) fn read(url: &RedisUrl, error: RedisError) -> StoreError {
         (ErrorKind::AuthenticationFailed, _) | (_, "WRONGPASS" | "NOAUTH") => unavailable(format!(
             "Redis at {url} refused the user or password: check the store's URL"
         )),
-        (_, "NOPERM") => {
-            unavailable(format!("Redis at {url} does not allow this user what evertoken needs"))
-        }
+        (_, "NOPERM") => unavailable(format!(
+            "Redis at {url} does not allow this user what evertoken needs: scripts, its keys \
+                 and its channels"
+        )),
+        _ if error.to_string().contains("switch database") => unavailable(format!(
+            "Redis at {url} has no such database: see the last part of the store's URL"
+        )),
         (_, "OOM") => {
             unavailable(format!("Redis at {url} is full: raise its maxmemory or free memory"))
         }
@@ -38,7 +44,10 @@ pub(super) fn read(url: &RedisUrl, error: RedisError) -> StoreError {
         (ErrorKind::Server(_) | ErrorKind::Extension, _) => {
             unavailable(format!("Redis at {url} answered with an error"))
         }
-        (ErrorKind::UnexpectedReturnType | ErrorKind::Parse, _) => StoreError::new(
+        (ErrorKind::Parse, _) => {
+            unavailable(format!("what answers at {url} is no Redis: check the store's URL"))
+        }
+        (ErrorKind::UnexpectedReturnType, _) => StoreError::new(
             StoreErrorKind::Entry,
             "Redis answered something that this version does not understand",
         ),

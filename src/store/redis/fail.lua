@@ -26,7 +26,7 @@ local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 
 local names = {'begun', 'attempt', 'open_until', 'due_at', 'failures', 'calls', 'refused', 'epoch',
-  'expires_at'}
+  'expires_at', 'doubted_by'}
 local values = redis.call('HMGET', KEYS[2], unpack(names))
 local record = {}
 for i, name in ipairs(names) do record[name] = values[i] end
@@ -43,8 +43,9 @@ end
 
 if tonumber(ARGV[3]) < number('begun') then
   -- Its call may have been the later one at the issuer: the token that stands may be dead.
-  if ARGV[7] ~= '' then
-    redis.call('HSET', KEYS[2], 'suspect', ARGV[7], 'overlapped', ms(number('begun')))
+  if ARGV[7] ~= '' and record.doubted_by ~= ARGV[2] then
+    redis.call('HSET', KEYS[2], 'suspect', ARGV[7], 'overlapped', ms(number('begun')),
+      'doubted_by', ARGV[2])
     if now < number('due_at') then redis.call('HSET', KEYS[2], 'due_at', ms(now)) end
     tell(now)
   end
@@ -58,7 +59,7 @@ local wait, closed, quiet = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[
 local due_at = now + math.max(wait, closed, quiet)
 redis.call('HSET', KEYS[2], 'due_at', ms(due_at), 'failures', ms(number('failures') + 1),
   'error', ARGV[6], 'error_at', ms(now))
-redis.call('HDEL', KEYS[2], 'open_until', 'quiet_until', 'closed_until')
+redis.call('HDEL', KEYS[2], 'lease_until', 'open_until', 'quiet_until', 'closed_until')
 if 0 < closed then redis.call('HSET', KEYS[2], 'closed_until', ms(now + closed)) end
 if 0 < quiet then redis.call('HSET', KEYS[2], 'quiet_until', ms(now + quiet)) end
 if ARGV[7] ~= '' then redis.call('HSET', KEYS[2], 'suspect', ARGV[7]) end

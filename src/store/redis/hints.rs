@@ -19,6 +19,10 @@ struct Changed {
 
 /// Reads a message; `None` if it is none of ours or makes no sense.
 pub(super) fn read(info: &PushInfo, keys: &Keys) -> Option<Hint> {
+    // The library's own: the connection has ended, and what was published since is lost.
+    if info.kind == PushKind::Disconnection {
+        return Some(Hint::Missed);
+    }
     if info.kind != PushKind::Message {
         return None;
     }

@@ -6,6 +6,7 @@
 --       2 attempt
 --       3 id                 for the message
 --       4 channel            of the message
+--       5 tell               1 if the others are to be told, else 0
 --
 -- Answers, the store's time in ms in second place:
 --   {'released', now}
@@ -28,10 +29,12 @@ end
 
 if record.attempt ~= ARGV[2] or not record.open_until then return {'fenced', ms(now)} end
 
-redis.call('HDEL', KEYS[2], 'open_until')
+redis.call('HDEL', KEYS[2], 'lease_until', 'open_until')
 redis.call('HSET', KEYS[2], 'due_at', ms(now), 'calls', ms(math.max(number('calls') - 1, 0)))
 -- A lock of another type was not set by evertoken, and is left alone.
 if redis.pcall('GET', KEYS[1]) == ARGV[1] .. ' ' .. ARGV[2] then redis.call('DEL', KEYS[1]) end
-redis.call('PUBLISH', ARGV[4], '{"id":"' .. ARGV[3] .. '","epoch":' .. ms(number('epoch')) ..
-  ',"expires_at":' .. ms(number('expires_at')) .. ',"due_at":' .. ms(now) .. '}')
+if ARGV[5] == '1' then
+  redis.call('PUBLISH', ARGV[4], '{"id":"' .. ARGV[3] .. '","epoch":' .. ms(number('epoch')) ..
+    ',"expires_at":' .. ms(number('expires_at')) .. ',"due_at":' .. ms(now) .. '}')
+end
 return {'released', ms(now)}

@@ -26,6 +26,7 @@ async fn a_record_that_was_never_published_has_no_epoch() {
     let expected = Record {
         due_at: open_until,
         open_until,
+        lease_until: Some(lease.granted_at.plus(LEASE)),
         holder: Some(holder.to_string()),
         calls: 1,
         calls_until: pair.moment("calls_until").await,

@@ -16,7 +16,7 @@ use crate::support::{
 const TWO_HOURS: Duration = Duration::from_secs(7200);
 
 /// Far longer than a takeover may take.
-const LONG: &str = "request_timeout = \"50s\"\nlease = \"55s\"";
+const LONG: &str = "request_timeout = \"50s\"\nlease = \"58s\"";
 
 /// An issuer, and a configuration with an empty directory as its store.
 async fn fleet_of_files(endpoint: &str, more: &str) -> (Fleet, String) {

@@ -91,6 +91,7 @@ impl Bench for OnRedis {
 
     async fn end_lease(&self, id: &CredentialId) {
         self.del(&key(id, "lock")).await;
+        self.set(id, "lease_until", "1").await;
     }
 
     async fn lose_token(&self, id: &CredentialId) {

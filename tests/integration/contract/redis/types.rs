@@ -22,7 +22,7 @@ async fn others_work(pair: &Pair) {
     let attempt = AttemptId::fresh();
     let (_, begun) = pair.a.begin(&other, &request(&attempt)).await.expect("an answer");
     let Begun::Granted { lease, .. } = begun else { panic!("{begun:?}") };
-    pair.a.release(&other, &lease).await.expect("an answer");
+    pair.a.release(&other, &lease, true).await.expect("an answer");
 }
 
 #[tokio::test]
@@ -36,14 +36,13 @@ async fn a_key_of_another_type_is_this_credentials_trouble_alone() {
 }
 
 #[tokio::test]
-async fn a_report_of_another_type_is_this_credentials_trouble_alone() {
+async fn a_report_of_another_type_is_no_report_and_stops_no_refresh() {
     let pair = Pair::with_token("first").await;
     pair.bench.command(&["LPUSH", REJECTED, "no string"]).await;
-    let error = refusal(&pair).await;
-    assert_eq!(error.kind, StoreErrorKind::Entry);
-    assert!(!error.to_string().contains("no string"), "what stands there is not shown: {error}");
-    others_work(&pair).await;
-    assert_eq!(pair.a.token(&pair.id).await.expect("an answer"), Some(token("first")));
+    let begun = pair.begin(&pair.a).await;
+    assert!(matches!(begun, Begun::NotDue(_)), "{begun:?}");
+    pair.make_due().await;
+    pair.grant(&pair.b).await;
 }
 
 #[tokio::test]
@@ -59,9 +58,10 @@ async fn a_record_of_another_type_is_told_by_every_verb() {
     assert_eq!(pair.bench.get(TOKEN).await.as_deref(), Some("first"), "nothing is half done");
     let error = pair.a.fail(&pair.id, &lease, &failure()).await;
     assert_eq!(error.expect_err("an error").kind, entry);
-    assert_eq!(pair.a.release(&pair.id, &lease).await.expect_err("an error").kind, entry);
+    assert_eq!(pair.a.release(&pair.id, &lease, true).await.expect_err("an error").kind, entry);
     assert_eq!(pair.a.ask(&pair.id).await.expect_err("an error").kind, entry);
-    assert_eq!(pair.a.held(&pair.id).await.expect_err("an error").kind, entry);
+    let held = pair.a.held(&pair.id).await.expect("an answer").expect("a token");
+    assert_eq!(held.epoch.0, 0, "a reader needs no record");
     others_work(&pair).await;
 }
 
