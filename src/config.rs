@@ -5,6 +5,7 @@
 //! trees in `config/tree.rs`, trees become settings in `config/read.rs`.
 
 mod read;
+mod section;
 mod tree;
 
 use std::{

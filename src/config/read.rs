@@ -1,20 +1,17 @@
 //! The tree to settings. What cannot be read is a mistake, and reading goes on, so that all
 //! mistakes are told at once.
 
-use std::{collections::HashMap, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use reqwest::Url;
 
 use super::{
     CredentialSettings, Environment, Mistake, Settings, StoreSettings,
-    tree::{Node, Place, Table, Value},
+    section::Section,
+    tree::{Place, Table, Value},
 };
 use crate::{
-    chain::Chain,
-    credential::{CredentialId, Secret},
-    provider::{Endpoint, SecretSource},
-    refresh::Times,
-    store::StoreUrl,
+    chain::Chain, credential::CredentialId, provider::Endpoint, refresh::Times, store::StoreUrl,
 };
 
 const STORE_URL: &str = "file:./evertoken-data";
@@ -22,10 +19,7 @@ const PREFIX: &str = "evertoken";
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(8);
 const LEASE: Duration = Duration::from_secs(10);
 const ADMIN: &str = "127.0.0.1:9464";
-const WECHAT: &str = "https://api.weixin.qq.com";
-
-/// The longest time that a setting may name.
-const LONGEST: Duration = Duration::from_secs(30 * 86_400);
+pub(super) const WECHAT: &str = "https://api.weixin.qq.com";
 
 /// Reads all settings. Mistakes are added to `mistakes`; what was wrong has its default here.
 pub(super) fn settings(
@@ -222,206 +216,4 @@ fn read_credential(
         quiet_period,
         daily_quota,
     })
-}
-
-/// A section that is being read: what is left at its end is a mistake.
-struct Section<'a> {
-    /// `credentials.shop.`
-    prefix: &'a str,
-    table: Table,
-    known: Vec<&'static str>,
-    mistakes: &'a mut Vec<Mistake>,
-}
-
-// === impl Section ===
-
-impl<'a> Section<'a> {
-    fn new(prefix: &'a str, table: Table, mistakes: &'a mut Vec<Mistake>) -> Self {
-        Self { prefix, table, known: Vec::new(), mistakes }
-    }
-
-    fn mistake(&mut self, place: &Place, message: String) {
-        self.mistakes.push(Mistake { place: place.to_string(), message });
-    }
-
-    fn take(&mut self, name: &'static str) -> Option<Node> {
-        self.known.push(name);
-        self.table.remove(name)
-    }
-
-    fn section(&mut self, name: &'static str) -> Table {
-        let Some(node) = self.take(name) else { return Table::new() };
-        if let Value::Table(table) = node.value {
-            return table;
-        }
-        self.mistake(&node.place, format!("{name} must be a section: [{name}]"));
-        Table::new()
-    }
-
-    fn text(&mut self, name: &'static str) -> Option<(Place, String)> {
-        let node = self.take(name)?;
-        if let Value::Text(text) = node.value {
-            return Some((node.place, text));
-        }
-        let message = format!("{}{name} must be a text, in quotes", self.prefix);
-        self.mistake(&node.place, message);
-        None
-    }
-
-    fn parsed<T>(
-        &mut self,
-        name: &'static str,
-        read: impl FnOnce(&str) -> Result<T, String>,
-    ) -> Option<T> {
-        let (place, text) = self.text(name)?;
-        match read(&text) {
-            Ok(value) => Some(value),
-            Err(message) => {
-                let message = format!("{}{name}: {message}", self.prefix);
-                self.mistake(&place, message);
-                None
-            }
-        }
-    }
-
-    fn duration(&mut self, name: &'static str, shortest: Duration) -> Option<Duration> {
-        self.parsed(name, |text| match humantime::parse_duration(text) {
-            Ok(duration) if shortest <= duration && duration <= LONGEST => Ok(duration),
-            Ok(_) => Err(format!(
-                "{text} is out of range: {} to 30days",
-                humantime::format_duration(shortest)
-            )),
-            Err(_) => Err(format!("{text:?} is not a duration, as 500ms, 8s, 5m or 1h 30m")),
-        })
-    }
-
-    fn positive(&mut self, name: &'static str) -> Option<u64> {
-        let node = self.take(name)?;
-        let number = match &node.value {
-            Value::Number(number) => u64::try_from(*number).ok(),
-            Value::Text(text) if node.is_text => text.trim().parse().ok(),
-            _ => None,
-        };
-        if let Some(number) = number.filter(|number| 0 < *number) {
-            return Some(number);
-        }
-        let message = format!("{}{name} must be a whole number of 1 or more", self.prefix);
-        self.mistake(&node.place, message);
-        None
-    }
-
-    fn urls(&mut self, name: &'static str) -> Option<Vec<Url>> {
-        let node = self.take(name)?;
-        let place = node.place;
-        let texts: Vec<(Place, Value)> = match node.value {
-            // A variable carries a list with commas.
-            Value::Text(text) => text
-                .split(',')
-                .map(|part| (place.clone(), Value::Text(part.trim().to_owned())))
-                .collect(),
-            Value::List(items) => items.into_iter().map(|item| (item.place, item.value)).collect(),
-            other => vec![(place.clone(), other)],
-        };
-        let mut urls = Vec::new();
-        for (place, value) in texts {
-            let url = match &value {
-                Value::Text(text) => Url::parse(text).ok(),
-                _ => None,
-            };
-            match url.filter(is_base_url) {
-                Some(url) => urls.push(url),
-                None => {
-                    let message = format!(
-                        "{}{name} must be one URL or a list of URLs as {WECHAT}, with neither user \
-                         nor query",
-                        self.prefix
-                    );
-                    self.mistake(&place, message);
-                    return None;
-                }
-            }
-        }
-        if urls.is_empty() {
-            self.mistake(&place, format!("{}{name} names no URL", self.prefix));
-            return None;
-        }
-        Some(urls)
-    }
-
-    fn secret(&mut self, environment: &Environment) -> Option<SecretSource> {
-        let node = self.take("secret")?;
-        let name = format!("{}secret", self.prefix);
-        match node.value {
-            Value::Text(text) if !text.trim().is_empty() => {
-                Some(SecretSource::Value(Secret::new(text.trim())))
-            }
-            Value::Table(table) => self.secret_elsewhere(&name, &node.place, table, environment),
-            _ => {
-                let message =
-                    format!("{name} must be a text, {{ file = \"…\" }} or {{ env = \"…\" }}");
-                self.mistake(&node.place, message);
-                None
-            }
-        }
-    }
-
-    fn secret_elsewhere(
-        &mut self,
-        name: &str,
-        place: &Place,
-        mut table: Table,
-        environment: &Environment,
-    ) -> Option<SecretSource> {
-        let (file, env) = (table.remove("file"), table.remove("env"));
-        let text = |node: Node| match node.value {
-            Value::Text(text) if !text.is_empty() => Some(text),
-            _ => None,
-        };
-        match (file.and_then(text), env.and_then(text), table.is_empty()) {
-            (Some(file), None, true) => Some(SecretSource::File(PathBuf::from(file))),
-            (None, Some(variable), true) => {
-                match environment.get(&variable).map(|value| value.trim()) {
-                    Some(value) if !value.is_empty() => {
-                        Some(SecretSource::Value(Secret::new(value)))
-                    }
-                    _ => {
-                        let message = format!("{name}: the variable {variable} is not set");
-                        self.mistake(place, message);
-                        None
-                    }
-                }
-            }
-            _ => {
-                let message =
-                    format!("{name} takes one of {{ file = \"…\" }} and {{ env = \"…\" }}");
-                self.mistake(place, message);
-                None
-            }
-        }
-    }
-
-    fn unsupported(&mut self, name: &'static str, what: &str) {
-        if let Some(node) = self.take(name) {
-            let message = format!("{}{name}: this version {what}; remove it", self.prefix);
-            self.mistake(&node.place, message);
-        }
-    }
-
-    /// Whatever is left is unknown.
-    fn end(self) {
-        for (name, node) in self.table {
-            let known = self.known.join(", ");
-            let message = format!("{}{name} is not known; there are: {known}", self.prefix);
-            self.mistakes.push(Mistake { place: node.place.to_string(), message });
-        }
-    }
-}
-
-fn is_base_url(url: &Url) -> bool {
-    matches!(url.scheme(), "http" | "https")
-        && url.has_host()
-        && url.query().is_none()
-        && url.fragment().is_none()
-        && url.username().is_empty()
-        && url.password().is_none()
 }

@@ -313,3 +313,72 @@ async fn a_token_of_4096_bytes_is_published_whole() {
     assert!(fleet.issuer.alive(&token).alive);
     fleet.end().await;
 }
+
+#[tokio::test]
+async fn a_redirect_is_not_followed() {
+    let (fleet, _) = published("stable_token", "").await;
+    let any = "127.0.0.1:0".parse().expect("an address");
+    let other = Simulator::start(any, issuer_settings(TWO_HOURS)).await.expect("an issuer");
+    let location = format!("{}/cgi-bin/stable_token", other.base_url());
+    fail_once(&fleet, FaultKind::Redirect { location }).await;
+    assert_eq!(other.summary(None).calls, 0, "a secret goes to nobody else");
+    fleet.end().await;
+}
+
+#[tokio::test]
+async fn base_urls_that_swallow_connections_leave_time_to_say_so() {
+    let mut fleet = Fleet::new(issuer_settings(TWO_HOURS)).await;
+    let mut silent = Vec::new();
+    for _ in 0..3 {
+        silent.push(tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port"));
+    }
+    let url = |each: &tokio::net::TcpListener| {
+        format!("\"https://{}\"", each.local_addr().expect("its address"))
+    };
+    let all = silent.iter().map(url).collect::<Vec<_>>().join(", ");
+    let good = format!("\"{}\"", fleet.issuer.base_url());
+    let text = fleet.configuration("token", "").replace(&good, &format!("[{all}]"));
+    let configuration = fleet.write("evertoken.toml", &text);
+    fleet.start(&configuration);
+    let error = wait_for("the failure stands in the record", || fleet.field("error")).await;
+    assert!(error.starts_with("the issuer could not be reached in time"), "{error}");
+    assert_eq!(fleet.field("calls").await.as_deref(), Some("0"), "nothing was sent");
+    assert_eq!(fleet.field("suspect").await, None);
+    fleet.end().await;
+}
+
+#[tokio::test]
+async fn a_changed_secret_is_seen_by_a_worker_that_was_not_refused_itself() {
+    let mut fleet = Fleet::new(issuer_settings(TWO_HOURS)).await;
+    let text = fleet
+        .configuration("token", "")
+        .replace(&format!("secret = \"secret-of-{APPID}\""), "secret = { file = \"secret\" }");
+    let configuration = fleet.write("evertoken.toml", &text);
+    fleet.write("secret", "mistyped-secret");
+    let first = fleet.start(&configuration);
+    wait_for("the refusal stands in the record", || fleet.field("error")).await;
+    let second = fleet.start(&configuration);
+    wait_until("the second is there", || {
+        fleet.workers[second].stderr().contains("the store is reached")
+    })
+    .await;
+    fleet.workers[first].kill();
+    fleet.write("secret", &format!("secret-of-{APPID}"));
+    fleet.published().await;
+    assert_eq!(fleet.summary().calls, 2);
+    fleet.end().await;
+}
+
+#[tokio::test]
+async fn an_operator_who_listed_the_address_is_heard_by_the_worker_that_stepped_aside() {
+    let mut fleet = Fleet::new(issuer_settings(TWO_HOURS)).await;
+    fleet.issuer.caller([127, 0, 0, 1].into(), CallerState::NotListed);
+    let configuration = fleet.write("evertoken.toml", &fleet.configuration("token", ""));
+    fleet.start(&configuration);
+    wait_for("the refusal stands in the record", || fleet.field("error")).await;
+    fleet.issuer.caller([127, 0, 0, 1].into(), CallerState::Ok);
+    let ended = fleet.command(&["refresh", "shop", "--config", &configuration]).await;
+    assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
+    fleet.published().await;
+    fleet.end().await;
+}

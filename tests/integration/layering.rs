@@ -171,6 +171,7 @@ fn secrets_are_exposed_only_to_issuers_and_stores_and_at_the_readers_door() {
         "store/redis.rs",
         "store/file.rs",
         "store/file/ledger.rs",
+        "store/file/ledger/end.rs",
         "cli/get.rs",
         // It asks the simulator's ledger about what is published.
         "cli/demo/stage.rs",

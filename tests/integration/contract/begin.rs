@@ -259,3 +259,16 @@ async fn a_report_does_not_cut_short_the_wait_after_a_failure() {
     let begun = pair.begin(&pair.b).await;
     assert!(matches!(begun, Begun::NotDue(_)), "an issuer that refuses is not hammered: {begun:?}");
 }
+
+#[tokio::test]
+async fn changed_settings_are_tried_at_once_but_only_once() {
+    let pair = Pair::with_token("first").await;
+    pair.set("refused", OTHER_MARK).await;
+    let lease = pair.grant(&pair.a).await;
+    assert_eq!(lease.reason, Reason::Mended);
+    pair.fail(&pair.a, &lease, &failure()).await;
+    for worker in [&pair.a, &pair.b] {
+        let begun = pair.begin(worker).await;
+        assert!(matches!(begun, Begun::NotDue(_)), "the wait after a failure holds: {begun:?}");
+    }
+}
