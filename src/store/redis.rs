@@ -305,13 +305,17 @@ impl Store for RedisStore {
 impl Scripts {
     fn new() -> Self {
         Self {
-            begin: Script::new(include_str!("redis/begin.lua")),
-            complete: Script::new(include_str!("redis/complete.lua")),
-            fail: Script::new(include_str!("redis/fail.lua")),
-            release: Script::new(include_str!("redis/release.lua")),
-            ask: Script::new(include_str!("redis/ask.lua")),
+            begin: script(include_str!("redis/begin.lua")),
+            complete: script(include_str!("redis/complete.lua")),
+            fail: script(include_str!("redis/fail.lua")),
+            release: script(include_str!("redis/release.lua")),
+            ask: script(include_str!("redis/ask.lua")),
         }
     }
+}
+
+fn script(verb: &str) -> Script {
+    Script::new(&format!("{}\n{verb}", include_str!("redis/prelude.lua")))
 }
 
 fn flag(value: bool) -> &'static str {

@@ -9,15 +9,8 @@
 --   {'asked',   now}
 --   {'cooling', now, ms until the next one may be asked for}
 
-local function ms(number) return string.format('%.0f', number) end
-
-local time = redis.call('TIME')
-local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
-
--- What is no whole number of a sane length counts as absent.
-local text = redis.call('HGET', KEYS[1], 'asked_at') or ''
-local asked_at = #text < 17 and tonumber(string.match(text, '^%d+$')) or 0
-local cooled_at = asked_at + tonumber(ARGV[1])
+local _, number = read(KEYS[1], {'asked_at'})
+local cooled_at = number('asked_at') + tonumber(ARGV[1])
 if now < cooled_at then return {'cooling', ms(now), ms(cooled_at - now)} end
 
 redis.call('HSET', KEYS[1], 'forced', '1')

@@ -22,22 +22,9 @@
 --   {'not_due',   now, due_at}
 --   {'exhausted', now, until}
 
-local function ms(number) return string.format('%.0f', number) end
-
-local time = redis.call('TIME')
-local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
-
-local names = {'begun', 'attempt', 'reason', 'granted_at', 'open_until', 'quiet_until', 'due_at',
+local record, number = read(KEYS[2], {'begun', 'attempt', 'reason', 'granted_at', 'open_until', 'quiet_until', 'due_at',
   'closed_until', 'failures', 'forced', 'asked_at', 'refused', 'suspect', 'calls', 'calls_until',
-  'expires_at'}
-local values = redis.call('HMGET', KEYS[2], unpack(names))
-local record = {}
-for i, name in ipairs(names) do record[name] = values[i] end
--- What is no whole number of a sane length counts as absent.
-local function number(name)
-  local text = record[name] or ''
-  return #text < 17 and tonumber(string.match(text, '^%d+$')) or 0
-end
+  'expires_at'})
 
 -- A lease is alive: ours, if its reply was lost, or another's.
 local lease = redis.call('GET', KEYS[1])

@@ -24,20 +24,7 @@
 --                                            of the two calls is in doubt
 --   {'expired',   now}                       its life is over already; nothing was written
 
-local function ms(number) return string.format('%.0f', number) end
-
-local time = redis.call('TIME')
-local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
-
-local names = {'begun', 'epoch', 'published_by', 'expires_at', 'due_at', 'overlapped', 'doubted_by'}
-local values = redis.call('HMGET', KEYS[2], unpack(names))
-local record = {}
-for i, name in ipairs(names) do record[name] = values[i] end
--- What is no whole number of a sane length counts as absent.
-local function number(name)
-  local text = record[name] or ''
-  return #text < 17 and tonumber(string.match(text, '^%d+$')) or 0
-end
+local record, number = read(KEYS[2], {'begun', 'epoch', 'published_by', 'expires_at', 'due_at', 'overlapped', 'doubted_by'})
 
 local epoch, expires_at, due_at = tonumber(ARGV[3]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local current = redis.call('GET', KEYS[3])
@@ -50,8 +37,7 @@ if epoch < number('begun') then
     redis.call('HSET', KEYS[2], 'suspect', 'two calls to the issuer overlapped',
       'overlapped', ms(number('begun')), 'doubted_by', ARGV[2])
     if now < number('due_at') then redis.call('HSET', KEYS[2], 'due_at', ms(now)) end
-    redis.call('PUBLISH', ARGV[10], '{"id":"' .. ARGV[9] .. '","epoch":' .. ms(number('epoch')) ..
-      ',"expires_at":' .. ms(number('expires_at')) .. ',"due_at":' .. ms(now) .. '}')
+    tell(ARGV[10], ARGV[9], number('epoch'), number('expires_at'), now)
   end
   return {'fenced', ms(now), ms(number('begun')), doubtful and '1' or '0'}
 end
@@ -83,6 +69,5 @@ if rejected and (rejected == current or rejected == ARGV[4]) then redis.call('DE
 
 -- A lock of another type was not set by evertoken, and is left alone.
 if redis.pcall('GET', KEYS[1]) == ARGV[1] .. ' ' .. ARGV[2] then redis.call('DEL', KEYS[1]) end
-redis.call('PUBLISH', ARGV[10], '{"id":"' .. ARGV[9] .. '","epoch":' .. ms(epoch) ..
-  ',"expires_at":' .. ms(expires_at) .. ',"due_at":' .. ms(due_at) .. '}')
+tell(ARGV[10], ARGV[9], epoch, expires_at, due_at)
 return {repeated and 'repeated' or 'published', ms(now), ms(expires_at), ms(due_at)}

@@ -20,26 +20,8 @@
 --   {'failed', now, due_at}
 --   {'fenced', now, epoch}      a later attempt has begun
 
-local function ms(number) return string.format('%.0f', number) end
-
-local time = redis.call('TIME')
-local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
-
-local names = {'begun', 'attempt', 'open_until', 'due_at', 'failures', 'calls', 'refused', 'epoch',
-  'expires_at', 'doubted_by'}
-local values = redis.call('HMGET', KEYS[2], unpack(names))
-local record = {}
-for i, name in ipairs(names) do record[name] = values[i] end
--- What is no whole number of a sane length counts as absent.
-local function number(name)
-  local text = record[name] or ''
-  return #text < 17 and tonumber(string.match(text, '^%d+$')) or 0
-end
-
-local function tell(due_at)
-  redis.call('PUBLISH', ARGV[12], '{"id":"' .. ARGV[11] .. '","epoch":' .. ms(number('epoch')) ..
-    ',"expires_at":' .. ms(number('expires_at')) .. ',"due_at":' .. ms(due_at) .. '}')
-end
+local record, number = read(KEYS[2], {'begun', 'attempt', 'open_until', 'due_at', 'failures', 'calls', 'refused', 'epoch',
+  'expires_at', 'doubted_by'})
 
 if tonumber(ARGV[3]) < number('begun') then
   -- Its call may have been the later one at the issuer: the token that stands may be dead.
@@ -47,7 +29,7 @@ if tonumber(ARGV[3]) < number('begun') then
     redis.call('HSET', KEYS[2], 'suspect', ARGV[7], 'overlapped', ms(number('begun')),
       'doubted_by', ARGV[2])
     if now < number('due_at') then redis.call('HSET', KEYS[2], 'due_at', ms(now)) end
-    tell(now)
+    tell(ARGV[12], ARGV[11], number('epoch'), number('expires_at'), now)
   end
   return {'fenced', ms(now), ms(number('begun'))}
 end
@@ -78,5 +60,7 @@ end
 
 -- A lock of another type was not set by evertoken, and is left alone.
 if redis.pcall('GET', KEYS[1]) == ARGV[1] .. ' ' .. ARGV[2] then redis.call('DEL', KEYS[1]) end
-if due_at == now then tell(now) end
+if due_at == now then
+  tell(ARGV[12], ARGV[11], number('epoch'), number('expires_at'), now)
+end
 return {'failed', ms(now), ms(due_at)}

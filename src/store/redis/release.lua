@@ -12,20 +12,7 @@
 --   {'released', now}
 --   {'fenced',   now}        it is not this attempt's to give back
 
-local function ms(number) return string.format('%.0f', number) end
-
-local time = redis.call('TIME')
-local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
-
-local names = {'attempt', 'open_until', 'reason', 'calls', 'epoch', 'expires_at'}
-local values = redis.call('HMGET', KEYS[2], unpack(names))
-local record = {}
-for i, name in ipairs(names) do record[name] = values[i] end
--- What is no whole number of a sane length counts as absent.
-local function number(name)
-  local text = record[name] or ''
-  return #text < 17 and tonumber(string.match(text, '^%d+$')) or 0
-end
+local record, number = read(KEYS[2], {'attempt', 'open_until', 'reason', 'calls', 'epoch', 'expires_at'})
 
 if record.attempt ~= ARGV[2] or not record.open_until then return {'fenced', ms(now)} end
 
@@ -34,7 +21,6 @@ redis.call('HSET', KEYS[2], 'due_at', ms(now), 'calls', ms(math.max(number('call
 -- A lock of another type was not set by evertoken, and is left alone.
 if redis.pcall('GET', KEYS[1]) == ARGV[1] .. ' ' .. ARGV[2] then redis.call('DEL', KEYS[1]) end
 if ARGV[5] == '1' then
-  redis.call('PUBLISH', ARGV[4], '{"id":"' .. ARGV[3] .. '","epoch":' .. ms(number('epoch')) ..
-    ',"expires_at":' .. ms(number('expires_at')) .. ',"due_at":' .. ms(now) .. '}')
+  tell(ARGV[4], ARGV[3], number('epoch'), number('expires_at'), now)
 end
 return {'released', ms(now)}
