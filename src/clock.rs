@@ -29,6 +29,16 @@ pub enum WallClock {
     Anchored(StoreTime, Instant),
 }
 
+/// How long the machine has been up, sleep included, and in which of its starts. Nobody can set it,
+/// so it tells whether the wall clock was set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Uptime {
+    /// The machine's id of this start.
+    pub boot: String,
+    /// Milliseconds since then.
+    pub millis: u64,
+}
+
 /// The local moment, for measuring durations. It can be paused in tests.
 #[must_use]
 #[expect(clippy::disallowed_methods, reason = "this is the one place that reads a clock")]
@@ -94,6 +104,16 @@ impl WallClock {
             }
             Self::Anchored(time, at) => time.plus(now().saturating_duration_since(at)),
         }
+    }
+
+    /// The machine's uptime, where it tells: on Linux. None for a clock that is not the system's.
+    #[must_use]
+    pub fn uptime(self) -> Option<Uptime> {
+        let Self::System = self else { return None };
+        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+        let uptime = std::fs::read_to_string("/proc/uptime").ok()?;
+        let seconds: f64 = uptime.split_whitespace().next()?.parse().ok()?;
+        Some(Uptime { boot: boot.trim().to_owned(), millis: (seconds * 1000.0) as u64 })
     }
 }
 

@@ -27,7 +27,7 @@ use uuid::Uuid;
 use self::{
     ends::Ends,
     folder::{Folder, Lock, Locked, Read},
-    ledger::{Sheet, VERSION, Verdict},
+    ledger::{Sheet, Verdict},
     watch::Watch,
 };
 use super::{
@@ -88,7 +88,7 @@ impl FileStore {
     /// The sheet at `now`, if there is a whole one.
     fn sheet(&self, id: &CredentialId, now: StoreTime) -> Result<Option<Sheet>, StoreError> {
         Ok(match self.folder.sheet(id)? {
-            Read::Whole(sheet) => Some(sheet.at(now)),
+            Read::Whole(sheet) => Some(sheet.at(now, self.clock.uptime().as_ref())),
             Read::Absent | Read::Damaged => None,
         })
     }
@@ -131,11 +131,11 @@ impl FileStore {
             }
         };
         // What a clock that was set back makes of it is written, or it would last for ever.
-        let mut sheet = before.clone().at(now);
+        let uptime = self.clock.uptime();
+        let mut sheet = before.clone().at(now, uptime.as_ref());
         let answer = change(&mut sheet, now)?;
         if sheet != before {
-            sheet.version = VERSION;
-            sheet.written_at = now.as_millis();
+            sheet.written(now, uptime);
             self.folder.write_sheet(id, &sheet)?;
         }
         // Of a token that the sheet does not know, nobody knows that it is over: it is served until
@@ -335,7 +335,10 @@ impl Store for FileStore {
         self.folder.ready()?;
         let now = self.clock.now();
         let token = match self.folder.sheet(id)? {
-            Read::Whole(sheet) => sheet.at(now).valid_token(now).map(str::to_owned),
+            Read::Whole(sheet) => {
+                let sheet = sheet.at(now, self.clock.uptime().as_ref());
+                sheet.valid_token(now).map(str::to_owned)
+            }
             // Then nobody knows its end, and what applications read is all there is.
             Read::Absent | Read::Damaged => self.folder.shown(id)?,
         };

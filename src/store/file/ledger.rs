@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use self::number::number;
 use crate::{
-    clock::{StoreTime, millis},
+    clock::{StoreTime, Uptime, millis},
     lease::{AttemptId, Epoch, Holder, Reason},
     policy::COOL_DOWN,
     store::{Asked, Glance, Record},
@@ -25,6 +25,9 @@ const REPORT_STANDS: Duration = Duration::from_secs(600);
 
 /// How many marks of refused settings are remembered.
 const MARKS: usize = 8;
+
+/// A clock that is off by more than this, in milliseconds, was set; less is its drift.
+const CLOCK_TOLERANCE: u64 = 5_000;
 
 /// The version of the sheet that this program writes.
 pub(super) const VERSION: u64 = 1;
@@ -37,6 +40,10 @@ pub(super) struct Sheet {
     /// When it was written. A clock that shows less has been set back.
     #[serde(deserialize_with = "number")]
     pub(super) written_at: u64,
+    /// The machine's uptime then, and its start.
+    #[serde(deserialize_with = "number")]
+    written_uptime: u64,
+    written_boot: Option<String>,
     pub(super) token: Option<String>,
     #[serde(deserialize_with = "number")]
     epoch: u64,
@@ -108,35 +115,56 @@ pub(super) enum Verdict {
 // === impl Sheet ===
 
 impl Sheet {
-    /// The sheet as it is at `now`. If the clock was set back, all moments move with it, as if no
-    /// time had passed since it was written, and what stands is suspect and due.
-    pub(super) fn at(mut self, now: StoreTime) -> Self {
-        let back = self.written_at.saturating_sub(now.as_millis());
-        if back == 0 {
-            return self;
+    /// The sheet as it is at `now`. If the clock was set since it was written, all moments move with
+    /// it. The uptime tells by how much. Without one, only a clock that shows less than the sheet is
+    /// noticed: then it is as if no time had passed, and what stands is suspect and due.
+    pub(super) fn at(mut self, now: StoreTime, uptime: Option<&Uptime>) -> Self {
+        let now = now.as_millis();
+        let same_boot = uptime.filter(|uptime| self.written_boot.as_ref() == Some(&uptime.boot));
+        if let Some(uptime) = same_boot {
+            let passed = uptime.millis.saturating_sub(self.written_uptime);
+            let set_by = from(self.written_at.saturating_add(passed), now);
+            if CLOCK_TOLERANCE < set_by.unsigned_abs() {
+                self.shift(set_by);
+                self.written_at = now;
+                self.written_uptime = uptime.millis;
+            }
+        } else if now < self.written_at {
+            self.shift(from(self.written_at, now));
+            self.due_at = now;
+            self.written_at = now;
+            self.suspect = Some("the clock was set back".to_owned());
         }
-        for moment in [
+        self
+    }
+
+    /// The sheet was changed now.
+    pub(super) fn written(&mut self, now: StoreTime, uptime: Option<Uptime>) {
+        self.version = VERSION;
+        self.written_at = now.as_millis();
+        self.written_uptime = uptime.as_ref().map_or(0, |uptime| uptime.millis);
+        self.written_boot = uptime.map(|uptime| uptime.boot);
+    }
+
+    /// Moves every moment that is set.
+    fn shift(&mut self, by: i64) {
+        let moments = [
             &mut self.issued_at,
             &mut self.expires_at,
+            &mut self.due_at,
             &mut self.granted_at,
             &mut self.lease_until,
             &mut self.quiet_until,
             &mut self.closed_until,
             &mut self.calls_until,
             &mut self.asked_at,
-        ] {
-            *moment = moment.saturating_sub(back);
+        ];
+        let optional = [self.open_until.as_mut(), self.error_at.as_mut()];
+        let reported = self.reported.as_mut().map(|Report(_, at)| at);
+        let all = moments.into_iter().chain(optional.into_iter().flatten()).chain(reported);
+        for moment in all.filter(|moment| **moment != 0) {
+            *moment = moment.saturating_add_signed(by);
         }
-        if let Some(Report(_, at)) = &mut self.reported {
-            *at = at.saturating_sub(back);
-        }
-        let moved = |moment: u64| moment.saturating_sub(back);
-        self.open_until = self.open_until.map(moved);
-        self.error_at = self.error_at.map(moved);
-        self.due_at = now.as_millis();
-        self.written_at = now.as_millis();
-        self.suspect = Some("the clock was set back".to_owned());
-        self
     }
 
     pub(super) fn ask(&mut self, now: StoreTime) -> Asked {
@@ -233,5 +261,68 @@ impl Sheet {
             let too_many = self.refused.len().saturating_sub(MARKS);
             self.refused.drain(..too_many);
         }
+    }
+}
+
+/// By how much `later` lies after `earlier`, in milliseconds; negative if before.
+fn from(earlier: u64, later: u64) -> i64 {
+    let signed = |moment: u64| i64::try_from(moment).unwrap_or(i64::MAX);
+    signed(later).saturating_sub(signed(earlier))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: u64 = 3_600_000;
+
+    fn up(millis: u64) -> Uptime {
+        Uptime { boot: "this start".to_owned(), millis }
+    }
+
+    /// A token of two hours, written at ten o'clock on a machine that was up for an hour.
+    fn sheet() -> Sheet {
+        let mut sheet = Sheet {
+            token: Some("t".to_owned()),
+            expires_at: 12 * HOUR,
+            due_at: 11 * HOUR,
+            ..Sheet::default()
+        };
+        sheet.written(StoreTime::from_millis(10 * HOUR), Some(up(HOUR)));
+        sheet
+    }
+
+    #[test]
+    fn time_that_passes_moves_nothing() {
+        let later = sheet().at(StoreTime::from_millis(11 * HOUR), Some(&up(2 * HOUR)));
+        assert_eq!(later, sheet());
+        let drifted = sheet().at(StoreTime::from_millis(11 * HOUR + 4000), Some(&up(2 * HOUR)));
+        assert_eq!(drifted, sheet());
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_lengthens_no_life_even_by_less_than_has_passed() {
+        // An hour later the clock is set back by half an hour.
+        let now = StoreTime::from_millis(10 * HOUR + HOUR / 2);
+        let sheet = sheet().at(now, Some(&up(2 * HOUR)));
+        assert_eq!(sheet.expires_at - now.as_millis(), HOUR, "one hour is left of two");
+        assert_eq!((sheet.due_at, sheet.suspect), (now.as_millis(), None));
+    }
+
+    #[test]
+    fn a_clock_that_was_set_forward_ends_no_token() {
+        let now = StoreTime::from_millis(1000 * HOUR);
+        let sheet = sheet().at(now, Some(&up(HOUR + 1000)));
+        assert_eq!(sheet.expires_at - now.as_millis(), 2 * HOUR - 1000);
+        assert_eq!(sheet.valid_token(now), Some("t"));
+    }
+
+    #[test]
+    fn after_another_start_only_a_clock_that_shows_less_is_noticed() {
+        let other = Uptime { boot: "another start".to_owned(), millis: 0 };
+        let now = StoreTime::from_millis(9 * HOUR);
+        let sheet = sheet().at(now, Some(&other));
+        assert_eq!(sheet.expires_at, 11 * HOUR);
+        assert_eq!((sheet.due_at, sheet.suspect.is_some()), (9 * HOUR, true));
     }
 }
