@@ -42,6 +42,16 @@ pub struct Times {
 // === impl Times ===
 
 impl Times {
+    /// What to tell an operator whose lease leaves little time beside a call.
+    #[must_use]
+    pub fn warning(&self) -> Option<&'static str> {
+        let is_tight = self.lease < self.request_timeout + self.request_timeout / 8;
+        is_tight.then_some(
+            "worker.lease hardly exceeds worker.request_timeout: with a slow store no call fits; \
+             make it longer by an eighth at least",
+        )
+    }
+
     /// How long the lock lives: halfway between the request's timeout and the lease. The other half
     /// is for the successor's own call, so that its token stands within a lease.
     #[must_use]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tokio::{signal::unix, sync::watch};
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::{
     admin,
@@ -50,6 +50,9 @@ pub async fn run(settings: Settings) -> Result<(), StartError> {
             "no store is configured: tokens are kept on this machine alone; for several machines \
                set store.url to redis://HOST:6379/0"
         );
+    }
+    if let Some(warning) = settings.times.warning() {
+        warn!("{warning}");
     }
     let store = store.url.open(&store.prefix, holder, Hearing::Hints);
     let (stop, stopping) = watch::channel(false);

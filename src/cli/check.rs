@@ -27,6 +27,8 @@ enum Finding {
 
 pub(super) async fn run(settings: &Settings) -> Result<(), Failure> {
     let mut findings = vec![Finding::Good(format!("configuration from {}", settings.origin))];
+    let warning = settings.times.warning();
+    findings.extend(warning.map(|warning| Finding::Danger(warning.to_owned())));
     findings.extend(check_credentials(settings)?);
     findings.extend(check_store(settings).await?);
     let mut out = stdout();

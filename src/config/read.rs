@@ -82,11 +82,10 @@ fn read_times(table: Table, mistakes: &mut Vec<Mistake>) -> Times {
     let short = Duration::from_millis(100);
     let request_timeout = section.duration("request_timeout", short).unwrap_or(REQUEST_TIMEOUT);
     let lease = section.duration("lease", short).unwrap_or(LEASE);
-    // Both ends of the lease take time: to be asked for, and to be taken over.
-    if lease < request_timeout + request_timeout / 8 {
+    if lease <= request_timeout {
         let message = format!(
-            "worker.lease ({}) must exceed worker.request_timeout ({}) by an eighth at least: a \
-             call to the issuer has to end while its lease lives",
+            "worker.lease ({}) must exceed worker.request_timeout ({}): a call to the issuer has \
+             to end while its lease lives",
             humantime::format_duration(lease),
             humantime::format_duration(request_timeout),
         );
