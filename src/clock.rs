@@ -4,6 +4,9 @@
 //! that is written down is in it. `tokio::time::Instant` measures durations inside this process.
 //! [`StoreClock`] translates between them. The wall clock of a worker is read only where it is the
 //! store's: the processes that share a directory share a machine.
+//!
+//! An `Instant` stands still while the machine sleeps (rust-lang/rust#87906). Where that would be
+//! wrong, a [`Moment`] counts the sleep, too.
 
 use std::{fmt, time::Duration};
 
@@ -18,6 +21,14 @@ pub struct StoreTime(u64);
 pub struct StoreClock {
     heard: StoreTime,
     at: Instant,
+}
+
+/// A local moment whose distance to another counts the machine's sleep between them.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    awake: Instant,
+    /// How long the machine has slept since it was started.
+    slept: Duration,
 }
 
 /// The machine's wall clock, which is the store's clock where the store is this machine's files.
@@ -44,6 +55,48 @@ pub struct Uptime {
 #[expect(clippy::disallowed_methods, reason = "this is the one place that reads a clock")]
 pub fn now() -> Instant {
     Instant::now()
+}
+
+/// How long the machine has slept since it was started: zero where that cannot be told.
+#[cfg(target_os = "linux")]
+fn slept() -> Duration {
+    use rustix::time::{ClockId, clock_gettime};
+    let read = |clock| Duration::try_from(clock_gettime(clock)).unwrap_or_default();
+    read(ClockId::Boottime).saturating_sub(read(ClockId::Monotonic))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn slept() -> Duration {
+    Duration::ZERO
+}
+
+// === impl Moment ===
+
+impl Moment {
+    /// This moment.
+    #[must_use]
+    pub fn now() -> Self {
+        Self { awake: now(), slept: slept() }
+    }
+
+    /// How long it is from `earlier` to this moment, sleep included; zero if it lies before.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        self.awake.saturating_duration_since(earlier.awake) + self.slept_since(earlier)
+    }
+
+    /// How much of that the machine has slept.
+    #[must_use]
+    pub fn slept_since(self, earlier: Self) -> Duration {
+        self.slept.saturating_sub(earlier.slept)
+    }
+
+    /// The moment `awake` and `asleep` later.
+    #[cfg(test)]
+    #[must_use]
+    pub(crate) fn later(self, awake: Duration, asleep: Duration) -> Self {
+        Self { awake: self.awake + awake, slept: self.slept + asleep }
+    }
 }
 
 // === impl StoreTime ===
@@ -156,6 +209,15 @@ mod tests {
         assert_eq!(clock.local(StoreTime::from_millis(1), at), at, "the past is now");
         let far = clock.local(StoreTime::from_millis(u64::MAX), at);
         assert!(far > at, "an absurd moment does not overflow");
+    }
+
+    #[test]
+    fn time_that_the_machine_slept_counts() {
+        let (early, second) = (Moment::now(), Duration::from_secs(1));
+        let late = early.later(second, 60 * second);
+        assert_eq!(late.since(early), 61 * second);
+        assert_eq!(late.slept_since(early), 60 * second);
+        assert_eq!(early.since(late), Duration::ZERO);
     }
 
     #[test]

@@ -5,10 +5,9 @@
 
 use std::{fmt, time::Duration};
 
-use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::clock::StoreTime;
+use crate::clock::{Moment, StoreTime};
 
 /// A number that grows with each lease granted for a credential: the fencing token.
 ///
@@ -56,8 +55,10 @@ pub struct Lease {
     /// The store's time of the grant. It lies before the request is sent, so expiries are
     /// reckoned from it.
     pub granted_at: StoreTime,
-    /// The local moment at which it ends, reckoned from before it was asked for.
-    pub ends: Instant,
+    /// The local moment before it was asked for, from which it is reckoned.
+    pub asked: Moment,
+    /// How long it lives.
+    pub length: Duration,
 }
 
 // === impl Holder ===
@@ -137,14 +138,14 @@ impl Reason {
 impl Lease {
     /// Whether a call that may take `budget` still fits into what is left of the lease.
     #[must_use]
-    pub fn allows(&self, budget: Duration, now: Instant) -> bool {
-        now + budget < self.ends
+    pub fn allows(&self, budget: Duration, now: Moment) -> bool {
+        now.since(self.asked).saturating_add(budget) < self.length
     }
 
     /// Whether the lease is over: what arrives now is a late result.
     #[must_use]
-    pub fn is_over(&self, now: Instant) -> bool {
-        self.ends <= now
+    pub fn is_over(&self, now: Moment) -> bool {
+        self.length <= now.since(self.asked)
     }
 }
 
@@ -157,22 +158,35 @@ impl fmt::Display for Epoch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock;
 
-    #[test]
-    fn a_call_starts_only_if_its_deadline_lies_inside_the_lease() {
-        let asked = clock::now();
-        let lease = Lease {
+    const BUDGET: Duration = Duration::from_secs(8);
+
+    fn lease() -> Lease {
+        Lease {
             epoch: Epoch(1),
             attempt: AttemptId::fresh(),
             reason: Reason::Due,
             granted_at: StoreTime::default(),
-            ends: asked + Duration::from_secs(10),
-        };
-        let budget = Duration::from_secs(8);
-        assert!(lease.allows(budget, asked + Duration::from_millis(1_999)));
-        assert!(!lease.allows(budget, asked + Duration::from_secs(2)));
-        assert!(!lease.is_over(asked + Duration::from_millis(9_999)));
-        assert!(lease.is_over(asked + Duration::from_secs(10)));
+            asked: Moment::now(),
+            length: Duration::from_secs(10),
+        }
+    }
+
+    #[test]
+    fn a_call_starts_only_if_its_deadline_lies_inside_the_lease() {
+        let lease = lease();
+        let after = |millis| lease.asked.later(Duration::from_millis(millis), Duration::ZERO);
+        assert!(lease.allows(BUDGET, after(1_999)));
+        assert!(!lease.allows(BUDGET, after(2_000)));
+        assert!(!lease.is_over(after(9_999)));
+        assert!(lease.is_over(after(10_000)));
+    }
+
+    #[test]
+    fn a_machine_that_slept_has_used_up_its_lease() {
+        let lease = lease();
+        let woken = lease.asked.later(Duration::from_millis(1), Duration::from_secs(10));
+        assert!(!lease.allows(BUDGET, woken));
+        assert!(lease.is_over(woken), "what it brings comes late");
     }
 }

@@ -11,7 +11,6 @@ mod url;
 use std::{error::Error, fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use tokio::time::Instant;
 
 pub use self::{
     file::FileStore,
@@ -19,7 +18,7 @@ pub use self::{
     url::{Hearing, InvalidStoreUrl, StoreUrl},
 };
 use crate::{
-    clock::StoreTime,
+    clock::{Moment, StoreTime},
     credential::{CredentialId, Token},
     lease::{AttemptId, Epoch, Lease},
 };
@@ -186,7 +185,7 @@ pub struct BeginRequest<'a> {
     pub attempt: &'a AttemptId,
     /// The local moment before the lease was first asked for. It is reckoned from then, however
     /// often a lost answer is asked for again.
-    pub asked: Instant,
+    pub asked: Moment,
     /// How long the lease lives.
     pub lease: Duration,
     /// How long nobody calls the issuer after a lease without result.

@@ -12,7 +12,7 @@ use tracing::{debug, error, info, warn};
 use super::{Credential, Times};
 use crate::{
     chain::Chain,
-    clock::{self, StoreTime},
+    clock::{self, Moment, StoreTime},
     credential::Issued,
     lease::{AttemptId, Epoch, Lease, Reason},
     policy::{self, Issuance, Standing},
@@ -124,7 +124,7 @@ impl Cycle {
             self.store.release(&credential.id, &lease, true).await?;
             return Ok(Outcome::Released);
         }
-        if !lease.allows(self.times.request_timeout, started) {
+        if !lease.allows(self.times.request_timeout, Moment::now()) {
             warn!(credential = %credential.id,
                 "the store was too slow: what was left of the lease is too short for a call");
             // The others share the store, and would fare no better if they were woken.
@@ -149,7 +149,7 @@ impl Cycle {
         let attempt = AttemptId::fresh();
         let request = BeginRequest {
             attempt: &attempt,
-            asked: clock::now(),
+            asked: Moment::now(),
             lease: self.times.lock(),
             quiet_period: credential.quiet_period,
             daily_quota: credential.daily_quota,
@@ -187,9 +187,9 @@ impl Cycle {
             expires_at: lease.granted_at.plus(issued.lifetime),
             due_at: lease.granted_at.plus(after),
             issues_anew: credential.issues_anew(),
-            late: lease.is_over(clock::now()),
+            late: lease.is_over(Moment::now()),
         };
-        let ends = lease.ends + issued.lifetime;
+        let ends = clock::now() + issued.lifetime;
         let (now, completed) =
             self.insist(ends, rng, || self.store.complete(id, lease, publication)).await?;
         *heard = Some((now, clock::now()));
@@ -235,7 +235,7 @@ impl Cycle {
         let id = &credential.id;
         let in_doubt = error.fate == Fate::Unknown && credential.issues_anew();
         let failures = failures.saturating_add(1);
-        let ends = lease.ends + self.times.lease;
+        let ends = clock::now() + self.times.lease;
         let (now, standing) =
             self.insist(ends, rng, || self.standing(credential, in_doubt)).await?;
         let retry = policy::wait_after_failure(standing, failures, rng.f64());

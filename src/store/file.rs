@@ -261,7 +261,6 @@ impl Store for FileStore {
         id: &CredentialId,
         request: &BeginRequest<'_>,
     ) -> Result<Timed<Begun>, StoreError> {
-        let ends = request.asked + request.lease;
         self.change(id, |sheet, now| {
             let lives = self.folder.lease_lives(id)?;
             let verdict = sheet.begin(now, lives, &self.holder, request);
@@ -273,11 +272,15 @@ impl Store for FileStore {
                         let mut leases = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
                         leases.insert(id.clone(), (epoch, lock));
                     }
-                    let attempt = request.attempt.clone();
-                    Begun::Granted {
-                        lease: Lease { epoch, attempt, reason, granted_at, ends },
-                        failures,
-                    }
+                    let lease = Lease {
+                        epoch,
+                        attempt: request.attempt.clone(),
+                        reason,
+                        granted_at,
+                        asked: request.asked,
+                        length: request.lease,
+                    };
+                    Begun::Granted { lease, failures }
                 }
                 Verdict::Held(left) => Begun::Held(left.min(LOOK_AGAIN)),
                 Verdict::Quiet(left) => Begun::Quiet(left),

@@ -133,7 +133,6 @@ impl Store for RedisStore {
         id: &CredentialId,
         request: &BeginRequest<'_>,
     ) -> Result<Timed<Begun>, StoreError> {
-        let ends = request.asked + request.lease;
         let mut call = self.scripts.begin.prepare_invoke();
         call.key(self.keys.lock(id))
             .key(self.keys.record(id))
@@ -156,7 +155,8 @@ impl Store for RedisStore {
                     attempt: request.attempt.clone(),
                     reason: answer.reason(3)?,
                     granted_at: answer.moment(4)?,
-                    ends,
+                    asked: request.asked,
+                    length: request.lease,
                 },
                 failures: u32::try_from(answer.number(5)?).unwrap_or(u32::MAX),
             },

@@ -51,7 +51,7 @@ pub(super) struct Pair<B> {
 pub(super) fn request(attempt: &AttemptId) -> BeginRequest<'_> {
     BeginRequest {
         attempt,
-        asked: evertoken::clock::now(),
+        asked: evertoken::clock::Moment::now(),
         lease: LEASE,
         quiet_period: QUIET,
         daily_quota: 1000,
