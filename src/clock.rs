@@ -20,7 +20,7 @@ pub struct StoreTime(u64);
 #[derive(Clone, Copy, Debug)]
 pub struct StoreClock {
     heard: StoreTime,
-    at: Instant,
+    at: Moment,
 }
 
 /// A local moment whose distance to another counts the machine's sleep between them.
@@ -175,8 +175,22 @@ impl WallClock {
 impl StoreClock {
     /// The store said `heard` in an answer that arrived at `at`.
     #[must_use]
-    pub fn heard(heard: StoreTime, at: Instant) -> Self {
+    pub fn heard(heard: StoreTime, at: Moment) -> Self {
         Self { heard, at }
+    }
+
+    /// By how many milliseconds the store's clock, as heard `later`, is ahead of what was expected
+    /// by this one; negative if behind. More than an answer's way takes is a jump.
+    #[must_use]
+    pub fn jump(&self, later: &Self) -> i64 {
+        let signed = |time: StoreTime| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+        signed(later.heard).saturating_sub(signed(self.now(later.at)))
+    }
+
+    /// What the store's clock shows at `moment`.
+    #[must_use]
+    pub fn now(&self, moment: Moment) -> StoreTime {
+        self.heard.plus(moment.since(self.at))
     }
 
     /// The local moment at which the store's clock will show `time`; the past becomes `local_now`.
@@ -184,7 +198,7 @@ impl StoreClock {
     pub fn local(&self, time: StoreTime, local_now: Instant) -> Instant {
         // A century is long enough, and keeps the addition from overflowing.
         let wait = time.since(self.heard).min(Duration::from_secs(100 * 365 * 86_400));
-        (self.at + wait).max(local_now)
+        (self.at.awake + wait).max(local_now)
     }
 }
 
@@ -200,8 +214,9 @@ mod tests {
 
     #[test]
     fn a_moment_of_the_store_is_found_on_the_local_clock() {
-        let at = now();
-        let clock = StoreClock::heard(StoreTime::from_millis(5_000), at);
+        let moment = Moment::now();
+        let at = moment.awake;
+        let clock = StoreClock::heard(StoreTime::from_millis(5_000), moment);
         assert_eq!(
             clock.local(StoreTime::from_millis(7_500), at),
             at + Duration::from_millis(2_500)
@@ -218,6 +233,18 @@ mod tests {
         assert_eq!(late.since(early), 61 * second);
         assert_eq!(late.slept_since(early), 60 * second);
         assert_eq!(early.since(late), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_clock_that_was_set_has_jumped_and_one_that_went_on_has_not() {
+        let (at, second) = (Moment::now(), Duration::from_secs(1));
+        let clock = StoreClock::heard(StoreTime::from_millis(100_000), at);
+        let heard =
+            |millis| StoreClock::heard(StoreTime::from_millis(millis), at.later(second, second));
+        assert_eq!(clock.jump(&heard(102_000)), 0, "sleep is time, too");
+        assert_eq!(clock.jump(&heard(109_000)), 7_000);
+        assert_eq!(clock.jump(&heard(2_000)), -100_000);
+        assert_eq!(clock.jump(&heard(u64::MAX)), i64::MAX - 102_000);
     }
 
     #[test]

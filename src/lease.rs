@@ -41,6 +41,8 @@ pub enum Reason {
     Forced,
     /// The issuer had refused the settings, and they have changed since.
     Mended,
+    /// The store lost a later token than the one that stands.
+    Lost,
 }
 
 /// Permission, for a while, to call the issuer for one credential.
@@ -113,6 +115,7 @@ impl Reason {
             Self::Rejected => "rejected",
             Self::Forced => "forced",
             Self::Mended => "mended",
+            Self::Lost => "lost",
         }
     }
 
@@ -127,6 +130,7 @@ impl Reason {
             Self::Rejected,
             Self::Forced,
             Self::Mended,
+            Self::Lost,
         ]
         .into_iter()
         .find(|reason| reason.as_str() == text)

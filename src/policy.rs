@@ -108,6 +108,13 @@ pub fn wait_for_store(failures: u32, draw: f64) -> Duration {
     jittered(doubling((Duration::from_millis(100), Duration::from_secs(3)), failures), draw)
 }
 
+/// How long the return of `credentials` tokens takes that a store has lost, so that a million of
+/// them do not fall upon their issuer at once: a thousand a second, each worker (`pitfalls.md` P10).
+#[must_use]
+pub fn return_within(credentials: usize) -> Duration {
+    Duration::from_millis(u64::try_from(credentials).unwrap_or(u64::MAX))
+}
+
 /// How long until the issuer's day ends. Its quota is by calendar day, `offset` ahead of UTC.
 #[must_use]
 pub fn quota_window_left(now: StoreTime, offset: Duration) -> Duration {

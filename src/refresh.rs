@@ -6,13 +6,15 @@
 
 mod cycle;
 mod keeper;
+mod memory;
 mod timetable;
 
 use std::time::Duration;
 
 pub use self::{
-    cycle::{Cycle, Outcome, Report},
+    cycle::{Cycle, Knowledge, Outcome, Report},
     keeper::Keeper,
+    memory::Remembered,
 };
 use crate::{credential::CredentialId, policy::Issuance, provider::Provider};
 

@@ -91,6 +91,17 @@ pub trait Store: Send + Sync {
     async fn release(&self, id: &CredentialId, lease: &Lease, tell: bool)
     -> Result<(), StoreError>;
 
+    /// Offers a publication to a store that may have lost it. It stands again if the store knows
+    /// of none as late.
+    ///
+    /// # Errors
+    /// [`StoreError`]. It may stand again; it may be offered again.
+    async fn offer(
+        &self,
+        id: &CredentialId,
+        offer: &Offer<'_>,
+    ) -> Result<Timed<Offered>, StoreError>;
+
     /// An operator asks for a refresh now.
     ///
     /// # Errors
@@ -198,6 +209,11 @@ pub struct BeginRequest<'a> {
     pub mark: &'a str,
     /// A call retires the published token.
     pub issues_anew: bool,
+    /// The epoch of the latest publication that the asker knows of; 0 if of none.
+    pub heard: Epoch,
+    /// The asker knows that the store may have lost data, and has waited since for attempts that the
+    /// store may have forgotten.
+    pub waited: bool,
 }
 
 /// The answer of `begin`.
@@ -209,7 +225,12 @@ pub enum Begun {
         lease: Lease,
         /// Failures in a row before this attempt.
         failures: u32,
+        /// The calls that are counted, this one included.
+        calls: Calls,
     },
+    /// The store does not know a publication as late as the one that was heard of: it lost data.
+    /// Nothing was changed.
+    Lost,
     /// Another worker holds the lease for this long.
     Held(Duration),
     /// An attempt was lost; nobody calls the issuer for this long.
@@ -218,6 +239,15 @@ pub enum Begun {
     NotDue(StoreTime),
     /// The issuer's limits forbid a call before this moment.
     Exhausted(StoreTime),
+}
+
+/// Calls to the issuer in a window of its quota.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Calls {
+    /// How many.
+    pub count: u64,
+    /// When the window ends.
+    pub until: StoreTime,
 }
 
 /// A token to be published.
@@ -258,6 +288,37 @@ pub enum Completed {
         suspect: bool,
     },
     /// The token's life was over before it could be published: nothing was written.
+    Expired,
+}
+
+/// A publication as its worker remembers it. Its times are reckoned from now, because the store's
+/// clock may be another one than before.
+#[derive(Clone, Copy, Debug)]
+pub struct Offer<'a> {
+    /// The token.
+    pub token: &'a Token,
+    /// The attempt that brought it.
+    pub attempt: &'a AttemptId,
+    /// The epoch under which it was published.
+    pub epoch: Epoch,
+    /// How long ago it was asked for.
+    pub age: Duration,
+    /// How long it is still valid.
+    pub expires_in: Duration,
+    /// How long until the next refresh should begin.
+    pub due_in: Duration,
+    /// The calls that were counted then.
+    pub calls: Calls,
+}
+
+/// The answer of `offer`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Offered {
+    /// It had been lost, and stands again.
+    Restored,
+    /// The store knows it, or a later one: nothing was written.
+    Known,
+    /// Its life is over: nothing was written.
     Expired,
 }
 

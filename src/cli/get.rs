@@ -14,7 +14,7 @@ use crate::{
     clock,
     config::Settings,
     credential::CredentialId,
-    refresh::{Cycle, Outcome},
+    refresh::{Cycle, Knowledge, Outcome},
     store::{Held, Store},
     worker,
 };
@@ -102,8 +102,8 @@ async fn fetched(
                 "another process is at it, and did not end in time".to_owned(),
             ));
         }
-        match cycle.run(credential, &mut rng).await.outcome {
-            Outcome::Refreshed { .. } => continue,
+        match cycle.run(credential, Knowledge::default(), &mut rng).await.outcome {
+            Outcome::Refreshed(_) => continue,
             Outcome::Failed { message, .. } => return Err(unavailable(message)),
             Outcome::StoreFailed(error) => return Err(error.into()),
             Outcome::NotBefore(moment) => {
@@ -114,7 +114,7 @@ async fn fetched(
                 let error = last_error(&*store, id).await?;
                 return Err(unavailable(format!("{error}; the next try is due at {moment}")));
             }
-            Outcome::Elsewhere(_) | Outcome::Fenced | Outcome::Released => {}
+            Outcome::Elsewhere(_) | Outcome::Fenced | Outcome::Released | Outcome::StoreLost => {}
         }
         tokio::time::sleep(LOOK_AGAIN).await;
     }

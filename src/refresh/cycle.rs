@@ -9,16 +9,16 @@ use std::{sync::Arc, time::Duration};
 use tokio::{sync::watch, time::Instant};
 use tracing::{debug, error, info, warn};
 
-use super::{Credential, Times};
+use super::{Credential, Times, memory::Remembered};
 use crate::{
     chain::Chain,
-    clock::{self, Moment, StoreTime},
+    clock::{self, Moment, StoreClock, StoreTime},
     credential::Issued,
     lease::{AttemptId, Epoch, Lease, Reason},
     policy::{self, Issuance, Standing},
     provider::{Fate, FetchError, Remedy},
     store::{
-        BeginRequest, Begun, Completed, Failed, Failure, Publication, Store, StoreError,
+        BeginRequest, Begun, Calls, Completed, Failed, Failure, Publication, Store, StoreError,
         StoreErrorKind,
     },
 };
@@ -33,18 +33,23 @@ pub struct Cycle {
     pub stopping: watch::Receiver<bool>,
 }
 
+/// What a worker knows of a credential's publications when it asks for a lease.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Knowledge {
+    /// The epoch of the latest publication that it has heard of; 0 if of none.
+    pub heard: Epoch,
+    /// The store may have lost data since then, and the worker has waited for attempts that the
+    /// store may have forgotten.
+    pub waited: bool,
+}
+
 /// How one cycle ended.
 #[derive(Debug)]
 pub enum Outcome {
     /// A token was published, or the issuer gave the one that stood.
-    Refreshed {
-        /// Under which epoch.
-        epoch: Epoch,
-        /// When it ends.
-        expires_at: StoreTime,
-        /// When the next refresh should begin.
-        due_at: StoreTime,
-    },
+    Refreshed(Remembered),
+    /// The store lost data: it knows of no publication as late as the one that was heard of.
+    StoreLost,
     /// Another worker is at it; look again after this long.
     Elsewhere(Duration),
     /// There is nothing to do before this moment.
@@ -74,8 +79,8 @@ pub enum Outcome {
 pub struct Report {
     /// How it ended.
     pub outcome: Outcome,
-    /// The store's time in its last answer, and when that arrived.
-    pub heard: Option<(StoreTime, Instant)>,
+    /// The store's clock as its last answer told it.
+    pub heard: Option<StoreClock>,
 }
 
 /// The result of an attempt, and what recording it needs.
@@ -83,6 +88,7 @@ struct Attempt<'a> {
     credential: &'a Credential,
     lease: &'a Lease,
     failures: u32,
+    calls: Calls,
     mark: &'a str,
 }
 
@@ -90,9 +96,14 @@ struct Attempt<'a> {
 
 impl Cycle {
     /// Runs one cycle for `credential`.
-    pub async fn run(&self, credential: &Credential, rng: &mut fastrand::Rng) -> Report {
+    pub async fn run(
+        &self,
+        credential: &Credential,
+        known: Knowledge,
+        rng: &mut fastrand::Rng,
+    ) -> Report {
         let mut heard = None;
-        let outcome = match self.refresh(credential, rng, &mut heard).await {
+        let outcome = match self.refresh(credential, known, rng, &mut heard).await {
             Ok(outcome) => outcome,
             Err(error) => Outcome::StoreFailed(error),
         };
@@ -102,14 +113,16 @@ impl Cycle {
     async fn refresh(
         &self,
         credential: &Credential,
+        known: Knowledge,
         rng: &mut fastrand::Rng,
-        heard: &mut Option<(StoreTime, Instant)>,
+        heard: &mut Option<StoreClock>,
     ) -> Result<Outcome, StoreError> {
         let mark = credential.provider.mark();
-        let (now, begun) = self.begin(credential, &mark).await?;
-        *heard = Some((now, clock::now()));
-        let (lease, failures) = match begun {
-            Begun::Granted { lease, failures } => (lease, failures),
+        let (now, begun) = self.begin(credential, known, &mark).await?;
+        *heard = Some(StoreClock::heard(now, Moment::now()));
+        let (lease, failures, calls) = match begun {
+            Begun::Granted { lease, failures, calls } => (lease, failures, calls),
+            Begun::Lost => return Ok(Outcome::StoreLost),
             Begun::Held(wait) | Begun::Quiet(wait) => return Ok(Outcome::Elsewhere(wait)),
             Begun::NotDue(due_at) => return Ok(Outcome::NotBefore(due_at)),
             Begun::Exhausted(until) => {
@@ -133,9 +146,9 @@ impl Cycle {
         }
         let fetched = credential.provider.fetch(started + self.times.request_timeout).await;
         let took = clock::now() - started;
-        let attempt = Attempt { credential, lease: &lease, failures, mark: &mark };
+        let attempt = Attempt { credential, lease: &lease, failures, calls, mark: &mark };
         match fetched {
-            Ok(issued) => self.complete(&attempt, &issued, took, rng, heard).await,
+            Ok(issued) => self.complete(&attempt, issued, took, rng, heard).await,
             Err(error) => self.fail(&attempt, &error, rng, heard).await,
         }
     }
@@ -144,6 +157,7 @@ impl Cycle {
     async fn begin(
         &self,
         credential: &Credential,
+        known: Knowledge,
         mark: &str,
     ) -> Result<(StoreTime, Begun), StoreError> {
         let attempt = AttemptId::fresh();
@@ -156,6 +170,8 @@ impl Cycle {
             quota_day_offset: credential.provider.quota_day_offset(),
             mark,
             issues_anew: credential.issues_anew(),
+            heard: known.heard,
+            waited: known.waited,
         };
         match self.store.begin(&credential.id, &request).await {
             Err(error) if error.kind == StoreErrorKind::Unavailable => {
@@ -169,10 +185,10 @@ impl Cycle {
     async fn complete(
         &self,
         attempt: &Attempt<'_>,
-        issued: &Issued,
+        issued: Issued,
         took: Duration,
         rng: &mut fastrand::Rng,
-        heard: &mut Option<(StoreTime, Instant)>,
+        heard: &mut Option<StoreClock>,
     ) -> Result<Outcome, StoreError> {
         let Attempt { credential, lease, .. } = attempt;
         let id = &credential.id;
@@ -192,7 +208,7 @@ impl Cycle {
         let ends = clock::now() + issued.lifetime;
         let (now, completed) =
             self.insist(ends, rng, || self.store.complete(id, lease, publication)).await?;
-        *heard = Some((now, clock::now()));
+        *heard = Some(StoreClock::heard(now, Moment::now()));
         let (expires_at, due_at) = match completed {
             Completed::Published { expires_at, due_at } => {
                 info!(credential = %id, epoch = lease.epoch.0, reason = lease.reason.as_str(),
@@ -221,7 +237,17 @@ impl Cycle {
                 return self.fail(attempt, &error, rng, heard).await;
             }
         };
-        Ok(Outcome::Refreshed { epoch: lease.epoch, expires_at, due_at })
+        Ok(Outcome::Refreshed(Remembered {
+            token: issued.token,
+            attempt: lease.attempt.clone(),
+            epoch: lease.epoch,
+            calls: attempt.calls,
+            issued_at: lease.granted_at,
+            expires_at,
+            due_at,
+            at: Moment::now(),
+            now,
+        }))
     }
 
     async fn fail(
@@ -229,9 +255,9 @@ impl Cycle {
         attempt: &Attempt<'_>,
         error: &FetchError,
         rng: &mut fastrand::Rng,
-        heard: &mut Option<(StoreTime, Instant)>,
+        heard: &mut Option<StoreClock>,
     ) -> Result<Outcome, StoreError> {
-        let Attempt { credential, lease, failures, mark } = attempt;
+        let Attempt { credential, lease, failures, mark, .. } = attempt;
         let id = &credential.id;
         let in_doubt = error.fate == Fate::Unknown && credential.issues_anew();
         let failures = failures.saturating_add(1);
@@ -261,7 +287,7 @@ impl Cycle {
             not_sent: error.fate == Fate::NotSent,
         };
         let (now, failed) = self.insist(ends, rng, || self.store.fail(id, lease, &failure)).await?;
-        *heard = Some((now, clock::now()));
+        *heard = Some(StoreClock::heard(now, Moment::now()));
         let Failed::Recorded { due_at } = failed else {
             warn!(credential = %id, error = %message, "a failed attempt was overtaken by a later one");
             return Ok(Outcome::Fenced);

@@ -5,6 +5,7 @@
 //! that no credential holds up another.
 
 mod presence;
+mod recovery;
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
@@ -21,13 +22,16 @@ use tokio::{
 };
 use tracing::{debug, error, info};
 
+use self::recovery::Recovery;
 use super::{
-    Credential, Cycle, Outcome, Report,
+    Credential, Cycle, Knowledge, Outcome, Report,
+    memory::Memory,
     timetable::{IssuerNumber, Place, Timetable},
 };
 use crate::{
     chain::Chain,
-    clock::{self, StoreClock, StoreTime},
+    clock::{self, Moment, StoreClock, StoreTime},
+    lease::Epoch,
     policy,
     store::{Glance, Hint, Store, StoreError, StoreErrorKind},
 };
@@ -45,6 +49,9 @@ const RELEASED_WAIT: Duration = Duration::from_secs(5);
 /// The wait before a credential whose keys hold something foreign is tried again.
 const FOREIGN_ENTRY_WAIT: Duration = Duration::from_secs(30);
 
+/// How far an epoch that is heard may lie ahead of the store's clock.
+const AHEAD: Duration = Duration::from_secs(300);
+
 /// Keeps all credentials fresh until it is told to stop.
 pub struct Keeper {
     credentials: Arc<[Credential]>,
@@ -56,8 +63,14 @@ pub struct Keeper {
     jobs: JoinSet<Done>,
     rng: fastrand::Rng,
     phase: Phase,
+    /// The store's canary as last heard: another one tells that data may have been lost.
+    canary: Option<String>,
     store_clock: Option<StoreClock>,
+    memory: Memory,
+    recovery: Recovery,
     next_pulse: Option<Instant>,
+    /// The last heartbeat.
+    pulsed: Moment,
     /// The store's errors since it last did what it was asked.
     trouble: Option<Trouble>,
     /// Places that wait to be looked at, and whether a look is under way.
@@ -91,8 +104,8 @@ struct Sweep {
 enum Phase {
     /// The store is not there. Nothing is begun.
     Down,
-    /// The store is there, with this canary.
-    Up { canary: String },
+    /// The store is there.
+    Up,
 }
 
 /// What a job brought.
@@ -102,6 +115,7 @@ enum Done {
     Pulse(Result<Option<String>, StoreError>),
     Reached(Result<String, StoreError>),
     Mended(Vec<Place>),
+    Offered(recovery::Offers),
 }
 
 // === impl Keeper ===
@@ -136,8 +150,12 @@ impl Keeper {
             jobs: JoinSet::new(),
             rng,
             phase: Phase::Down,
+            canary: None,
             store_clock: None,
+            memory: Memory::default(),
+            recovery: Recovery::default(),
             next_pulse: Some(clock::now()),
+            pulsed: Moment::now(),
             trouble: None,
             to_look: VecDeque::new(),
             looking: false,
@@ -196,7 +214,7 @@ impl Keeper {
         let far = clock::now() + Duration::from_secs(3600);
         let pulse = self.next_pulse.unwrap_or(far);
         match self.phase {
-            Phase::Up { .. } => {
+            Phase::Up => {
                 let open = (0..self.running.len()).filter(|issuer| self.may_start(*issuer));
                 open.filter_map(|issuer| self.timetable.next_due(issuer)).fold(pulse, Instant::min)
             }
@@ -211,12 +229,15 @@ impl Keeper {
             self.next_pulse = None;
             self.pulse();
         }
-        if matches!(self.phase, Phase::Up { .. }) {
+        if matches!(self.phase, Phase::Up) {
             for issuer in 0..self.running.len() {
                 while self.may_start(issuer)
                     && let Some(place) = self.timetable.take_due(issuer, now)
                 {
-                    self.start(place);
+                    match self.resumes_at(place) {
+                        Some(at) if now < at => self.timetable.finished(place, at, at),
+                        _ => self.start(place),
+                    }
                 }
             }
         }
@@ -230,9 +251,13 @@ impl Keeper {
         self.running[self.timetable.issuer(place)] += 1;
         let (cycle, credentials) = (Arc::clone(&self.cycle), Arc::clone(&self.credentials));
         let mut rng = self.rng.fork();
+        let known = Knowledge {
+            heard: self.timetable.epoch(place),
+            waited: self.timetable.is_unsure(place),
+        };
         self.jobs.spawn(guarded(
             async move {
-                let report = cycle.run(&credentials[place as usize], &mut rng).await;
+                let report = cycle.run(&credentials[place as usize], known, &mut rng).await;
                 Done::Cycle(place, report)
             },
             move |defect| {
@@ -250,6 +275,7 @@ impl Keeper {
             Ok(Done::Reached(Ok(canary))) => self.store_reached(canary),
             Ok(Done::Pulse(Err(error)) | Done::Reached(Err(error))) => self.pulse_failed(&error),
             Ok(Done::Mended(places)) => self.mended(places),
+            Ok(Done::Offered(offers)) => self.offered(offers),
             // Panics are caught inside the jobs, and jobs are cancelled only at the end.
             Err(error) => error!(%error, "a job was lost"),
         }
@@ -263,15 +289,24 @@ impl Keeper {
         if !matches!(report.outcome, Outcome::StoreFailed(_)) {
             self.store_works();
         }
-        if let Some((store_now, at)) = report.heard {
-            self.store_clock = Some(StoreClock::heard(store_now, at));
+        if let Some(clock) = report.heard {
+            self.hear_clock(clock);
         }
         let due = match report.outcome {
-            Outcome::Refreshed { epoch, expires_at, due_at } => {
+            Outcome::Refreshed(publication) => {
                 self.refused.remove(&place);
                 self.timetable.step_aside(place, None);
-                self.timetable.raise_epoch(place, epoch);
+                self.timetable.stands(place, publication.epoch);
+                let (due_at, expires_at) = (publication.due_at, publication.expires_at);
+                self.memory.remember(place, publication);
                 self.behind(due_at, expires_at.since(due_at), now)
+            }
+            Outcome::StoreLost => {
+                // Several cycles may find the same loss.
+                if !self.timetable.is_unsure(place) {
+                    self.store_lost("a record is older than what was published");
+                }
+                now
             }
             Outcome::Elsewhere(wait) => now + wait + self.up_to(Duration::from_millis(30)),
             Outcome::NotBefore(moment) => {
@@ -308,7 +343,13 @@ impl Keeper {
             Hint::Changed { id, epoch, expires_at, due_at } => {
                 let Some(place) = self.timetable.place(&id) else { return };
                 let due = self.behind(due_at, expires_at.since(due_at), now);
-                self.timetable.set_due_by(place, epoch, due);
+                // Anybody may send anything: an epoch that lies ahead is not to be believed.
+                if self.is_plausible(epoch) {
+                    self.timetable.set_due_by(place, epoch, due);
+                    self.memory.forget_before(place, epoch);
+                } else {
+                    self.timetable.set_due(place, due);
+                }
             }
             Hint::Look(id) => {
                 let Some(place) = self.timetable.place(&id) else { return };
@@ -326,8 +367,16 @@ impl Keeper {
 
     fn looked(&mut self, places: &[Place], store_now: StoreTime, glances: &[Glance]) {
         let now = clock::now();
-        self.store_clock = Some(StoreClock::heard(store_now, now));
+        self.hear_clock(StoreClock::heard(store_now, Moment::now()));
         for (&place, glance) in places.iter().zip(glances) {
+            let stands = glance.record.as_ref().map_or(Epoch::default(), |record| record.epoch);
+            if stands < self.timetable.epoch(place) {
+                let due = self.return_at(place, glance.has_token, now);
+                self.timetable.set_due(place, due);
+                continue;
+            }
+            self.timetable.stands(place, stands);
+            self.memory.forget_before(place, stands);
             let Some(record) = &glance.record else {
                 let due = now + self.up_to(SOON);
                 self.timetable.set_due(place, due);
@@ -362,6 +411,12 @@ impl Keeper {
     /// of them ask at once.
     fn behind(&mut self, due_at: StoreTime, lead: Duration, now: Instant) -> Instant {
         self.local(due_at, now) + policy::stagger(lead, self.rng.f64())
+    }
+
+    /// An epoch is at least the store's time of its grant, and not much more.
+    fn is_plausible(&self, epoch: Epoch) -> bool {
+        let now = self.store_clock.map_or(StoreTime::default(), |clock| clock.now(Moment::now()));
+        epoch.0 <= now.plus(AHEAD).as_millis()
     }
 
     fn local(&self, moment: StoreTime, now: Instant) -> Instant {

@@ -37,6 +37,8 @@ struct Entry {
     busy: bool,
     /// Somebody asked for a look while the cycle ran.
     again: bool,
+    /// The store may have lost data since that epoch was heard.
+    unsure: bool,
 }
 
 // === impl Timetable ===
@@ -86,17 +88,36 @@ impl Timetable {
 
     /// The same, if an epoch at least as high as those heard before says so.
     pub(super) fn set_due_by(&mut self, place: Place, epoch: Epoch, due: Instant) {
-        let entry = &mut self.entries[place as usize];
-        if entry.epoch <= epoch {
-            entry.epoch = epoch;
+        if self.entries[place as usize].epoch <= epoch {
+            self.stands(place, epoch);
             self.set_due(place, due);
         }
     }
 
-    /// This epoch stands; messages of lower ones are old.
-    pub(super) fn raise_epoch(&mut self, place: Place, epoch: Epoch) {
+    /// A publication of this epoch stands; messages of lower ones are old.
+    pub(super) fn stands(&mut self, place: Place, epoch: Epoch) {
         let entry = &mut self.entries[place as usize];
-        entry.epoch = entry.epoch.max(epoch);
+        if entry.epoch <= epoch {
+            entry.epoch = epoch;
+            entry.unsure = false;
+        }
+    }
+
+    /// The epoch of the latest publication that was heard of; 0 if of none.
+    pub(super) fn epoch(&self, place: Place) -> Epoch {
+        self.entries[place as usize].epoch
+    }
+
+    /// The store may have lost data: whatever was heard may stand no more.
+    pub(super) fn doubt_everything(&mut self) {
+        for entry in &mut self.entries {
+            entry.unsure = true;
+        }
+    }
+
+    /// Whether the store may have lost data since the last publication was heard of.
+    pub(super) fn is_unsure(&self, place: Place) -> bool {
+        self.entries[place as usize].unsure
     }
 
     /// Somebody wants a look: it is due at `due` if it was not due before, or again after a cycle

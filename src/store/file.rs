@@ -31,8 +31,8 @@ use self::{
     watch::Watch,
 };
 use super::{
-    Asked, BeginRequest, Begun, Completed, Failed, Failure, Glance, Hearing, Held, Hint,
-    Publication, Store, StoreError, StoreErrorKind, Timed,
+    Asked, BeginRequest, Begun, Completed, Failed, Failure, Glance, Hearing, Held, Hint, Offer,
+    Offered, Publication, Store, StoreError, StoreErrorKind, Timed,
 };
 use crate::{
     chain::Chain,
@@ -265,7 +265,7 @@ impl Store for FileStore {
             let lives = self.folder.lease_lives(id)?;
             let verdict = sheet.begin(now, lives, &self.holder, request);
             Ok(match verdict {
-                Verdict::Granted { epoch, reason, granted_at, failures, again } => {
+                Verdict::Granted { epoch, reason, granted_at, failures, calls, again } => {
                     if !again {
                         // Before the record says so: a lease without its lock would look lost.
                         let lock = self.folder.take_lease(id)?;
@@ -280,8 +280,9 @@ impl Store for FileStore {
                         asked: request.asked,
                         length: request.lease,
                     };
-                    Begun::Granted { lease, failures }
+                    Begun::Granted { lease, failures, calls }
                 }
+                Verdict::Lost => Begun::Lost,
                 Verdict::Held(left) => Begun::Held(left.min(LOOK_AGAIN)),
                 Verdict::Quiet(left) => Begun::Quiet(left),
                 Verdict::NotDue(due_at) => Begun::NotDue(due_at),
@@ -328,6 +329,14 @@ impl Store for FileStore {
             self.end_lease(id, lease.epoch);
         }
         Ok(())
+    }
+
+    async fn offer(
+        &self,
+        id: &CredentialId,
+        offer: &Offer<'_>,
+    ) -> Result<Timed<Offered>, StoreError> {
+        self.change(id, |sheet, now| Ok(sheet.offer(now, &self.holder, offer))).await
     }
 
     async fn ask(&self, id: &CredentialId) -> Result<Timed<Asked>, StoreError> {

@@ -19,8 +19,8 @@ use tokio::sync::{Mutex, mpsc};
 use self::{answers::Answer, keys::Keys, link::Link};
 pub use self::{link::RedisUrl, server::Server};
 use super::{
-    Asked, BeginRequest, Begun, Completed, Failed, Failure, Glance, Held, Hint, Publication, Store,
-    StoreError, Timed,
+    Asked, BeginRequest, Begun, Calls, Completed, Failed, Failure, Glance, Held, Hint, Offer,
+    Offered, Publication, Store, StoreError, Timed,
 };
 use crate::{
     clock::millis,
@@ -45,6 +45,7 @@ struct Scripts {
     complete: Script,
     fail: Script,
     release: Script,
+    offer: Script,
     ask: Script,
 }
 
@@ -146,7 +147,9 @@ impl Store for RedisStore {
             .arg(millis(request.quota_day_offset))
             .arg(millis(crate::policy::COOL_DOWN))
             .arg(request.mark)
-            .arg(flag(request.issues_anew));
+            .arg(flag(request.issues_anew))
+            .arg(request.heard.0)
+            .arg(flag(request.waited));
         let answer = self.invoke(&call).await?;
         let begun = match answer.verb() {
             "granted" => Begun::Granted {
@@ -159,7 +162,9 @@ impl Store for RedisStore {
                     length: request.lease,
                 },
                 failures: u32::try_from(answer.number(5)?).unwrap_or(u32::MAX),
+                calls: Calls { count: answer.number(6)?, until: answer.moment(7)? },
             },
+            "lost" => Begun::Lost,
             "held" => Begun::Held(answer.duration(2)?),
             "quiet" => Begun::Quiet(answer.duration(2)?),
             "not_due" => Begun::NotDue(answer.moment(2)?),
@@ -253,6 +258,36 @@ impl Store for RedisStore {
         self.invoke(&call).await.map(drop)
     }
 
+    async fn offer(
+        &self,
+        id: &CredentialId,
+        offer: &Offer<'_>,
+    ) -> Result<Timed<Offered>, StoreError> {
+        let mut call = self.scripts.offer.prepare_invoke();
+        call.key(self.keys.lock(id))
+            .key(self.keys.record(id))
+            .key(self.keys.token(id))
+            .arg(self.holder.as_str())
+            .arg(offer.attempt.as_str())
+            .arg(offer.epoch.0)
+            .arg(offer.token.expose())
+            .arg(millis(offer.age))
+            .arg(millis(offer.expires_in))
+            .arg(millis(offer.due_in))
+            .arg(offer.calls.count)
+            .arg(offer.calls.until.as_millis())
+            .arg(id.as_str())
+            .arg(self.keys.changed_channel());
+        let answer = self.invoke(&call).await?;
+        let offered = match answer.verb() {
+            "restored" => Offered::Restored,
+            "known" => Offered::Known,
+            "expired" => Offered::Expired,
+            _ => return Err(answers::unexpected("offer")),
+        };
+        Ok((answer.now()?, offered))
+    }
+
     async fn ask(&self, id: &CredentialId) -> Result<Timed<Asked>, StoreError> {
         let mut call = self.scripts.ask.prepare_invoke();
         call.key(self.keys.record(id))
@@ -309,6 +344,7 @@ impl Scripts {
             complete: script(include_str!("redis/complete.lua")),
             fail: script(include_str!("redis/fail.lua")),
             release: script(include_str!("redis/release.lua")),
+            offer: script(include_str!("redis/offer.lua")),
             ask: script(include_str!("redis/ask.lua")),
         }
     }

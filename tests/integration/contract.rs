@@ -16,10 +16,10 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use evertoken::{
     clock::StoreTime,
     credential::{CredentialId, Token},
-    lease::{AttemptId, Holder, Lease},
+    lease::{AttemptId, Epoch, Holder, Lease},
     store::{
-        BeginRequest, Begun, Completed, Failed, Failure, Glance, Hearing, Publication, Store,
-        StoreUrl,
+        BeginRequest, Begun, Calls, Completed, Failed, Failure, Glance, Hearing, Offer, Offered,
+        Publication, Store, StoreUrl,
     },
 };
 use tempfile::TempDir;
@@ -32,6 +32,7 @@ pub(super) const LEASE: Duration = Duration::from_secs(600);
 const QUIET: Duration = Duration::from_secs(900);
 pub(super) const LIFE: Duration = Duration::from_secs(7200);
 const DUE: Duration = Duration::from_secs(5400);
+const AGE: Duration = Duration::from_secs(1800);
 const COOL_DOWN: Duration = Duration::from_secs(60);
 const CHINA: Duration = Duration::from_secs(8 * 3600);
 
@@ -58,6 +59,21 @@ pub(super) fn request(attempt: &AttemptId) -> BeginRequest<'_> {
         quota_day_offset: CHINA,
         mark: MARK,
         issues_anew: true,
+        heard: Epoch::default(),
+        waited: false,
+    }
+}
+
+/// What a worker remembers of a publication that it made a while ago.
+pub(super) fn offer<'a>(lease: &'a Lease, token: &'a Token) -> Offer<'a> {
+    Offer {
+        token,
+        attempt: &lease.attempt,
+        epoch: lease.epoch,
+        age: AGE,
+        expires_in: LIFE - AGE,
+        due_in: DUE - AGE,
+        calls: Calls::default(),
     }
 }
 
@@ -168,6 +184,10 @@ impl<B: Bench> Pair<B> {
         failure: &Failure<'_>,
     ) -> Failed {
         worker.fail(&self.id, lease, failure).await.expect("an answer").1
+    }
+
+    pub(super) async fn offer(&self, worker: &Arc<dyn Store>, offer: &Offer<'_>) -> Offered {
+        worker.offer(&self.id, offer).await.expect("an answer").1
     }
 
     pub(super) async fn release(&self, worker: &Arc<dyn Store>, lease: &Lease) {

@@ -14,6 +14,7 @@ mod files;
 mod issuer;
 mod killed;
 mod layering;
+mod lost_data;
 mod outage;
 mod refreshing;
 mod shutdown;

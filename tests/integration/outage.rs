@@ -1,12 +1,10 @@
-//! Redis is absent at the start, goes away, comes back with its data or without.
+//! Redis is absent at the start, goes away, and comes back with its data.
 
 use std::time::Duration;
 
-use redis::AsyncCommands;
-
 use crate::support::{
     fleet::{Fleet, issuer_settings},
-    wait_for, wait_until,
+    wait_until,
 };
 
 fn count(text: &str, part: &str) -> usize {
@@ -67,36 +65,6 @@ async fn a_redis_that_is_away_for_five_seconds_costs_no_call() {
 }
 
 #[tokio::test]
-async fn a_redis_that_lost_its_data_is_filled_again() {
-    let mut fleet = Fleet::new(issuer_settings(Duration::from_secs(7200))).await;
-    let configuration = fleet.write("evertoken.toml", &fleet.configuration("token", ""));
-    fleet.start_many(3, &configuration);
-    let first = fleet.published().await;
-    fleet.redis.stop();
-    fleet.redis.resume().await;
-    let second = fleet.published().await;
-    assert_ne!(first, second);
-    assert!(fleet.issuer.alive(&second).alive);
-    assert_eq!(fleet.summary().calls, 2, "one worker of three has called");
-    assert_eq!(fleet.summary().overlaps, 0);
-    fleet.end().await;
-}
-
-#[tokio::test]
-async fn data_lost_without_a_broken_connection_is_noticed() {
-    let mut fleet = Fleet::new(issuer_settings(Duration::from_secs(7200))).await;
-    let configuration = fleet.write("evertoken.toml", &fleet.configuration("token", ""));
-    fleet.start(&configuration);
-    let first = fleet.published().await;
-    let mut connection = fleet.redis.connect().await;
-    let () = redis::cmd("FLUSHALL").query_async(&mut connection).await.expect("redis answers");
-    let second = fleet.published().await;
-    assert_ne!(first, second);
-    assert_eq!(fleet.summary().calls, 2);
-    fleet.end().await;
-}
-
-#[tokio::test]
 async fn a_token_fetched_while_redis_is_away_is_held_and_published_later() {
     let mut fleet = Fleet::durable(issuer_settings(Duration::from_secs(7200))).await;
     fleet.issuer.set(|settings| settings.reply_latency_ms = 400).expect("settings");
@@ -114,32 +82,6 @@ async fn a_token_fetched_while_redis_is_away_is_held_and_published_later() {
     let token = fleet.published().await;
     assert!(fleet.issuer.alive(&token).alive);
     assert_eq!(fleet.summary().calls, 1);
-    fleet.end().await;
-}
-
-#[tokio::test]
-async fn lost_data_is_noticed_by_every_worker_whatever_it_keeps() {
-    let mut fleet = Fleet::new(issuer_settings(Duration::from_secs(7200))).await;
-    let shop = fleet.configuration("token", "");
-    let other = shop.replace("credentials.shop", "credentials.other").replace("wx0123", "wx9123");
-    let other = other.replace("secret-of-wx0123", "secret-of-wx9123");
-    let (shop, other) = (fleet.write("shop.toml", &shop), fleet.write("other.toml", &other));
-    fleet.start(&shop);
-    fleet.start(&other);
-    let mut connection = fleet.redis.connect().await;
-    for round in 1..=2 {
-        for key in ["evertoken:{shop}:token", "evertoken:{other}:token"] {
-            wait_for("both are published", || {
-                let mut connection = connection.clone();
-                async move { connection.exists::<_, bool>(key).await.ok()?.then_some(()) }
-            })
-            .await;
-        }
-        if round == 1 {
-            let flush = redis::cmd("FLUSHALL");
-            let () = flush.query_async(&mut connection).await.expect("redis answers");
-        }
-    }
     fleet.end().await;
 }
 

@@ -5,7 +5,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tracing::{error, info, warn};
+use tracing::{debug, error, info};
 
 use super::{Done, Keeper, Phase, Place, Sweep, Trouble, guarded};
 use crate::{
@@ -31,10 +31,11 @@ const MARKS_AT_ONCE: usize = 256;
 impl Keeper {
     /// One heartbeat: is the store there, and is it still the same?
     pub(super) fn pulse(&mut self) {
+        self.notice_sleep();
         let store = Arc::clone(&self.store);
         match self.phase {
             Phase::Down => self.reach(),
-            Phase::Up { .. } => {
+            Phase::Up => {
                 let job = async move { Done::Pulse(store.canary().await) };
                 self.jobs.spawn(guarded(job, |defect| Done::Pulse(Err(defect))));
                 self.sweep();
@@ -58,30 +59,32 @@ impl Keeper {
         if self.trouble.as_ref().is_some_and(|trouble| trouble.no_heartbeat) {
             self.store_works();
         }
-        self.phase = Phase::Up { canary };
+        self.phase = Phase::Up;
         self.reached.send_replace(true);
         self.next_pulse = Some(clock::now() + HEARTBEAT);
-        self.look_at_everything();
+        let is_another = self.canary.as_ref().is_some_and(|known| *known != canary);
+        self.canary = Some(canary);
+        if is_another {
+            self.store_lost("it lost its data, or another server answers");
+        } else {
+            self.offer_on();
+        }
     }
 
     pub(super) fn pulse_answered(&mut self, canary: Option<String>) {
         let now = clock::now();
-        let Phase::Up { canary: known } = &self.phase else {
+        if let Phase::Down = self.phase {
             // Another job met an error meanwhile; the next heartbeat tells.
             self.next_pulse = Some(now);
             return;
-        };
-        self.next_pulse = Some(now + HEARTBEAT);
-        if canary.as_ref() == Some(known) {
-            return;
         }
-        warn!("the store lost its data, or is another one: looking at everything");
-        if let Some(canary) = canary {
-            self.phase = Phase::Up { canary };
-            self.look_at_everything();
-        } else {
-            self.next_pulse = None;
-            self.reach();
+        if canary.is_none() {
+            return self.reach();
+        }
+        self.next_pulse = Some(now + HEARTBEAT);
+        if canary != self.canary {
+            self.canary = canary;
+            self.store_lost("it lost its data, or another server answers");
         }
     }
 
@@ -143,6 +146,9 @@ impl Keeper {
         match looked {
             Ok((now, glances)) => {
                 self.looked(places, now, &glances);
+                if self.to_look.is_empty() {
+                    debug!("looked at all records that waited for it");
+                }
                 self.look_on();
             }
             // The next heartbeat that succeeds starts over.

@@ -7,6 +7,7 @@
 mod begin;
 mod end;
 mod number;
+mod offer;
 
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use crate::{
     clock::{StoreTime, Uptime, millis},
     lease::{AttemptId, Epoch, Holder, Reason},
     policy::COOL_DOWN,
-    store::{Asked, Glance, Record},
+    store::{Asked, Calls, Glance, Record},
 };
 
 /// How long a report of a dead token stands.
@@ -104,8 +105,10 @@ pub(super) enum Verdict {
         reason: Reason,
         granted_at: StoreTime,
         failures: u32,
+        calls: Calls,
         again: bool,
     },
+    Lost,
     Held(Duration),
     Quiet(Duration),
     NotDue(StoreTime),
@@ -241,6 +244,15 @@ impl Sheet {
         self.lease_until = 0;
         self.quiet_until = 0;
         self.closed_until = 0;
+    }
+
+    /// A token was published: no failure before matters any more.
+    fn settle(&mut self) {
+        self.close();
+        self.failures = 0;
+        self.error = None;
+        self.error_at = None;
+        self.refused.clear();
     }
 
     /// An attempt raises a doubt once: sent again, it is settled already.

@@ -14,9 +14,13 @@
 --       7 cool-down          ms between two refreshes that were asked for (rejected, forced)
 --       8 settings mark      changes when the credential's settings change
 --       9 issues anew        1 if a call retires the published token, else 0
+--      10 heard              epoch of the latest publication that the asker knows of, or 0
+--      11 waited             1 if the asker knows of a loss of data, and has waited since, else 0
 --
 -- Answers, the store's time in ms in second place:
---   {'granted',   now, epoch, reason, granted_at, failures}
+--   {'granted',   now, epoch, reason, granted_at, failures, calls, calls_until}
+--   {'lost',      now}       the record knows of no publication as late as the one heard of: the
+--                            store lost data; nothing was changed
 --   {'held',      now, ms until the lease ends, epoch}
 --   {'quiet',     now, ms until the quiet period ends}
 --   {'not_due',   now, due_at}
@@ -24,14 +28,19 @@
 
 local record, number = read(KEYS[2], {'begun', 'attempt', 'reason', 'granted_at', 'open_until', 'quiet_until', 'due_at',
   'closed_until', 'failures', 'forced', 'asked_at', 'refused', 'suspect', 'calls', 'calls_until',
-  'expires_at'})
+  'expires_at', 'epoch'})
 
 -- A lease is alive: ours, if its reply was lost, or another's.
 local lease = redis.call('GET', KEYS[1])
 if lease == ARGV[1] .. ' ' .. ARGV[2] then
   return {'granted', ms(now), ms(number('begun')), record.reason or 'due',
-    ms(number('granted_at')), ms(number('failures'))}
+    ms(number('granted_at')), ms(number('failures')), ms(number('calls')),
+    ms(number('calls_until'))}
 end
+-- A failover or a restart may have brought back an older record, or none. What was in flight then
+-- may be forgotten here, so whoever has not waited for it is not granted a call beside it.
+local lost = number('epoch') < tonumber(ARGV[10])
+if lost and ARGV[11] ~= '1' then return {'lost', ms(now)} end
 if lease then
   local left = redis.call('PTTL', KEYS[1])
   -- A lock without TTL was not set by evertoken; somebody has to remove it.
@@ -53,6 +62,7 @@ local due_at = number('due_at')
 local mended = record.refused and not string.find(record.refused, ARGV[8], 1, true)
 local reason
 if mended then reason = 'mended'
+elseif lost and number('failures') == 0 then reason = 'lost'
 -- The wait after a failure is not cut short by reports: they would hammer an issuer that refuses.
 elseif rejected and number('failures') == 0 and cooled_at <= now then reason = 'rejected'
 elseif record.forced and cooled_at <= now then reason = 'forced'
@@ -80,7 +90,7 @@ end
 local quota = tonumber(ARGV[5])
 -- The last tenth is kept for tokens that are gone, may be dead, or end before two takeovers would.
 local last_moment = number('expires_at') - 2 * (tonumber(ARGV[3]) + tonumber(ARGV[4]))
-local urgent = not token or record.suspect or abandoned or rejected or last_moment <= now
+local urgent = not token or record.suspect or abandoned or rejected or lost or last_moment <= now
 if not urgent then quota = quota - math.floor(quota / 10) end
 if quota <= calls then
   local until_ms = calls_until
@@ -88,8 +98,9 @@ if quota <= calls then
   return {'exhausted', ms(now), ms(until_ms)}
 end
 
--- Granted.
-local epoch = math.max(number('begun') + 1, now)
+-- Granted. Of a window that was lost, nobody knows the count: only the kept tenth is left of it.
+if lost then calls = math.max(calls, quota - math.floor(quota / 10)) end
+local epoch = math.max(number('begun') + 1, tonumber(ARGV[10]) + 1, now)
 local open_until = now + tonumber(ARGV[3]) + tonumber(ARGV[4])
 redis.call('SET', KEYS[1], ARGV[1] .. ' ' .. ARGV[2], 'NX', 'PX', ARGV[3])
 redis.call('HSET', KEYS[2], 'begun', ms(epoch), 'attempt', ARGV[2], 'holder', ARGV[1],
@@ -109,4 +120,6 @@ if rejected then redis.call('HSET', KEYS[2], 'suspect', 'an application reported
 if abandoned and ARGV[9] == '1' then
   redis.call('HSET', KEYS[2], 'suspect', 'a worker was lost while it called the issuer')
 end
-return {'granted', ms(now), ms(epoch), reason, ms(now), ms(number('failures'))}
+if lost then redis.call('HSET', KEYS[2], 'suspect', 'the store lost a later token') end
+return {'granted', ms(now), ms(epoch), reason, ms(now), ms(number('failures')), ms(calls + 1),
+  ms(calls_until)}

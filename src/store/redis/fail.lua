@@ -33,7 +33,10 @@ if tonumber(ARGV[3]) < number('begun') then
   end
   return {'fenced', ms(now), ms(number('begun'))}
 end
-if record.attempt ~= ARGV[2] or not record.open_until then
+-- An attempt that a store which lost its data forgot is recorded all the same.
+local forgotten = number('begun') < tonumber(ARGV[3])
+if forgotten then redis.call('HSET', KEYS[2], 'begun', ARGV[3], 'attempt', ARGV[2])
+elseif record.attempt ~= ARGV[2] or not record.open_until then
   return {'failed', ms(now), ms(number('due_at'))}
 end
 

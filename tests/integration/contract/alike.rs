@@ -5,7 +5,7 @@ use std::time::Duration;
 use evertoken::{
     clock::StoreTime,
     lease::{AttemptId, Lease},
-    store::{BeginRequest, Begun, Completed, Failed, Failure, Publication, Record},
+    store::{BeginRequest, Begun, Calls, Completed, Failed, Failure, Offer, Publication, Record},
 };
 use proptest::{
     collection::vec,
@@ -14,8 +14,8 @@ use proptest::{
 };
 
 use super::{
-    Bench, CHINA, MARK, OTHER_MARK, OnFiles, OnRedis, Pair, QUIET, failure, publication, request,
-    token,
+    Bench, CHINA, MARK, OTHER_MARK, OnFiles, OnRedis, Pair, QUIET, failure, offer, publication,
+    request, token,
 };
 
 const TOKENS: [&str; 3] = ["first", "second", "third"];
@@ -29,6 +29,13 @@ enum Step {
         other_mark: bool,
         issues_anew: bool,
         daily_quota: u64,
+        heard: Option<usize>,
+        waited: bool,
+    },
+    Offer {
+        lease: usize,
+        token: usize,
+        over: bool,
     },
     Complete {
         lease: usize,
@@ -64,9 +71,20 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let flag = any::<bool>;
     let begin =
         (flag(), prop::bool::weighted(0.2), flag(), flag(), prop_oneof![1..4_u64, Just(99)]);
-    let begin = begin.prop_map(|(first, again, other_mark, issues_anew, daily_quota)| {
-        Step::Begin { first, again, other_mark, issues_anew, daily_quota }
-    });
+    let heard = (prop::option::weighted(0.3, 0..2_usize), flag());
+    let begin = (begin, heard).prop_map(
+        |((first, again, other_mark, issues_anew, daily_quota), (heard, waited))| Step::Begin {
+            first,
+            again,
+            other_mark,
+            issues_anew,
+            daily_quota,
+            heard,
+            waited,
+        },
+    );
+    let offer = (0..2_usize, 0..3_usize, prop::bool::weighted(0.1))
+        .prop_map(|(lease, token, over)| Step::Offer { lease, token, over });
     let complete = (0..2_usize, 0..3_usize, flag(), flag(), prop::bool::weighted(0.1));
     let complete = complete.prop_map(|(lease, token, late, issues_anew, over)| Step::Complete {
         lease,
@@ -88,6 +106,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         8 => begin,
         5 => complete,
         3 => fail,
+        3 => offer,
         1 => (0..2_usize).prop_map(|lease| Step::Release { lease }),
         1 => Just(Step::Ask),
         2 => (0..3_usize).prop_map(|token| Step::Report { token }),
@@ -117,7 +136,7 @@ async fn take<B: Bench>(pair: &Pair<B>, leases: &mut Vec<(bool, Lease)>, step: &
     let now = pair.now().await;
     let nth = |leases: &[(bool, Lease)], back: usize| leases.iter().rev().nth(back).cloned();
     match *step {
-        Step::Begin { first, again, other_mark, issues_anew, daily_quota } => {
+        Step::Begin { first, again, other_mark, issues_anew, daily_quota, heard, waited } => {
             // An attempt is asked for again by nobody but its own worker.
             let known = leases.last().filter(|_| again);
             let (first, attempt) = match known {
@@ -125,14 +144,18 @@ async fn take<B: Bench>(pair: &Pair<B>, leases: &mut Vec<(bool, Lease)>, step: &
                 None => (first, AttemptId::fresh()),
             };
             let mark = if other_mark { OTHER_MARK } else { MARK };
-            let asked = BeginRequest { mark, issues_anew, daily_quota, ..request(&attempt) };
+            let heard = heard.and_then(|back| nth(leases, back));
+            let heard = heard.map(|(_, lease)| lease.epoch).unwrap_or_default();
+            let whole = request(&attempt);
+            let asked = BeginRequest { mark, issues_anew, daily_quota, heard, waited, ..whole };
             match pair.begin_as(worker(first), &asked).await {
-                Begun::Granted { lease, failures } => {
+                Begun::Granted { lease, failures, calls } => {
                     let is_later = leases.last().is_none_or(|(_, last)| last.epoch < lease.epoch);
-                    let said = format!("granted {:?} {failures} {is_later}", lease.reason);
+                    let (reason, count) = (lease.reason, calls.count);
                     leases.push((first, lease));
-                    said
+                    format!("granted {reason:?} {failures} {count} {is_later}")
                 }
+                Begun::Lost => "lost".to_owned(),
                 Begun::Held(_) => "held".to_owned(),
                 Begun::Quiet(left) => format!("quiet {}", about(now.plus(left), now)),
                 Begun::NotDue(due_at) => format!("not due {}", about(due_at, now)),
@@ -154,6 +177,16 @@ async fn take<B: Bench>(pair: &Pair<B>, leases: &mut Vec<(bool, Lease)>, step: &
                 }
                 other => format!("{other:?}"),
             }
+        }
+        Step::Offer { lease, token: text, over } => {
+            let Some((first, lease)) = nth(leases, lease) else { return String::new() };
+            let text = token(TOKENS[text]);
+            let whole = offer(&lease, &text);
+            let expires_in = if over { Duration::ZERO } else { whole.expires_in };
+            let until = now.plus(QUIET);
+            let calls = Calls { count: 2, until };
+            let offered = Offer { expires_in, calls, ..whole };
+            format!("{:?}", pair.offer(worker(first), &offered).await)
         }
         Step::Fail { lease, closed, doubt, refused, not_sent } => {
             let Some((first, lease)) = nth(leases, lease) else { return String::new() };

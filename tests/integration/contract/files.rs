@@ -18,6 +18,8 @@ mod foreign;
 mod look;
 #[path = "lost.rs"]
 mod lost;
+#[path = "lost_data.rs"]
+mod lost_data;
 #[path = "quota.rs"]
 mod quota;
 #[path = "read.rs"]

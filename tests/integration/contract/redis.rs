@@ -19,6 +19,8 @@ mod keys;
 mod look;
 #[path = "lost.rs"]
 mod lost;
+#[path = "lost_data.rs"]
+mod lost_data;
 mod messages;
 #[path = "quota.rs"]
 mod quota;

@@ -9,7 +9,7 @@ use crate::{
     clock::{StoreTime, millis},
     lease::{Epoch, Holder, Reason},
     policy::COOL_DOWN,
-    store::BeginRequest,
+    store::{BeginRequest, Calls},
 };
 
 impl Sheet {
@@ -21,11 +21,16 @@ impl Sheet {
         request: &BeginRequest<'_>,
     ) -> Verdict {
         let now = now.as_millis();
-        if self.open_until.is_some() && now < self.lease_until {
+        let runs = self.open_until.is_some() && now < self.lease_until;
+        if runs && lease_lives && self.is_open(request.attempt) && self.is_held_by(holder) {
+            return self.granted(true);
+        }
+        let lost = self.epoch < request.heard.0;
+        if lost && !request.waited {
+            return Verdict::Lost;
+        }
+        if runs {
             if lease_lives {
-                if self.attempt == request.attempt.as_str() && self.is_held_by(holder) {
-                    return self.granted(true);
-                }
                 return Verdict::Held(Duration::from_millis(self.lease_until - now));
             }
             // Its holder is gone. What it sent may still be handled for a while.
@@ -38,7 +43,7 @@ impl Sheet {
         if now < quiet_until {
             return Verdict::Quiet(Duration::from_millis(quiet_until - now));
         }
-        let reason = match self.reason(now, request.mark) {
+        let reason = match self.reason(now, request.mark, lost) {
             Ok(reason) => reason,
             Err(due_at) => return Verdict::NotDue(StoreTime::from_millis(due_at)),
         };
@@ -50,7 +55,7 @@ impl Sheet {
     }
 
     /// Why a refresh is due, or when it will be.
-    fn reason(&self, now: u64, mark: &str) -> Result<Reason, u64> {
+    fn reason(&self, now: u64, mark: &str, lost: bool) -> Result<Reason, u64> {
         let has_token = self.has_token(now);
         let rejected = self.is_rejected(now) && self.failures == 0;
         let cooled_at = self.asked_at + millis(COOL_DOWN);
@@ -58,6 +63,8 @@ impl Sheet {
             !self.refused.is_empty() && !mark.is_empty() && !self.refused.iter().any(|m| m == mark);
         if is_mended {
             Ok(Reason::Mended)
+        } else if lost && self.failures == 0 {
+            Ok(Reason::Lost)
         } else if rejected && cooled_at <= now {
             Ok(Reason::Rejected)
         } else if self.forced && cooled_at <= now {
@@ -107,9 +114,9 @@ impl Sheet {
             || self.suspect.is_some()
             || reason == Reason::Abandoned
             || self.is_rejected(now)
+            || self.epoch < request.heard.0
             || last_moment <= now;
-        let quota = request.daily_quota;
-        let quota = if urgent { quota } else { quota - quota / 10 };
+        let quota = if urgent { request.daily_quota } else { unkept(request.daily_quota) };
         if self.calls < quota {
             return None;
         }
@@ -123,7 +130,12 @@ impl Sheet {
         if self.open_until.is_some() && request.issues_anew {
             self.suspect = Some("a worker was lost while it called the issuer".to_owned());
         }
-        self.begun = now.max(self.begun + 1);
+        // Of a window that was lost, nobody knows the count: only the kept tenth is left of it.
+        if self.epoch < request.heard.0 {
+            self.suspect = Some("the store lost a later token".to_owned());
+            self.calls = self.calls.max(unkept(request.daily_quota));
+        }
+        self.begun = now.max(self.begun.max(request.heard.0) + 1);
         self.attempt = request.attempt.as_str().to_owned();
         self.holder = Some(holder.to_string());
         self.reason = reason.as_str().to_owned();
@@ -150,7 +162,17 @@ impl Sheet {
             reason: Reason::from_script(&self.reason).unwrap_or(Reason::Due),
             granted_at: StoreTime::from_millis(self.granted_at),
             failures: self.failures,
+            calls: self.counted(),
             again,
         }
     }
+
+    fn counted(&self) -> Calls {
+        Calls { count: self.calls, until: StoreTime::from_millis(self.calls_until) }
+    }
+}
+
+/// What is left of a quota without the tenth that is kept.
+fn unkept(quota: u64) -> u64 {
+    quota - quota / 10
 }

@@ -58,11 +58,7 @@ impl Sheet {
             self.suspect = None;
             self.overlapped = 0;
         }
-        self.close();
-        self.failures = 0;
-        self.error = None;
-        self.error_at = None;
-        self.refused.clear();
+        self.settle();
         self.published(is_current)
     }
 
@@ -89,7 +85,13 @@ impl Sheet {
             }
             return Failed::Fenced;
         }
-        if self.is_open(&lease.attempt) {
+        // An attempt that a store which lost its data forgot is recorded all the same.
+        let forgotten = self.begun < lease.epoch.0;
+        if forgotten {
+            self.begun = lease.epoch.0;
+            lease.attempt.as_str().clone_into(&mut self.attempt);
+        }
+        if forgotten || self.is_open(&lease.attempt) {
             let wait = failure.wait.max(failure.closed).max(failure.quiet_period);
             self.close();
             self.due_at = now + millis(wait);

@@ -1,0 +1,214 @@
+//! A store that lost data: whoever has heard of a later publication notices, and whoever made it
+//! brings it back.
+
+use std::time::Duration;
+
+use evertoken::{
+    lease::{AttemptId, Epoch, Lease, Reason},
+    store::{BeginRequest, Begun, Calls, Offer, Offered},
+};
+
+use super::{AGE, DUE, LEASE, LIFE, Pair, QUIET, failure, offer, publication, request, token};
+
+/// Who has heard of `epoch`, and has waited for calls in flight or not.
+fn asking(attempt: &AttemptId, heard: Epoch, waited: bool) -> BeginRequest<'_> {
+    BeginRequest { heard, waited, ..request(attempt) }
+}
+
+impl Pair {
+    async fn ask_with(&self, heard: Epoch, waited: bool) -> Begun {
+        self.begin_as(&self.b, &asking(&AttemptId::fresh(), heard, waited)).await
+    }
+
+    async fn offer_back(&self, lease: &Lease, text: &str) -> Offered {
+        self.offer(&self.a, &offer(lease, &token(text))).await
+    }
+}
+
+#[tokio::test]
+async fn a_record_older_than_what_was_heard_grants_nothing_and_changes_nothing() {
+    let pair = Pair::with_token("first").await;
+    let before = pair.record().await;
+    let heard = Epoch(before["epoch"].parse::<u64>().expect("an epoch") + 1);
+    assert!(matches!(pair.ask_with(heard, false).await, Begun::Lost));
+    pair.make_due().await;
+    assert!(matches!(pair.ask_with(heard, false).await, Begun::Lost), "not even when it is due");
+    pair.set("due_at", &before["due_at"]).await;
+    assert_eq!(pair.record().await, before);
+}
+
+#[tokio::test]
+async fn a_record_that_is_gone_is_older_than_anything_heard() {
+    let pair = Pair::new().await;
+    let heard = pair.publish("first").await.epoch;
+    pair.lose_everything().await;
+    assert!(matches!(pair.ask_with(heard, false).await, Begun::Lost));
+    assert!(matches!(pair.ask_with(Epoch::default(), false).await, Begun::Granted { .. }));
+}
+
+#[tokio::test]
+async fn who_has_waited_after_a_loss_fetches_the_lost_token_anew() {
+    let pair = Pair::with_token("first").await;
+    let heard = Epoch(pair.now().await.as_millis() + 60_000);
+    let attempt = AttemptId::fresh();
+    let lease = pair.grant_as(&pair.b, &asking(&attempt, heard, true)).await;
+    assert_eq!(lease.reason, Reason::Lost);
+    assert!(heard < lease.epoch, "epochs go on from what was heard");
+    assert!(pair.field("suspect").await.is_some_and(|why| why.contains("lost a later token")));
+    assert_eq!(pair.shown().await.as_deref(), Some("first"), "it is served meanwhile");
+    pair.complete(&pair.b, &lease, publication(&lease, &token("second"))).await;
+    assert_eq!(pair.field("suspect").await, None);
+    assert!(matches!(pair.ask_with(lease.epoch, false).await, Begun::NotDue(_)));
+}
+
+#[tokio::test]
+async fn a_loss_does_not_cut_short_the_wait_after_a_failure() {
+    let pair = Pair::with_token("first").await;
+    pair.make_due().await;
+    let lease = pair.grant(&pair.a).await;
+    pair.fail(&pair.a, &lease, &failure()).await;
+    let heard = Epoch(lease.epoch.0 + 1);
+    assert!(matches!(pair.ask_with(heard, true).await, Begun::NotDue(_)));
+}
+
+#[tokio::test]
+async fn a_lost_count_of_calls_is_taken_for_all_but_the_kept_tenth() {
+    let pair = Pair::new().await;
+    let heard = pair.publish("first").await.epoch;
+    pair.lose_everything().await;
+    let begun = pair.ask_with(heard, true).await;
+    let Begun::Granted { calls, .. } = begun else { panic!("{begun:?}") };
+    assert_eq!(calls.count, 901, "of a thousand");
+    assert_eq!(pair.field("calls").await.as_deref(), Some("901"));
+}
+
+#[tokio::test]
+async fn a_grant_tells_the_calls_that_are_counted() {
+    let pair = Pair::new().await;
+    let attempt = AttemptId::fresh();
+    for _ in ["granted", "granted again, because the answer was lost"] {
+        let begun = pair.begin_as(&pair.a, &request(&attempt)).await;
+        let Begun::Granted { calls, .. } = begun else { panic!("{begun:?}") };
+        let until = pair.moment("calls_until").await.expect("a window");
+        assert_eq!(calls, Calls { count: 1, until });
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_was_lost_stands_again_as_it_was() {
+    let pair = Pair::new().await;
+    let lease = pair.publish("first").await;
+    pair.lose_everything().await;
+    let until = pair.now().await.plus(Duration::from_secs(3600));
+    let (first, calls) = (token("first"), Calls { count: 7, until });
+    let offer = Offer { calls, ..offer(&lease, &first) };
+    assert_eq!(pair.offer(&pair.a, &offer).await, Offered::Restored);
+    assert_eq!(pair.shown().await.as_deref(), Some("first"));
+    assert_eq!(pair.field("epoch").await, Some(lease.epoch.to_string()));
+    assert_eq!(pair.field("calls").await.as_deref(), Some("7"));
+    let left = pair.left().await;
+    assert!(left <= LIFE - AGE && LIFE - AGE - left < Duration::from_secs(60), "{left:?}");
+    let begun = pair.ask_with(lease.epoch, false).await;
+    let Begun::NotDue(due_at) = begun else { panic!("{begun:?}") };
+    let due_in = due_at.since(pair.now().await);
+    assert!(due_in <= DUE - AGE && DUE - AGE - due_in < Duration::from_secs(60), "{due_in:?}");
+    assert_eq!(pair.offer(&pair.a, &offer).await, Offered::Known, "offered twice, it stands once");
+}
+
+#[tokio::test]
+async fn a_later_token_takes_the_place_of_an_older_one_that_came_back() {
+    let pair = Pair::with_token("first").await;
+    pair.set("suspect", "it may be dead").await;
+    pair.set("failures", 3).await;
+    pair.set("error", "the issuer is busy").await;
+    // What the failover has lost.
+    let later = Lease { epoch: Epoch(pair.now().await.as_millis() + 9), ..pair.lost_lease().await };
+    assert_eq!(pair.offer_back(&later, "second").await, Offered::Restored);
+    assert_eq!(pair.shown().await.as_deref(), Some("second"));
+    for field in ["suspect", "error"] {
+        assert_eq!(pair.field(field).await, None, "{field} was about the older token");
+    }
+    assert!(matches!(pair.ask_with(later.epoch, false).await, Begun::NotDue(_)));
+}
+
+#[tokio::test]
+async fn an_older_token_never_takes_the_place_of_a_later_one() {
+    let pair = Pair::new().await;
+    let first = pair.publish("first").await;
+    pair.make_due().await;
+    pair.publish("second").await;
+    let before = pair.record().await;
+    assert_eq!(pair.offer_back(&first, "first").await, Offered::Known);
+    assert_eq!(pair.shown().await.as_deref(), Some("second"));
+    assert_eq!(pair.record().await, before);
+}
+
+#[tokio::test]
+async fn a_token_whose_life_is_over_does_not_come_back() {
+    let pair = Pair::new().await;
+    let lease = pair.publish("first").await;
+    pair.lose_everything().await;
+    let first = token("first");
+    let over = Offer { expires_in: Duration::ZERO, ..offer(&lease, &first) };
+    assert_eq!(pair.offer(&pair.a, &over).await, Offered::Expired);
+    assert_eq!(pair.shown().await, None);
+}
+
+#[tokio::test]
+async fn a_token_that_comes_back_during_a_call_stands_until_the_call_brings_another() {
+    let pair = Pair::new().await;
+    let first = pair.publish("first").await;
+    pair.lose_everything().await;
+    // A worker that was started since does not know that anything was lost.
+    let lease = pair.grant(&pair.b).await;
+    assert_eq!(pair.offer_back(&first, "first").await, Offered::Restored);
+    assert_eq!(pair.shown().await.as_deref(), Some("first"));
+    assert!(pair.leased().await, "the call goes on");
+    pair.complete(&pair.b, &lease, publication(&lease, &token("second"))).await;
+    assert_eq!(pair.shown().await.as_deref(), Some("second"));
+}
+
+#[tokio::test]
+async fn whoever_remembers_the_most_calls_is_believed() {
+    let pair = Pair::new().await;
+    let lease = pair.publish("first").await;
+    pair.set("calls", 50).await;
+    pair.lose_token().await;
+    pair.set("epoch", 1).await;
+    let until = pair.moment("calls_until").await.expect("a window");
+    let (first, calls) = (token("first"), Calls { count: 7, until });
+    let offer = Offer { calls, ..offer(&lease, &first) };
+    assert_eq!(pair.offer(&pair.a, &offer).await, Offered::Restored);
+    assert_eq!(pair.field("calls").await.as_deref(), Some("50"));
+}
+
+#[tokio::test]
+async fn an_unclear_call_that_the_store_forgot_leaves_the_token_suspect() {
+    let pair = Pair::with_token("first").await;
+    let lease = Lease { epoch: Epoch(pair.now().await.as_millis() + 9), ..pair.lost_lease().await };
+    let doubt = evertoken::store::Failure {
+        suspect: Some("no clear result"),
+        quiet_period: QUIET,
+        ..failure()
+    };
+    for _ in ["recorded", "sent again"] {
+        pair.fail(&pair.a, &lease, &doubt).await;
+        assert_eq!(pair.field("suspect").await.as_deref(), Some("no clear result"));
+        assert_eq!(pair.field("failures").await.as_deref(), Some("1"));
+    }
+    assert!(matches!(pair.begin(&pair.b).await, Begun::Quiet(_)));
+}
+
+impl Pair {
+    /// A lease that the store does not know.
+    async fn lost_lease(&self) -> Lease {
+        Lease {
+            epoch: Epoch::default(),
+            attempt: AttemptId::fresh(),
+            reason: Reason::Due,
+            granted_at: self.now().await,
+            asked: evertoken::clock::Moment::now(),
+            length: LEASE,
+        }
+    }
+}
