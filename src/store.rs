@@ -32,7 +32,9 @@ pub trait Store: Send + Sync {
     /// The next hint. Pends for ever on a store without hints.
     async fn next_hint(&self) -> Hint;
 
-    /// One cheap command, to see that the store is there: the canary, if there is one.
+    /// One cheap command, to see that the store is there: the canary, if there is one. The text is
+    /// the same as long as the data is surely the same: it is another after a loss, and when another
+    /// server answers, which may not have heard of all that the one before acknowledged.
     ///
     /// # Errors
     /// [`StoreError`].

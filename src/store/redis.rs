@@ -10,7 +10,7 @@ mod keys;
 mod link;
 mod server;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use redis::{Pipeline, RedisError, Script, ScriptInvocation, Value};
@@ -68,18 +68,26 @@ impl RedisStore {
     }
 
     async fn query<T: redis::FromRedisValue>(&self, pipeline: &Pipeline) -> Result<T, StoreError> {
-        let (mut connection, generation) = self.link.connection().await?;
-        match pipeline.query_async(&mut connection).await {
-            Ok(value) => Ok(value),
-            Err(error) => Err(self.link.failed(generation, error).await),
+        self.query_and_tell(pipeline).await.map(|(value, _)| value)
+    }
+
+    /// The same, and which server answered.
+    async fn query_and_tell<T: redis::FromRedisValue>(
+        &self,
+        pipeline: &Pipeline,
+    ) -> Result<(T, Arc<str>), StoreError> {
+        let mut on = self.link.connection().await?;
+        match pipeline.query_async(&mut on.connection).await {
+            Ok(value) => Ok((value, on.server)),
+            Err(error) => Err(self.link.failed(on.generation, error).await),
         }
     }
 
     async fn invoke(&self, call: &ScriptInvocation<'_>) -> Result<Answer, StoreError> {
-        let (mut connection, generation) = self.link.connection().await?;
-        match call.invoke_async::<Vec<String>>(&mut connection).await {
+        let mut on = self.link.connection().await?;
+        match call.invoke_async::<Vec<String>>(&mut on.connection).await {
             Ok(parts) => Ok(Answer::new(parts)),
-            Err(error) => Err(self.link.failed(generation, error).await),
+            Err(error) => Err(self.link.failed(on.generation, error).await),
         }
     }
 }
@@ -96,8 +104,8 @@ impl Store for RedisStore {
     async fn canary(&self) -> Result<Option<String>, StoreError> {
         let mut pipeline = redis::pipe();
         pipeline.get(self.keys.canary());
-        let (canary,): (Option<String>,) = self.query(&pipeline).await?;
-        Ok(canary)
+        let ((canary,), server): ((Option<String>,), _) = self.query_and_tell(&pipeline).await?;
+        Ok(canary.map(|canary| format!("{canary} {server}")))
     }
 
     async fn set_canary(&self) -> Result<String, StoreError> {
@@ -105,8 +113,8 @@ impl Store for RedisStore {
         let key = self.keys.canary();
         // A fresh one each time: after a loss, everybody is to see that it is another.
         pipeline.set_nx(&key, uuid::Uuid::new_v4().to_string()).ignore().get(&key);
-        let (canary,): (String,) = self.query(&pipeline).await?;
-        Ok(canary)
+        let ((canary,), server): ((String,), _) = self.query_and_tell(&pipeline).await?;
+        Ok(format!("{canary} {server}"))
     }
 
     async fn look(&self, ids: &[CredentialId]) -> Result<Timed<Vec<Glance>>, StoreError> {

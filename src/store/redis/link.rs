@@ -14,7 +14,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::{errors, hints, keys::Keys};
+use super::{errors, hints, keys::Keys, server};
 use crate::{
     clock,
     store::{Hint, StoreError, StoreErrorKind},
@@ -45,10 +45,20 @@ pub(super) struct Link {
 
 #[derive(Default)]
 struct State {
-    connection: Option<MultiplexedConnection>,
+    connected: Option<Connected>,
     /// Counts connections, so that an error drops the connection on which it arose, no later one.
     generation: u64,
     failed: Option<(Instant, StoreError)>,
+}
+
+/// A connection, and which one it is.
+#[derive(Clone)]
+pub(super) struct Connected {
+    pub(super) connection: MultiplexedConnection,
+    pub(super) generation: u64,
+    /// Who answers on it, in a text that is another after a restart, a promotion or a move: what
+    /// one server acknowledged, another may never have heard of.
+    pub(super) server: Arc<str>,
 }
 
 struct Channels {
@@ -103,11 +113,11 @@ impl Link {
     }
 
     /// The connection, made now if there is none.
-    pub(super) async fn connection(&self) -> Result<(MultiplexedConnection, u64), StoreError> {
+    pub(super) async fn connection(&self) -> Result<Connected, StoreError> {
         let asked = clock::now();
         let mut state = self.state.lock().await;
-        if let Some(connection) = &state.connection {
-            return Ok((connection.clone(), state.generation));
+        if let Some(connected) = &state.connected {
+            return Ok(connected.clone());
         }
         // While this caller waited its turn, another found that there is no connection to be had.
         if let Some((at, error)) = &state.failed
@@ -116,10 +126,11 @@ impl Link {
             return Err(error.clone());
         }
         match self.connect().await {
-            Ok(connection) => {
+            Ok((connection, server)) => {
                 state.generation += 1;
-                state.connection = Some(connection.clone());
-                Ok((connection, state.generation))
+                let connected = Connected { connection, generation: state.generation, server };
+                state.connected = Some(connected.clone());
+                Ok(connected)
             }
             Err(error) => {
                 state.failed = Some((clock::now(), error.clone()));
@@ -134,7 +145,7 @@ impl Link {
         if error.kind == StoreErrorKind::Unavailable {
             let mut state = self.state.lock().await;
             if state.generation == generation {
-                state.connection = None;
+                state.connected = None;
             }
         }
         error
@@ -145,7 +156,7 @@ impl Link {
         errors::read(&self.url, error)
     }
 
-    async fn connect(&self) -> Result<MultiplexedConnection, StoreError> {
+    async fn connect(&self) -> Result<(MultiplexedConnection, Arc<str>), StoreError> {
         let mut config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT_TIMEOUT))
             .set_response_timeout(Some(RESPONSE_TIMEOUT));
@@ -163,10 +174,26 @@ impl Link {
             if let Some(channels) = &self.channels {
                 connection.subscribe(&channels.names[..]).await?;
             }
-            Ok(connection)
+            let server = identity(&mut connection).await?;
+            Ok((connection, server))
         };
         connect.await.map_err(|error| errors::read(&self.url, error))
     }
+}
+
+/// Who answers: the process, and the history of its data. Where that may not be asked, every
+/// connection counts as another server.
+async fn identity(connection: &mut MultiplexedConnection) -> Result<Arc<str>, RedisError> {
+    let mut pipeline = redis::pipe();
+    pipeline.ignore_errors();
+    pipeline.cmd("INFO").arg("server").cmd("INFO").arg("replication");
+    let infos: Vec<Result<String, RedisError>> = pipeline.query_async(connection).await?;
+    let info: String = infos.into_iter().filter_map(Result::ok).collect();
+    let known = server::field(&info, "run_id").zip(server::field(&info, "master_replid"));
+    Ok(match known {
+        Some((process, history)) => format!("{process} {history}").into(),
+        None => uuid::Uuid::new_v4().to_string().into(),
+    })
 }
 
 /// The next hint that can be understood; never, if the link is gone.

@@ -20,8 +20,13 @@ impl Server {
     /// One field of `INFO`.
     #[must_use]
     pub fn field(&self, name: &str) -> Option<&str> {
-        self.info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
+        field(&self.info, name)
     }
+}
+
+/// One field of what `INFO` answers.
+pub(super) fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
+    info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
 }
 
 // === impl RedisStore ===
