@@ -11,6 +11,7 @@ mod commands;
 mod connecting;
 mod contract;
 mod disk;
+mod documents;
 mod files;
 mod issuer;
 mod killed;

@@ -28,7 +28,29 @@
 
 local record, number = read(KEYS[2], {'begun', 'attempt', 'reason', 'granted_at', 'open_until', 'quiet_until', 'due_at',
   'closed_until', 'failures', 'forced', 'asked_at', 'refused', 'suspect', 'calls', 'calls_until',
-  'expires_at', 'epoch'})
+  'expires_at', 'epoch', 'lease_until', 'issued_at'})
+
+-- The clock was set back, or a replica's is behind: what ends in the future would never end. The
+-- epochs go on, but nothing lasts longer than if it began now, and the token may be dead.
+local lasts, day = tonumber(ARGV[3]) + tonumber(ARGV[4]), 86400000
+local function limit(name, moment)
+  if moment < number(name) then
+    record[name] = ms(moment)
+    redis.call('HSET', KEYS[2], name, record[name])
+  end
+end
+if now + 5000 < number('granted_at') then
+  for _, name in ipairs({'lease_until', 'open_until', 'quiet_until'}) do limit(name, now + lasts) end
+  for _, name in ipairs({'closed_until', 'calls_until'}) do limit(name, now + day) end
+  for _, name in ipairs({'granted_at', 'due_at', 'asked_at'}) do limit(name, now) end
+  local life = math.max(number('expires_at') - number('issued_at'), 0)
+  limit('expires_at', now + life)
+  for key, longest in pairs({[KEYS[1]] = tonumber(ARGV[3]), [KEYS[3]] = life}) do
+    if longest < redis.call('PTTL', key) then redis.call('PEXPIRE', key, ms(longest)) end
+  end
+  record.suspect = 'the clock of the store was set back'
+  redis.call('HSET', KEYS[2], 'suspect', record.suspect)
+end
 
 -- A lease is alive: ours, if its reply was lost, or another's.
 local lease = redis.call('GET', KEYS[1])
@@ -81,7 +103,6 @@ end
 -- May the issuer be asked?
 local closed_until = number('closed_until')
 if now < closed_until then return {'exhausted', ms(now), ms(closed_until)} end
-local day = 86400000
 local calls, calls_until = number('calls'), number('calls_until')
 if calls_until <= now then
   calls = 0

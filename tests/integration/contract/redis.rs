@@ -4,6 +4,7 @@
 mod ask;
 #[path = "begin.rs"]
 mod begin;
+mod clock;
 #[path = "complete.rs"]
 mod complete;
 #[path = "epoch.rs"]

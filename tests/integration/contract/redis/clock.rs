@@ -1,0 +1,88 @@
+//! The clock of Redis was set back, or a slower replica has become the master: all that the record
+//! says lies in the future. The files' way with it is in `tests/integration/files/clocks.rs`.
+
+use std::time::Duration;
+
+use evertoken::{clock::StoreTime, lease::Reason, store::Begun};
+
+use super::{LEASE, LIFE, LOCK, Pair, QUIET, TOKEN};
+
+const BACK: Duration = Duration::from_secs(10 * 86_400);
+
+impl Pair {
+    /// As if the clock had been set back by [`BACK`] now.
+    async fn set_clock_back(&self) {
+        let moments = [
+            "issued_at",
+            "expires_at",
+            "due_at",
+            "granted_at",
+            "lease_until",
+            "open_until",
+            "quiet_until",
+            "closed_until",
+            "calls_until",
+            "asked_at",
+        ];
+        for name in moments {
+            if let Some(moment) = self.moment(name).await {
+                self.set_moment(name, moment.plus(BACK)).await;
+            }
+        }
+        for key in [LOCK, TOKEN] {
+            let left = self.bench.pttl(key).await;
+            if 0 < left {
+                let later = left + BACK.as_millis() as i64;
+                self.bench.command(&["PEXPIRE", key, &later.to_string()]).await;
+            }
+        }
+    }
+
+    async fn ends_within(&self, key: &str, most: Duration) -> bool {
+        let left = self.bench.pttl(key).await;
+        0 < left && left <= most.as_millis() as i64
+    }
+
+    async fn lies_within(&self, name: &str, most: Duration) -> bool {
+        let moment = self.moment(name).await.unwrap_or(StoreTime::from_millis(u64::MAX));
+        moment <= self.now().await.plus(most)
+    }
+}
+
+#[tokio::test]
+async fn a_clock_that_was_set_back_keeps_no_dead_token_alive() {
+    let pair = Pair::with_token("first").await;
+    pair.set_clock_back().await;
+    let lease = pair.grant(&pair.b).await;
+    assert_eq!(lease.reason, Reason::Suspect);
+    assert!(pair.field("suspect").await.is_some_and(|why| why.contains("clock")));
+    assert_eq!(pair.shown().await.as_deref(), Some("first"), "it is served meanwhile");
+    assert!(pair.ends_within(TOKEN, LIFE).await, "and not longer than it ever would have been");
+    assert!(pair.lies_within("expires_at", LIFE).await);
+    assert!(pair.lies_within("calls_until", Duration::from_secs(86_400)).await);
+}
+
+#[tokio::test]
+async fn a_clock_that_was_set_back_prolongs_no_lease_and_no_quiet_period() {
+    let pair = Pair::with_token("first").await;
+    pair.make_due().await;
+    pair.grant(&pair.a).await;
+    pair.set_clock_back().await;
+    let begun = pair.begin(&pair.b).await;
+    let Begun::Held(left) = begun else { panic!("{begun:?}") };
+    assert!(left <= LEASE, "{left:?}");
+    assert!(pair.ends_within(LOCK, LEASE).await);
+    pair.end_lease().await;
+    let begun = pair.begin(&pair.b).await;
+    let Begun::Quiet(left) = begun else { panic!("{begun:?}") };
+    assert!(left <= LEASE + QUIET, "{left:?}");
+}
+
+#[tokio::test]
+async fn a_clock_that_is_off_by_seconds_was_not_set() {
+    let pair = Pair::with_token("first").await;
+    let ahead = pair.moment("granted_at").await.expect("it").plus(Duration::from_secs(3));
+    pair.set_moment("granted_at", ahead).await;
+    assert!(matches!(pair.begin(&pair.b).await, Begun::NotDue(_)));
+    assert_eq!(pair.field("suspect").await, None);
+}
