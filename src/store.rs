@@ -14,7 +14,7 @@ use async_trait::async_trait;
 
 pub use self::{
     file::FileStore,
-    redis::{RedisStore, RedisUrl, Server},
+    redis::{Certificates, InvalidPem, RedisStore, RedisUrl, Server, some_certificate, some_key},
     url::{Hearing, InvalidStoreUrl, StoreUrl},
 };
 use crate::{

@@ -4,20 +4,27 @@
 //! and idempotent by attempt. Methods here only carry arguments in and answers out.
 
 mod answers;
+mod canary;
+mod connect;
 mod errors;
 mod hints;
 mod keys;
 mod link;
 mod server;
+mod url;
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::future;
 use redis::{Pipeline, RedisError, Script, ScriptInvocation, Value};
 use tokio::sync::{Mutex, mpsc};
 
 use self::{answers::Answer, keys::Keys, link::Link};
-pub use self::{link::RedisUrl, server::Server};
+pub use self::{
+    server::Server,
+    url::{Certificates, InvalidPem, RedisUrl, some_certificate, some_key},
+};
 use super::{
     Asked, BeginRequest, Begun, Calls, Completed, Failed, Failure, Glance, Held, Hint, Offer,
     Offered, Publication, Store, StoreError, Timed,
@@ -67,20 +74,33 @@ impl RedisStore {
         Self { link, heard: Some(Mutex::new(heard)), keys, holder, scripts: Scripts::new() }
     }
 
+    /// Runs commands on keys of one credential, in one round trip.
     async fn query<T: redis::FromRedisValue>(&self, pipeline: &Pipeline) -> Result<T, StoreError> {
-        self.query_and_tell(pipeline).await.map(|(value, _)| value)
-    }
-
-    /// The same, and which server answered.
-    async fn query_and_tell<T: redis::FromRedisValue>(
-        &self,
-        pipeline: &Pipeline,
-    ) -> Result<(T, Arc<str>), StoreError> {
         let mut on = self.link.connection().await?;
         match pipeline.query_async(&mut on.connection).await {
-            Ok(value) => Ok((value, on.server)),
+            Ok(value) => Ok(value),
             Err(error) => Err(self.link.failed(on.generation, error).await),
         }
+    }
+
+    async fn look_at_once(&self, ids: &[CredentialId]) -> Result<Timed<Vec<Glance>>, StoreError> {
+        const PER_ID: usize = 3;
+        let mut pipeline = redis::pipe();
+        pipeline.ignore_errors().cmd("TIME");
+        for id in ids {
+            pipeline.cmd("HMGET").arg(self.keys.record(id)).arg(answers::RECORD_FIELDS);
+            pipeline.exists(self.keys.token(id));
+            pipeline.exists(self.keys.rejected(id));
+        }
+        let values: Vec<Result<Value, RedisError>> = self.query(&pipeline).await?;
+        let mut values = values.into_iter();
+        let now = match values.next() {
+            Some(Ok(time)) => answers::time(&time)?,
+            Some(Err(error)) => return Err(self.link.refused(error)),
+            None => return Err(answers::unexpected("TIME")),
+        };
+        let values: Vec<_> = values.collect();
+        Ok((now, values.chunks(PER_ID).map(|each| answers::glance(now, each)).collect()))
     }
 
     async fn invoke(&self, call: &ScriptInvocation<'_>) -> Result<Answer, StoreError> {
@@ -102,39 +122,28 @@ impl Store for RedisStore {
     }
 
     async fn canary(&self) -> Result<Option<String>, StoreError> {
-        let mut pipeline = redis::pipe();
-        pipeline.get(self.keys.canary());
-        let ((canary,), server): ((Option<String>,), _) = self.query_and_tell(&pipeline).await?;
-        Ok(canary.map(|canary| format!("{canary} {server}")))
+        self.see_canary().await
     }
 
     async fn set_canary(&self) -> Result<String, StoreError> {
-        let mut pipeline = redis::pipe();
-        let key = self.keys.canary();
-        // A fresh one each time: after a loss, everybody is to see that it is another.
-        pipeline.set_nx(&key, uuid::Uuid::new_v4().to_string()).ignore().get(&key);
-        let ((canary,), server): ((String,), _) = self.query_and_tell(&pipeline).await?;
-        Ok(format!("{canary} {server}"))
+        self.set_canaries().await?;
+        let canary = self.see_canary().await?;
+        canary.ok_or_else(|| answers::unexpected("GET of the canary"))
     }
 
     async fn look(&self, ids: &[CredentialId]) -> Result<Timed<Vec<Glance>>, StoreError> {
-        const PER_ID: usize = 3;
-        let mut pipeline = redis::pipe();
-        pipeline.ignore_errors().cmd("TIME");
-        for id in ids {
-            pipeline.cmd("HMGET").arg(self.keys.record(id)).arg(answers::RECORD_FIELDS);
-            pipeline.exists(self.keys.token(id));
-            pipeline.exists(self.keys.rejected(id));
+        if !self.link.is_cluster() {
+            return self.look_at_once(ids).await;
         }
-        let values: Vec<Result<Value, RedisError>> = self.query(&pipeline).await?;
-        let mut values = values.into_iter();
-        let now = match values.next() {
-            Some(Ok(time)) => answers::time(&time)?,
-            Some(Err(error)) => return Err(self.link.refused(error)),
-            None => return Err(answers::unexpected("TIME")),
+        // A pipeline stays in one slot; those of many credentials are under way at the same time.
+        let looks = ids.iter().map(|id| self.look_at_once(std::slice::from_ref(id)));
+        let looks = future::try_join_all(looks).await?;
+        // Each node has a clock of its own; by the slowest nothing seems to be over too early.
+        let now = match looks.iter().map(|(now, _)| *now).min() {
+            Some(now) => now,
+            None => self.look_at_once(&[]).await?.0,
         };
-        let values: Vec<_> = values.collect();
-        Ok((now, values.chunks(PER_ID).map(|each| answers::glance(now, each)).collect()))
+        Ok((now, looks.into_iter().flat_map(|(_, glances)| glances).collect()))
     }
 
     async fn begin(
@@ -338,6 +347,9 @@ impl Store for RedisStore {
     async fn report(&self, id: &CredentialId, token: &Token) -> Result<(), StoreError> {
         let mut pipeline = redis::pipe();
         pipeline.set_ex(self.keys.rejected(id), token.expose(), REPORT_SECONDS).ignore();
+        self.query::<()>(&pipeline).await?;
+        // The channel is in another slot of a cluster than the key.
+        let mut pipeline = redis::pipe();
         pipeline.publish(self.keys.rejected_channel(), id.as_str()).ignore();
         self.query(&pipeline).await
     }

@@ -2,13 +2,24 @@
 
 use std::{fmt, path::PathBuf, sync::Arc};
 
-use super::{FileStore, RedisStore, RedisUrl, Store};
+use super::{Certificates, FileStore, RedisStore, RedisUrl, Store};
 use crate::lease::Holder;
+
+const REDIS_SCHEMES: [&str; 8] = [
+    "redis",
+    "rediss",
+    "unix",
+    "redis+unix",
+    "redis+sentinel",
+    "rediss+sentinel",
+    "redis+cluster",
+    "rediss+cluster",
+];
 
 /// Where the store is. It may hold a password, so it prints only the address.
 #[derive(Clone, Debug)]
 pub enum StoreUrl {
-    /// `redis://` or `rediss://`: one plain Redis.
+    /// `redis://` and its kin: one server, Sentinel or Cluster.
     Redis(RedisUrl),
     /// `file:`: a directory of this machine.
     File(PathBuf),
@@ -19,16 +30,28 @@ pub enum StoreUrl {
 pub enum InvalidStoreUrl {
     /// It is none of the schemes that are supported.
     #[error(
-        "the scheme must be redis://, rediss:// (TLS) or file:, as in redis://127.0.0.1:6379/0 or \
-         file:./evertoken-data; {0} is not supported by this version"
+        "the scheme must be redis://, rediss:// (TLS), redis+sentinel://, redis+cluster://, \
+         redis+unix:// or file:, as in redis://127.0.0.1:6379/0 or file:./evertoken-data; {0} is \
+         not supported by this version"
     )]
     Scheme(String),
-    /// It has the scheme of Redis, and something else is wrong.
+    /// It has a scheme of Redis, and something else is wrong.
     #[error(
-        "it is not a Redis URL; it looks like redis://user:password@127.0.0.1:6379/0, and in a \
-         password @ / : # are written %40 %2F %3A %23"
+        "it is not a Redis URL, because {why}; it looks like {example}, and in a password \
+         @ / : # ? are written %40 %2F %3A %23 %3F"
     )]
-    Redis(#[source] redis::RedisError),
+    Redis {
+        /// What is wrong, without any part of the text.
+        why: String,
+        /// One that is right.
+        example: &'static str,
+    },
+    /// There are certificates, and nothing to use them for.
+    #[error(
+        "certificates are configured under store.tls, and the URL does not ask for TLS: it begins \
+         with rediss://, rediss+sentinel:// or rediss+cluster://"
+    )]
+    NoTls,
     /// It has the scheme of files, and names no directory.
     #[error(
         "it names no directory; it looks like file:./evertoken-data or file:/var/lib/evertoken"
@@ -53,10 +76,22 @@ impl StoreUrl {
     /// # Errors
     /// If it is of another scheme or malformed.
     pub fn parse(text: &str) -> Result<Self, InvalidStoreUrl> {
+        Self::parse_with(text, None)
+    }
+
+    /// Reads the URL of a store, with the certificates for its TLS.
+    ///
+    /// # Errors
+    /// If it is of another scheme or malformed, or takes no certificates.
+    pub fn parse_with(
+        text: &str,
+        certificates: Option<Certificates>,
+    ) -> Result<Self, InvalidStoreUrl> {
         match text.split_once(':') {
-            Some(("redis" | "rediss", _)) => {
-                RedisUrl::parse(text).map(Self::Redis).map_err(InvalidStoreUrl::Redis)
+            Some((scheme, _)) if REDIS_SCHEMES.contains(&scheme) => {
+                RedisUrl::parse(text, certificates).map(Self::Redis)
             }
+            Some(("file", _)) if certificates.is_some() => Err(InvalidStoreUrl::NoTls),
             Some(("file", path)) => {
                 // file:PATH and file:///PATH; a host has no meaning here.
                 let path = path.strip_prefix("//").unwrap_or(path);

@@ -19,5 +19,6 @@ mod layering;
 mod lost_data;
 mod outage;
 mod refreshing;
+mod sentinel;
 mod shutdown;
 mod takeover;

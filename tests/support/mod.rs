@@ -8,6 +8,7 @@ pub(crate) mod fleet;
 pub(crate) mod process;
 pub(crate) mod reader;
 pub(crate) mod redis;
+pub(crate) mod sentinel;
 pub(crate) mod wire;
 
 use std::time::Duration;

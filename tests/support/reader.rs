@@ -8,10 +8,13 @@ use std::{
     time::Duration,
 };
 
-use redis::AsyncCommands;
+use redis::{AsyncCommands, Client, aio::MultiplexedConnection};
 use tokio::task::JoinSet;
 
-use super::fleet::Fleet;
+use super::{
+    fleet::Fleet,
+    redis::{RedisServer, is_master},
+};
 
 /// What a reader saw.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,8 +39,15 @@ pub(crate) struct Reader {
 impl Reader {
     /// Starts to read every `pause`.
     pub(crate) async fn start(fleet: &Fleet, pause: Duration) -> Self {
+        Self::of(fleet, &[], pause).await
+    }
+
+    /// Starts to read every `pause`, and goes over to the one of `replicas` that is promoted when
+    /// the master is gone.
+    pub(crate) async fn of(fleet: &Fleet, replicas: &[RedisServer], pause: Duration) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let mut connection = fleet.redis.connect().await;
+        let replicas: Vec<Client> = replicas.iter().map(RedisServer::client).collect();
         let flag = Arc::clone(&stop);
         let mut task = JoinSet::new();
         task.spawn(async move {
@@ -48,8 +58,13 @@ impl Reader {
                 let before = unix_ms();
                 let token: Result<Option<String>, _> =
                     connection.get("evertoken:{shop}:token").await;
-                if let Ok(token) = token {
-                    reads.push((before, token));
+                match token {
+                    Ok(token) => reads.push((before, token)),
+                    Err(_) => {
+                        if let Some(master) = promoted(&replicas).await {
+                            connection = master;
+                        }
+                    }
                 }
                 if is_last {
                     return reads;
@@ -89,6 +104,17 @@ impl Reader {
         }
         seen
     }
+}
+
+/// The first of these that is a master.
+async fn promoted(servers: &[Client]) -> Option<MultiplexedConnection> {
+    for server in servers {
+        let Ok(mut connection) = server.get_multiplexed_async_connection().await else { continue };
+        if is_master(&mut connection).await {
+            return Some(connection);
+        }
+    }
+    None
 }
 
 #[expect(clippy::disallowed_methods, reason = "the judge's clock is the wall clock")]

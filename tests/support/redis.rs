@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use redis::{AsyncConnectionConfig, Client, aio::MultiplexedConnection};
+use redis::{AsyncCommands, AsyncConnectionConfig, Client, aio::MultiplexedConnection};
 
 use super::wait_for;
 
@@ -34,6 +34,19 @@ pub(crate) fn free_port() -> u16 {
     }
 }
 
+/// The server that the tests run against: `REDIS_SERVER`, or the one in the path.
+#[expect(clippy::disallowed_methods, reason = "make versions runs the tests on other servers")]
+pub(crate) fn binary() -> String {
+    std::env::var("REDIS_SERVER").unwrap_or_else(|_| "redis-server".to_owned())
+}
+
+/// Whether a server takes writes.
+pub(crate) async fn is_master(connection: &mut MultiplexedConnection) -> bool {
+    let mut info = redis::cmd("INFO");
+    let info: Result<String, _> = info.arg("replication").query_async(connection).await;
+    info.is_ok_and(|info| info.contains("role:master"))
+}
+
 impl RedisServer {
     /// A server that forgets everything when it stops.
     pub(crate) async fn start(directory: PathBuf) -> Self {
@@ -48,6 +61,23 @@ impl RedisServer {
             Self { port: free_port(), directory, durable: false, options, child: None };
         server.spawn();
         server
+    }
+
+    /// A server that copies another.
+    pub(crate) async fn start_replica(directory: PathBuf, master: &Self) -> Self {
+        let port = master.port.to_string();
+        // It does not wait for more replicas to come.
+        let options = ["--replicaof", "127.0.0.1", &port, "--repl-diskless-sync-delay", "0"];
+        let replica = Self::start_with_options(directory, &options).await;
+        let client = replica.client();
+        wait_for("the replica has its copy", || async {
+            let mut connection = client.get_multiplexed_async_connection().await.ok()?;
+            let mut info = redis::cmd("INFO");
+            let info: String = info.arg("replication").query_async(&mut connection).await.ok()?;
+            info.contains("master_link_status:up").then_some(())
+        })
+        .await;
+        replica
     }
 
     /// A server that keeps its data over a restart, by an append-only file.
@@ -76,7 +106,7 @@ impl RedisServer {
 
     fn spawn(&mut self) {
         let log = std::fs::File::create(self.directory.join("redis.log")).expect("a log file");
-        let child = Command::new("redis-server")
+        let child = Command::new(binary())
             .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", ""])
             .args(["--appendonly", if self.durable { "yes" } else { "no" }])
             .args(["--appendfsync", "always", "--dir"])
@@ -97,6 +127,14 @@ impl RedisServer {
         }
     }
 
+    /// Sends it a signal, by its name: `STOP`, `CONT`.
+    pub(crate) fn signal(&self, name: &str) {
+        let child = self.child.as_ref().expect("it runs");
+        let kill =
+            Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status();
+        assert!(kill.expect("kill runs").success(), "kill -{name}");
+    }
+
     pub(crate) fn port(&self) -> u16 {
         self.port
     }
@@ -105,7 +143,13 @@ impl RedisServer {
         format!("redis://127.0.0.1:{}/0", self.port)
     }
 
-    fn client(&self) -> Client {
+    /// The token that it has for `shop`, over a connection of its own; none if it does not answer.
+    pub(crate) async fn token(&self) -> Option<String> {
+        let mut connection = self.client().get_multiplexed_async_connection().await.ok()?;
+        connection.get("evertoken:{shop}:token").await.ok()?
+    }
+
+    pub(crate) fn client(&self) -> Client {
         Client::open(self.url()).expect("a URL")
     }
 

@@ -2,58 +2,103 @@
 
 use redis::{ErrorKind, RedisError};
 
-use super::link::RedisUrl;
+use super::url::RedisUrl;
 use crate::store::{StoreError, StoreErrorKind};
 
 /// Codes that are told apart.
-const CODES: [&str; 6] = ["WRONGTYPE", "NOPERM", "OOM", "MISCONF", "READONLY", "LOADING"];
+const CODES: [&str; 11] = [
+    "WRONGTYPE",
+    "NOPERM",
+    "OOM",
+    "MISCONF",
+    "READONLY",
+    "LOADING",
+    "NOREPLICAS",
+    "MASTERDOWN",
+    "CLUSTERDOWN",
+    "TRYAGAIN",
+    "BUSY",
+];
 
 /// Reads an error of the client or of the server.
 pub(super) fn read(url: &RedisUrl, error: RedisError) -> StoreError {
     let code = code(&error);
+    let text = error.to_string();
     // Redis 7 tells a missing right inside a script in words alone.
-    let code = if error.to_string().contains("can't publish") { "NOPERM".to_owned() } else { code };
-    let unavailable = |message: String| StoreError::new(StoreErrorKind::Unavailable, message);
-    // The server's own words are the source; only these few are worth a hint of ours.
-    match (error.kind(), &*code) {
-        (_, "WRONGTYPE") => StoreError::new(
-            StoreErrorKind::Entry,
-            "a key of this credential holds something that evertoken did not write",
-        ),
-        (ErrorKind::AuthenticationFailed, _) | (_, "WRONGPASS" | "NOAUTH") => unavailable(format!(
-            "Redis at {url} refused the user or password: check the store's URL"
-        )),
-        (_, "NOPERM") => unavailable(format!(
-            "Redis at {url} does not allow this user what evertoken needs: scripts, its keys \
-                 and its channels"
-        )),
-        _ if error.to_string().contains("switch database") => unavailable(format!(
-            "Redis at {url} has no such database: see the last part of the store's URL"
-        )),
-        (_, "OOM") => {
-            unavailable(format!("Redis at {url} is full: raise its maxmemory or free memory"))
+    let code = if text.contains("can't publish") { "NOPERM".to_owned() } else { code };
+    let what = match error.kind() {
+        ErrorKind::UnexpectedReturnType => {
+            let message = "Redis answered something that this version does not understand";
+            return StoreError::new(StoreErrorKind::Entry, message).caused_by(error);
         }
-        (_, "MISCONF") => unavailable(format!("Redis at {url} cannot save, and refuses writes")),
-        (_, "READONLY") => unavailable(format!(
-            "Redis at {url} is a read-only replica: name the master in the store's URL"
-        )),
-        (_, "LOADING") => unavailable(format!("Redis at {url} is still loading its data")),
-        (ErrorKind::RESP3NotSupported, _) => {
-            unavailable(format!("Redis at {url} is too old: evertoken needs 6.2 or newer"))
+        _ if code == "WRONGTYPE" => {
+            let message = "a key of this credential holds something that evertoken did not write";
+            return StoreError::new(StoreErrorKind::Entry, message).caused_by(error);
         }
-        (ErrorKind::Server(_) | ErrorKind::Extension, _) => {
-            unavailable(format!("Redis at {url} answered with an error"))
+        ErrorKind::AuthenticationFailed => refused_by_server("WRONGPASS"),
+        ErrorKind::RESP3NotSupported => "is too old: evertoken needs 6.2 or newer",
+        ErrorKind::Parse | ErrorKind::Io if !url.uses_tls() && answers_in_tls(&text) => {
+            "speaks TLS: begin the store's URL with rediss://"
         }
-        (ErrorKind::Parse, _) => {
-            unavailable(format!("what answers at {url} is no Redis: check the store's URL"))
+        ErrorKind::Io if url.uses_tls() && is_no_tls(&text) => {
+            "does not speak TLS on this port: begin the store's URL with redis://, or name the \
+             server's tls-port"
         }
-        (ErrorKind::UnexpectedReturnType, _) => StoreError::new(
-            StoreErrorKind::Entry,
-            "Redis answered something that this version does not understand",
-        ),
-        _ => unavailable(format!("Redis at {url} cannot be reached")),
+        ErrorKind::Io if text.contains("failed to lookup address") => {
+            "cannot be found: no such host, check the name in the store's URL"
+        }
+        ErrorKind::Parse => "is no Redis, by what it answers: check the store's URL",
+        ErrorKind::MasterNameNotFoundBySentinel => {
+            "cannot be found: no sentinel knows a master of this name that is up"
+        }
+        ErrorKind::Server(_) | ErrorKind::Extension if text.contains("switch database") => {
+            "has no such database: see the last part of the store's URL"
+        }
+        ErrorKind::Server(_) | ErrorKind::Extension => refused_by_server(&code),
+        _ => "cannot be reached",
+    };
+    // The server's own words are the source.
+    StoreError::new(StoreErrorKind::Unavailable, format!("Redis at {url} {what}")).caused_by(error)
+}
+
+/// What a server means that refuses, and how to mend it.
+fn refused_by_server(code: &str) -> &'static str {
+    match code {
+        "WRONGPASS" | "NOAUTH" => "refused the user or password: check the store's URL",
+        "NOPERM" => {
+            "does not allow this user what evertoken needs: evertoken check names the right that \
+             is missing"
+        }
+        "OOM" => "is full: raise its maxmemory or free memory",
+        "MISCONF" => {
+            "cannot save to its disk, and refuses writes: see to its disk and its log, or set \
+             stop-writes-on-bgsave-error no"
+        }
+        "READONLY" => "is a read-only replica: name the master in the store's URL",
+        "LOADING" => "is still loading its data: it answers when it has read all of it",
+        "NOREPLICAS" => {
+            "has fewer good replicas than min-replicas-to-write, and refuses writes: bring them back"
+        }
+        "MASTERDOWN" => "is a replica without its master: bring one of them back as the master",
+        "CLUSTERDOWN" => {
+            "refuses, because the cluster misses a master: it goes on when a replica is promoted"
+        }
+        "TRYAGAIN" => {
+            "is moving this credential's keys to another node: it answers when they are there"
+        }
+        "BUSY" => "is busy with a script of somebody else: it answers when that has ended",
+        _ => "answered with an error",
     }
-    .caused_by(error)
+}
+
+/// What comes back when plain text is sent to TLS: an alert, which is no answer of Redis, or the end.
+fn answers_in_tls(text: &str) -> bool {
+    text.contains('\u{15}')
+}
+
+/// What rustls says of an answer that is no TLS.
+fn is_no_tls(text: &str) -> bool {
+    text.contains("InvalidContentType") || text.contains("corrupt message")
 }
 
 /// The server's own code, empty if the error is none of the server's.
@@ -76,7 +121,7 @@ mod tests {
     use super::*;
 
     fn said(line: &str) -> StoreError {
-        let url = RedisUrl::parse("redis://127.0.0.1:1").expect("a URL");
+        let url = RedisUrl::parse("redis://127.0.0.1:1", None).expect("a URL");
         let value = redis::parse_redis_value(format!("-{line}\r\n").as_bytes());
         let error = value.and_then(|value| value.extract_error()).expect_err("an error");
         read(&url, error)

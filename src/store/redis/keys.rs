@@ -2,6 +2,11 @@
 
 use crate::credential::CredentialId;
 
+/// Tags whose slots lie in the middle of each sixteenth of the 16384 slots of a cluster, in order.
+const SPREAD_TAGS: [&str; 16] = [
+    "18", "5x", "dj", "3r", "d2", "pv", "uh", "iy", "ly", "h9", "uv", "q6", "9s", "5f", "dt", "ha",
+];
+
 /// The names under one prefix. The braces around the id are literal: they keep a credential's keys
 /// in one slot of a Redis Cluster.
 #[derive(Clone, Debug)]
@@ -39,6 +44,13 @@ impl Keys {
         format!("{}:canary", self.prefix)
     }
 
+    /// The same for a cluster, which may lose the data of one master alone: a key in each sixteenth
+    /// of the slots, so that up to sixteen masters with equal shares have one each.
+    pub(super) fn canaries(&self) -> Vec<String> {
+        let tags = SPREAD_TAGS.iter().map(|tag| format!("{}:{{{tag}}}:canary", self.prefix));
+        std::iter::once(self.canary()).chain(tags).collect()
+    }
+
     /// The channel of the message after each publication.
     pub(super) fn changed_channel(&self) -> String {
         format!("{}:changed", self.prefix)
@@ -64,5 +76,21 @@ mod tests {
         assert_eq!(keys.canary(), "evertoken:canary");
         assert_eq!(keys.changed_channel(), "evertoken:changed");
         assert_eq!(keys.rejected_channel(), "evertoken:rejected");
+    }
+
+    /// The slot of a tag: CRC16 (XMODEM) modulo 16384, as the cluster's specification has it.
+    fn slot(tag: &str) -> u16 {
+        let shift = |crc: u16| if crc & 0x8000 == 0 { crc << 1 } else { crc << 1 ^ 0x1021 };
+        let add = |crc: u16, byte: u8| (0..8).fold(crc ^ u16::from(byte) << 8, |crc, _| shift(crc));
+        tag.bytes().fold(0, add) % 16384
+    }
+
+    #[test]
+    fn each_sixteenth_of_a_cluster_has_a_canary() {
+        assert_eq!(slot("123456789"), 0x31c3, "the check value of the specification");
+        let sixteenths: Vec<u16> = SPREAD_TAGS.iter().map(|tag| slot(tag) / 1024).collect();
+        assert_eq!(sixteenths, (0..16).collect::<Vec<u16>>());
+        let keys = Keys::new("evertoken").canaries();
+        assert_eq!((keys.len(), &*keys[1]), (17, "evertoken:{18}:canary"));
     }
 }

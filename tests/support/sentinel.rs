@@ -1,0 +1,124 @@
+//! A master, two replicas, and three sentinels that promote one of them.
+
+use std::{
+    path::Path,
+    process::{Child, Command, Stdio},
+};
+
+use redis::Client;
+
+use super::{
+    redis::{RedisServer, binary, free_port, is_master},
+    wait_for,
+};
+
+/// Three servers, the first of which is the master at the beginning, and their sentinels.
+pub(crate) struct Watched {
+    pub(crate) replicas: Vec<RedisServer>,
+    sentinels: Vec<Sentinel>,
+}
+
+struct Sentinel {
+    port: u16,
+    child: Child,
+}
+
+impl Watched {
+    /// Adds two replicas and three sentinels to a master. They take it for down after one second.
+    pub(crate) async fn around(master: &RedisServer, directory: &Path) -> Self {
+        Self::with(master, directory, "").await
+    }
+
+    /// The same with more lines in the sentinels' configuration.
+    pub(crate) async fn with(master: &RedisServer, directory: &Path, more: &str) -> Self {
+        let mut replicas = Vec::new();
+        for at in 1..=2 {
+            let directory = directory.join(format!("replica-{at}"));
+            replicas.push(RedisServer::start_replica(directory, master).await);
+        }
+        let sentinels = (1..=3)
+            .map(|at| Sentinel::start(&directory.join(format!("sentinel-{at}")), master, more))
+            .collect();
+        let watched = Self { replicas, sentinels };
+        if more.is_empty() {
+            watched.agreed().await;
+        }
+        watched
+    }
+
+    /// Waits until every sentinel knows both replicas and the other sentinels.
+    async fn agreed(&self) {
+        for sentinel in &self.sentinels {
+            let client = Client::open(format!("redis://127.0.0.1:{}", sentinel.port));
+            let client = client.expect("a URL");
+            wait_for("the sentinels know each other", || async {
+                let mut connection = client.get_multiplexed_async_connection().await.ok()?;
+                let mut info = redis::cmd("INFO");
+                let info: String = info.arg("sentinel").query_async(&mut connection).await.ok()?;
+                info.contains("status=ok,").then_some(())?;
+                info.contains("slaves=2,sentinels=3").then_some(())
+            })
+            .await;
+        }
+    }
+
+    /// The URL by which evertoken finds the master; `login` stands before the hosts.
+    pub(crate) fn url(&self, login: &str) -> String {
+        let hosts: Vec<String> =
+            self.sentinels.iter().map(|each| format!("127.0.0.1:{}", each.port)).collect();
+        format!("redis+sentinel://{login}{}/mymaster/0", hosts.join(","))
+    }
+
+    /// Kills one sentinel.
+    pub(crate) fn kill_sentinel(&mut self) {
+        self.sentinels.remove(0);
+    }
+
+    /// The replica that was promoted, as soon as one was.
+    pub(crate) async fn promoted(&self) -> &RedisServer {
+        wait_for("a replica is promoted", || async {
+            for replica in &self.replicas {
+                // Sentinels end the connections of a server that becomes something else.
+                let connection = replica.client().get_multiplexed_async_connection().await;
+                if let Ok(mut connection) = connection
+                    && is_master(&mut connection).await
+                {
+                    return Some(replica);
+                }
+            }
+            None
+        })
+        .await
+    }
+}
+
+impl Sentinel {
+    fn start(directory: &Path, master: &RedisServer, more: &str) -> Self {
+        std::fs::create_dir_all(directory).expect("a directory for a sentinel");
+        let (port, watched) = (free_port(), master.port());
+        let file = directory.join("sentinel.conf");
+        let text = format!(
+            "port {port}\nbind 127.0.0.1\nsentinel monitor mymaster 127.0.0.1 {watched} 2\n\
+             sentinel down-after-milliseconds mymaster 1000\n\
+             sentinel failover-timeout mymaster 5000\n{more}\n"
+        );
+        std::fs::write(&file, text).expect("a file");
+        let log = std::fs::File::create(directory.join("sentinel.log")).expect("a log file");
+        let child = Command::new(binary())
+            .arg(&file)
+            .arg("--sentinel")
+            .current_dir(directory)
+            .stdout(Stdio::from(log))
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("redis-server is installed: make test sees to it");
+        Self { port, child }
+    }
+}
+
+impl Drop for Sentinel {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
