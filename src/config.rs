@@ -122,7 +122,8 @@ impl Settings {
         Self::read(text, given.store.as_deref(), environment)
     }
 
-    /// Reads a text, if there is one, and the environment. Does no IO.
+    /// Reads a text, if there is one, and the environment; and the files of `[store.tls]`, if any are
+    /// named.
     ///
     /// # Errors
     /// All mistakes at once.

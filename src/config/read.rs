@@ -11,7 +11,11 @@ use super::{
     tree::{Place, Table, Value},
 };
 use crate::{
-    chain::Chain, credential::CredentialId, provider::Endpoint, refresh::Times, store::StoreUrl,
+    chain::Chain,
+    credential::CredentialId,
+    provider::Endpoint,
+    refresh::Times,
+    store::{Certificates, StoreUrl, some_certificate, some_key},
 };
 
 const STORE_URL: &str = "file:./evertoken-data";
@@ -66,12 +70,39 @@ fn read_store(table: Table, mistakes: &mut Vec<Mistake>) -> Option<StoreSettings
     });
     let is_default = url.is_none();
     let (place, url) = url.unwrap_or_else(|| (Place::named("the default"), STORE_URL.to_owned()));
-    let url = StoreUrl::parse(&url).map_err(|invalid| {
-        section.mistake(&place, format!("store.url: {}", Chain(&invalid)));
-    });
+    let tls = section.section("tls");
     section.end();
+    let certificates = read_certificates(tls, mistakes)?;
+    let url = StoreUrl::parse_with(&url, certificates).map_err(|invalid| {
+        let message = format!("store.url: {}", Chain(&invalid));
+        mistakes.push(Mistake { place: place.to_string(), message });
+    });
     let prefix = prefix.unwrap_or_else(|| PREFIX.to_owned());
     Some(StoreSettings { url: url.ok()?, prefix, is_default })
+}
+
+/// `[store.tls]`, its files read; none if no file is named.
+fn read_certificates(table: Table, mistakes: &mut Vec<Mistake>) -> Option<Option<Certificates>> {
+    let before = mistakes.len();
+    let mut section = Section::new("store.tls.", table, mistakes);
+    let authority = section.file("ca_cert_file", some_certificate);
+    let place = ["cert_file", "key_file"]
+        .into_iter()
+        .find_map(|name| section.table.get(name).map(|node| node.place.clone()));
+    let names = ["cert_file", "key_file"].map(|name| section.table.contains_key(name));
+    if names[0] != names[1] {
+        let message = "store.tls.cert_file and store.tls.key_file go together";
+        section.mistake(&place.unwrap_or_else(|| Place::named("store.tls")), message.to_owned());
+    }
+    let certificate = section.file("cert_file", some_certificate);
+    let key = section.file("key_file", some_key);
+    section.end();
+    if before < mistakes.len() {
+        return None;
+    }
+    let client = certificate.zip(key);
+    let any = authority.is_some() || client.is_some();
+    Some(any.then(|| Certificates::new(authority, client)))
 }
 
 fn read_times(table: Table, mistakes: &mut Vec<Mistake>) -> Times {

@@ -9,7 +9,7 @@ use super::{
     read::WECHAT,
     tree::{Node, Place, Table, Value},
 };
-use crate::{credential::Secret, provider::SecretSource};
+use crate::{credential::Secret, provider::SecretSource, store::InvalidPem};
 
 /// The longest time that a setting may name.
 const LONGEST: Duration = Duration::from_secs(30 * 86_400);
@@ -72,6 +72,20 @@ impl<'a> Section<'a> {
                 None
             }
         }
+    }
+
+    /// The bytes of a file that is named, if they are what it should hold.
+    pub(super) fn file(
+        &mut self,
+        name: &'static str,
+        look: impl FnOnce(&[u8]) -> Result<(), InvalidPem>,
+    ) -> Option<Vec<u8>> {
+        self.parsed(name, |path| {
+            let bytes = std::fs::read(path)
+                .map_err(|error| format!("the file {path} cannot be read: {error}"))?;
+            look(&bytes).map_err(|invalid| format!("the file {path} is of no use: {invalid}"))?;
+            Ok(bytes)
+        })
     }
 
     pub(super) fn duration(&mut self, name: &'static str, shortest: Duration) -> Option<Duration> {

@@ -172,3 +172,27 @@ proptest::proptest! {
         let _ = read(&text, &[(&name, &value)]);
     }
 }
+
+#[test]
+fn a_file_for_tls_that_is_of_no_use_is_told_with_its_place() {
+    let directory = tempfile::TempDir::new().expect("a directory");
+    let file = directory.path().join("text.pem");
+    std::fs::write(&file, "no PEM").expect("a file");
+    let text = format!(
+        "[store]\nurl = \"rediss://10.0.0.1\"\n[store.tls]\nca_cert_file = \"/nowhere/ca.pem\"\n\
+         cert_file = {file:?}\nkey = 1\n"
+    );
+    let found = mistakes(&text, &[("EVERTOKEN_STORE__TLS__CA_CERT_FILE", "/elsewhere/ca.pem")]);
+    let expected = [
+        "evertoken.toml:5: store.tls.cert_file and store.tls.key_file go together",
+        "evertoken.toml:5: store.tls.cert_file: the file",
+        "evertoken.toml:6: store.tls.key is not known; there are: ca_cert_file, cert_file, key_file",
+        "EVERTOKEN_STORE__TLS__CA_CERT_FILE: store.tls.ca_cert_file: the file /elsewhere/ca.pem \
+         cannot be read",
+    ];
+    assert_eq!(found.len(), expected.len(), "{found:#?}");
+    for (found, expected) in found.iter().zip(expected) {
+        assert!(found.starts_with(expected), "{found}\n{expected}");
+    }
+    assert!(found[1].ends_with("it holds no certificate in PEM (-----BEGIN …)"), "{}", found[1]);
+}

@@ -19,6 +19,7 @@ mod layering;
 mod lost_data;
 mod outage;
 mod refreshing;
+mod refused;
 mod sentinel;
 mod shutdown;
 mod takeover;

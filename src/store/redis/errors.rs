@@ -40,9 +40,11 @@ pub(super) fn read(url: &RedisUrl, error: RedisError) -> StoreError {
         ErrorKind::Parse | ErrorKind::Io if !url.uses_tls() && answers_in_tls(&text) => {
             "speaks TLS: begin the store's URL with rediss://"
         }
-        ErrorKind::Io if url.uses_tls() && is_no_tls(&text) => {
-            "does not speak TLS on this port: begin the store's URL with redis://, or name the \
-             server's tls-port"
+        ErrorKind::Io
+            if url.uses_tls()
+                && let Some(what) = refused_by_tls(&text) =>
+        {
+            what
         }
         ErrorKind::Io if text.contains("failed to lookup address") => {
             "cannot be found: no such host, check the name in the store's URL"
@@ -91,14 +93,59 @@ fn refused_by_server(code: &str) -> &'static str {
     }
 }
 
-/// What comes back when plain text is sent to TLS: an alert, which is no answer of Redis, or the end.
+/// Reads an error that came while a connection was made.
+pub(super) fn read_connecting(url: &RedisUrl, error: RedisError) -> StoreError {
+    let ended = error.is_connection_dropped() && !error.is_connection_refusal();
+    let what = match url.uses_tls() {
+        false if ended => {
+            "ends the connection before it answers: if this port speaks TLS, begin the store's URL \
+             with rediss://"
+        }
+        // Redis waits for the end of a line that never comes.
+        true if error.is_timeout() => {
+            "does not answer in time: if this port does not speak TLS, begin the store's URL with \
+             redis://, or name the server's tls-port"
+        }
+        _ => return read(url, error),
+    };
+    StoreError::new(StoreErrorKind::Unavailable, format!("Redis at {url} {what}")).caused_by(error)
+}
+
+/// What comes back when plain text is sent to TLS: an alert, which is no answer of Redis.
 fn answers_in_tls(text: &str) -> bool {
     text.contains('\u{15}')
 }
 
-/// What rustls says of an answer that is no TLS.
-fn is_no_tls(text: &str) -> bool {
-    text.contains("InvalidContentType") || text.contains("corrupt message")
+/// What went wrong with TLS, by the words of rustls.
+fn refused_by_tls(text: &str) -> Option<&'static str> {
+    let words = [
+        (
+            "InvalidContentType",
+            "does not speak TLS on this port: begin the store's URL with redis://, or name the \
+             server's tls-port",
+        ),
+        (
+            "UnknownIssuer",
+            "has a certificate of an authority that is not trusted here: name its file in \
+             store.tls.ca_cert_file",
+        ),
+        (
+            "not valid for name",
+            "has a certificate for another name: use that name in the store's URL",
+        ),
+        ("xpired", "has a certificate that has expired, or this machine's clock is far off"),
+        (
+            "not valid yet",
+            "has a certificate that is not valid yet, or this machine's clock is far off",
+        ),
+        (
+            "CertificateRequired",
+            "asks for a certificate of ours: name its files in store.tls.cert_file and \
+             store.tls.key_file",
+        ),
+        ("fatal alert", "refuses our certificate, or the version of TLS"),
+    ];
+    words.into_iter().find(|(words, _)| text.contains(words)).map(|(_, what)| what)
 }
 
 /// The server's own code, empty if the error is none of the server's.

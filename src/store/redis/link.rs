@@ -116,7 +116,7 @@ impl Link {
 
     async fn connect(&self) -> Result<(Connection, Arc<str>), StoreError> {
         let connected = Connection::open(&self.url, self.channels.as_ref()).await;
-        connected.map_err(|error| errors::read(&self.url, error))
+        connected.map_err(|error| errors::read_connecting(&self.url, error))
     }
 }
 

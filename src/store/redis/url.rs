@@ -140,27 +140,13 @@ fn is_tls(addr: &ConnectionAddr) -> bool {
 // === impl Certificates ===
 
 impl Certificates {
-    /// No file was named.
+    /// The authorities whose certificates are trusted, in place of the system's; and a certificate
+    /// with its key that prove who we are. All are texts that were looked at.
     #[must_use]
-    pub fn none() -> Self {
-        Self(TlsCertificates { client_tls: None, root_cert: None })
-    }
-
-    /// With the authorities whose certificates are trusted, in place of the system's.
-    ///
-    /// # Errors
-    /// If `pem` holds no certificate.
-    pub fn with_authority(mut self, pem: Vec<u8>) -> Result<Self, InvalidPem> {
-        some_certificate(&pem)?;
-        self.0.root_cert = Some(pem);
-        Ok(self)
-    }
-
-    /// With a certificate and its key that prove who we are.
-    #[must_use]
-    pub fn with_client(mut self, client_cert: Vec<u8>, client_key: Vec<u8>) -> Self {
-        self.0.client_tls = Some(ClientTlsConfig { client_cert, client_key });
-        self
+    pub fn new(authority: Option<Vec<u8>>, client: Option<(Vec<u8>, Vec<u8>)>) -> Self {
+        let client_tls =
+            client.map(|(client_cert, client_key)| ClientTlsConfig { client_cert, client_key });
+        Self(TlsCertificates { client_tls, root_cert: authority })
     }
 }
 

@@ -70,13 +70,13 @@ fn what_is_malformed_is_named_with_an_example_and_without_the_password() {
 
 #[test]
 fn certificates_are_for_tls_alone_and_are_looked_at() {
-    let none = Certificates::none;
+    let none = || Certificates::new(None, None);
     assert!(RedisUrl::parse("rediss://a", Some(none())).is_ok());
     for text in ["redis://a", "unix:///a", "redis+cluster://a"] {
         let invalid = RedisUrl::parse(text, Some(none())).expect_err(text);
         assert!(invalid.to_string().contains("begins with rediss://"), "{invalid}");
     }
-    let invalid = none().with_authority(b"no PEM".to_vec()).err().expect("invalid");
+    let invalid = some_certificate(b"no PEM").expect_err("invalid");
     assert!(invalid.to_string().contains("no certificate in PEM"), "{invalid}");
     assert!(some_certificate(b"").is_err() && some_key(b"").is_err());
 }

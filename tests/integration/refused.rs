@@ -1,0 +1,123 @@
+//! What a Redis refuses, and why: each is named as such, with its remedy.
+
+use std::{path::Path, time::Duration};
+
+use redis::AsyncCommands;
+use tempfile::TempDir;
+
+use crate::support::{
+    fleet::{Fleet, issuer_settings},
+    redis::RedisServer,
+    wait_for,
+};
+
+async fn command(server: &RedisServer, words: &[&str]) {
+    let mut connection = server.connect().await;
+    let mut command = redis::cmd(words[0]);
+    command.arg(&words[1..]).query_async::<()>(&mut connection).await.expect("redis answers");
+}
+
+/// What `get --fetch` says when it cannot begin.
+async fn said(fleet: &mut Fleet, url: &str) -> String {
+    let text = fleet.configuration("token", "").replace(&fleet.redis.url(), url);
+    let configuration = fleet.write("evertoken.toml", &text);
+    let ended = fleet.command(&["get", "shop", "--fetch", "--config", &configuration]).await;
+    assert_eq!(ended.status.code(), Some(69), "{}", ended.stderr);
+    assert_eq!(fleet.summary().calls, 0, "no call was made");
+    ended.stderr
+}
+
+async fn fleet() -> (Fleet, String) {
+    let fleet = Fleet::new(issuer_settings(Duration::from_secs(7200))).await;
+    let url = fleet.redis.url();
+    (fleet, url)
+}
+
+#[tokio::test]
+async fn a_full_redis_is_named() {
+    let (mut fleet, url) = fleet().await;
+    command(&fleet.redis, &["CONFIG", "SET", "maxmemory", "1"]).await;
+    let said = said(&mut fleet, &url).await;
+    assert!(said.contains("is full: raise its maxmemory"), "{said}");
+    fleet.end().await;
+}
+
+#[tokio::test]
+async fn a_replica_is_named() {
+    let (mut fleet, _) = fleet().await;
+    let replica = RedisServer::start_replica(fleet.path().join("replica"), &fleet.redis).await;
+    let said = said(&mut fleet, &replica.url()).await;
+    assert!(said.contains("is a read-only replica: name the master"), "{said}");
+    fleet.end().await;
+}
+
+#[tokio::test]
+async fn a_replica_that_serves_nothing_stale_is_named_when_its_master_is_gone() {
+    let (mut fleet, _) = fleet().await;
+    let replica = RedisServer::start_replica(fleet.path().join("replica"), &fleet.redis).await;
+    command(&replica, &["CONFIG", "SET", "replica-serve-stale-data", "no"]).await;
+    command(&replica, &["REPLICAOF", "127.0.0.1", "1"]).await;
+    let said = said(&mut fleet, &replica.url()).await;
+    assert!(said.contains("is a replica without its master"), "{said}");
+    fleet.end().await;
+}
+
+#[tokio::test]
+async fn too_few_replicas_are_named() {
+    let (mut fleet, url) = fleet().await;
+    command(&fleet.redis, &["CONFIG", "SET", "min-replicas-to-write", "1"]).await;
+    let said = said(&mut fleet, &url).await;
+    assert!(said.contains("fewer good replicas than min-replicas-to-write"), "{said}");
+    fleet.end().await;
+}
+
+#[tokio::test]
+async fn a_redis_that_cannot_save_is_named() {
+    let (mut fleet, url) = fleet().await;
+    command(&fleet.redis, &["CONFIG", "SET", "save", "3600 1000000"]).await;
+    // Its working directory is gone, so it can write nothing there.
+    std::fs::remove_dir_all(fleet.path().join("redis")).expect("a directory");
+    command(&fleet.redis, &["BGSAVE"]).await;
+    let connection = fleet.redis.connect().await;
+    wait_for("the save has failed", || {
+        let mut connection = connection.clone();
+        async move {
+            let mut info = redis::cmd("INFO");
+            let info: String = info.arg("persistence").query_async(&mut connection).await.ok()?;
+            info.contains("rdb_last_bgsave_status:err").then_some(())
+        }
+    })
+    .await;
+    let said = said(&mut fleet, &url).await;
+    assert!(said.contains("cannot save to its disk, and refuses writes"), "{said}");
+    fleet.end().await;
+}
+
+/// A server that takes about half a minute to read its file.
+async fn loading(directory: &Path) -> RedisServer {
+    let mut first = RedisServer::start_with_options(directory.to_owned(), &[]).await;
+    let client = first.client();
+    let mut connection =
+        wait_for("it answers", || async { client.get_multiplexed_async_connection().await.ok() })
+            .await;
+    let keys: Vec<(String, String)> =
+        (0..3000).map(|at| (format!("key-{at}"), "x".repeat(100))).collect();
+    let () = connection.mset(&keys).await.expect("redis answers");
+    command(&first, &["SAVE"]).await;
+    first.stop();
+    // Read slowly, and with an ear for clients.
+    let slow = ["--key-load-delay", "10000", "--loading-process-events-interval-bytes", "1024"];
+    RedisServer::start_with_options(directory.to_owned(), &slow).await
+}
+
+#[tokio::test]
+async fn a_redis_that_is_loading_is_named() {
+    let (mut fleet, _) = fleet().await;
+    let directory = TempDir::new().expect("a directory");
+    let redis = loading(&directory.path().join("redis")).await;
+    let client = redis.client();
+    wait_for("it listens", || async { client.get_multiplexed_async_connection().await.ok() }).await;
+    let said = said(&mut fleet, &redis.url()).await;
+    assert!(said.contains("is still loading its data"), "{said}");
+    fleet.end().await;
+}
