@@ -9,6 +9,7 @@ use reqwest::{Client, Request, Response, Url, header};
 use tokio::time::{Instant, timeout_at};
 
 use super::{Fate, FetchError, Remedy};
+use crate::credential::Dated;
 
 /// The longest answer that is read, in bytes.
 const MAX_ANSWER: usize = 64 * 1024;
@@ -31,6 +32,8 @@ pub(super) struct Answer {
     pub(super) status: u16,
     /// The media type as far as it was told, for messages.
     pub(super) media_type: String,
+    /// When it was given, by the clock of the host that gave it.
+    pub(super) dated: Option<Dated>,
     /// The body, at most [`MAX_ANSWER`] bytes.
     pub(super) body: Vec<u8>,
 }
@@ -92,6 +95,7 @@ impl Transport {
         let mut response = self.client.execute(request).await.map_err(not_answered)?;
         let status = response.status().as_u16();
         let media_type = media_type(&response);
+        let dated = dated(&response);
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(cut_short)? {
             if MAX_ANSWER < body.len() + chunk.len() {
@@ -100,7 +104,7 @@ impl Transport {
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(Answer { status, media_type, body })
+        Ok(Answer { status, media_type, dated, body })
     }
 }
 
@@ -138,4 +142,13 @@ fn media_type(response: &Response) -> String {
     let value = response.headers().get(header::CONTENT_TYPE);
     let text = value.and_then(|value| value.to_str().ok()).unwrap_or("no content type");
     text.split(';').next().unwrap_or_default().chars().take(60).collect()
+}
+
+/// The `Date` of an answer. One that cannot be read tells nothing, and is no error.
+fn dated(response: &Response) -> Option<Dated> {
+    let text = response.headers().get(header::DATE)?.to_str().ok()?;
+    let date = httpdate::parse_http_date(text).ok()?;
+    let seconds = date.duration_since(std::time::UNIX_EPOCH).ok()?.as_secs();
+    let (host, port) = (response.url().host_str()?, response.url().port_or_known_default()?);
+    Dated::new(seconds, &format!("{host}:{port}")).ok()
 }

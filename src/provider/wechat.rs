@@ -207,7 +207,8 @@ impl Provider for WeChat {
                 .transport
                 .call(&self.base_urls, deadline, |client, base| self.request(client, base, &secret))
                 .await?;
-            answer::read(answer.status, &answer.media_type, &answer.body)
+            let issued = answer::read(answer.status, &answer.media_type, &answer.body)?;
+            Ok(Issued { dated: answer.dated, ..issued })
         })
     }
 }

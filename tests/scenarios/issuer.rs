@@ -189,7 +189,7 @@ impl State {
             _ => (self.mint(now), self.lifetime),
         };
         let token = Token::new(&text).expect("a token");
-        Ok(Issued { token, lifetime })
+        Ok(Issued { token, lifetime, dated: None })
     }
 
     fn mint(&mut self, now: Instant) -> String {

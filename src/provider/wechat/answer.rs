@@ -57,7 +57,7 @@ pub(super) fn read(status: u16, media_type: &str, body: &[u8]) -> Result<Issued,
     let believed = SHORTEST_LIFETIME.as_secs_f64()..=LONGEST_LIFETIME.as_secs_f64();
     match lifetime {
         Some(seconds) if believed.contains(&seconds) => {
-            Ok(Issued { token, lifetime: Duration::from_secs_f64(seconds) })
+            Ok(Issued { token, lifetime: Duration::from_secs_f64(seconds), dated: None })
         }
         _ => Err(unclear("has an absurd expires_in")),
     }
