@@ -43,6 +43,10 @@ pub const PERMANENT_WAIT: Duration = Duration::from_secs(600);
 /// The time between two refreshes that applications or operators ask for (`pitfalls.md` P11).
 pub const COOL_DOWN: Duration = Duration::from_secs(60);
 
+/// How far an issuer's clock may be from the store's, and still be believed. Every server keeps the
+/// time far better; a clock that was never set shows another year.
+const CLOCKS_DIFFER: Duration = Duration::from_secs(86_400);
+
 /// No refresh is due sooner than this after a token was published.
 const SOONEST: Duration = Duration::from_millis(500);
 
@@ -121,6 +125,13 @@ pub fn quota_window_left(now: StoreTime, offset: Duration) -> Duration {
     const DAY: u64 = 86_400_000;
     let into_day = now.plus(offset).as_millis() % DAY;
     Duration::from_millis(DAY - into_day)
+}
+
+/// Whether a date that an issuer told, in seconds since the Unix epoch, can be one of about `now`.
+#[must_use]
+pub fn is_believable(seconds: u64, now: StoreTime) -> bool {
+    let told = StoreTime::from_millis(seconds.saturating_mul(1000));
+    told.since(now).max(now.since(told)) <= CLOCKS_DIFFER
 }
 
 /// The wait, ±20 %.
@@ -203,6 +214,17 @@ mod tests {
         let nine_in_china = StoreTime::from_millis(1_700_010_000_000);
         assert_eq!(nine_in_china.to_string(), "2023-11-15T01:00:00Z");
         assert_eq!(quota_window_left(nine_in_china, offset), Duration::from_secs(15 * 3600));
+    }
+
+    #[test]
+    fn a_date_of_another_day_than_the_stores_is_not_believed() {
+        let now = StoreTime::from_millis(1_700_010_000_000);
+        for seconds in [1_700_010_000, 1_700_010_000 - 86_400, 1_700_010_000 + 86_400] {
+            assert!(is_believable(seconds, now), "{seconds}");
+        }
+        for seconds in [0, 1_700_010_000 - 86_401, 1_700_010_000 + 86_401, u64::MAX] {
+            assert!(!is_believable(seconds, now), "{seconds}");
+        }
     }
 
     proptest! {

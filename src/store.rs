@@ -19,7 +19,7 @@ pub use self::{
 };
 use crate::{
     clock::{Moment, StoreTime},
-    credential::{CredentialId, Token},
+    credential::{CredentialId, Dated, Token},
     lease::{AttemptId, Epoch, Lease},
 };
 
@@ -265,6 +265,8 @@ pub struct Publication<'a> {
     pub issues_anew: bool,
     /// The answer came after the lease had ended.
     pub late: bool,
+    /// When the issuer gave the answer, by its own clock.
+    pub dated: Option<&'a Dated>,
 }
 
 /// The answer of `complete`.
@@ -284,7 +286,8 @@ pub enum Completed {
         /// When the next refresh should begin.
         due_at: StoreTime,
     },
-    /// A later attempt has begun: nothing was written.
+    /// A later attempt has begun: nothing was published. While that attempt is open, the token is
+    /// kept in case nothing is issued to it.
     Fenced {
         /// The order of the two calls is in doubt: the published token is suspect now.
         suspect: bool,
@@ -348,6 +351,14 @@ pub struct Failure<'a> {
 pub enum Failed {
     /// It stands in the record; the next try is due then.
     Recorded {
+        /// When the next refresh should begin.
+        due_at: StoreTime,
+    },
+    /// Nothing was issued to this attempt, and it had overtaken one that brought a token: that token
+    /// was published.
+    Restored {
+        /// When it ends.
+        expires_at: StoreTime,
         /// When the next refresh should begin.
         due_at: StoreTime,
     },

@@ -103,7 +103,7 @@ async fn fetched(
             ));
         }
         match cycle.run(credential, Knowledge::default(), &mut rng).await.outcome {
-            Outcome::Refreshed(_) => continue,
+            Outcome::Refreshed(_) | Outcome::Restored { .. } => continue,
             Outcome::Failed { message, .. } => return Err(unavailable(message)),
             Outcome::StoreFailed(error) => return Err(error.into()),
             Outcome::NotBefore(moment) => {

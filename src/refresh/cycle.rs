@@ -48,6 +48,15 @@ pub struct Knowledge {
 pub enum Outcome {
     /// A token was published, or the issuer gave the one that stood.
     Refreshed(Remembered),
+    /// The call brought nothing, and the token of an attempt that it had overtaken was published.
+    Restored {
+        /// Under which epoch.
+        epoch: Epoch,
+        /// When it ends.
+        expires_at: StoreTime,
+        /// When the next refresh should begin.
+        due_at: StoreTime,
+    },
     /// The store lost data: it knows of no publication as late as the one that was heard of.
     StoreLost,
     /// Another worker is at it; look again after this long.
@@ -204,6 +213,10 @@ impl Cycle {
             due_at: lease.granted_at.plus(after),
             issues_anew: credential.issues_anew(),
             late: lease.is_over(Moment::now()),
+            dated: issued
+                .dated
+                .as_ref()
+                .filter(|dated| policy::is_believable(dated.seconds(), lease.granted_at)),
         };
         let ends = clock::now() + issued.lifetime;
         let (now, completed) =
@@ -288,9 +301,20 @@ impl Cycle {
         };
         let (now, failed) = self.insist(ends, rng, || self.store.fail(id, lease, &failure)).await?;
         *heard = Some(StoreClock::heard(now, Moment::now()));
-        let Failed::Recorded { due_at } = failed else {
-            warn!(credential = %id, error = %message, "a failed attempt was overtaken by a later one");
-            return Ok(Outcome::Fenced);
+        let due_at = match failed {
+            Failed::Recorded { due_at } => due_at,
+            Failed::Restored { expires_at, due_at } => {
+                warn!(credential = %id, epoch = lease.epoch.0, error = %message,
+                    expires_in_s = seconds(expires_at, now), next_refresh_in_s = seconds(due_at, now),
+                    "refresh failed, but a worker that was taken for lost had brought a token: it \
+                     is published");
+                return Ok(Outcome::Restored { epoch: lease.epoch, expires_at, due_at });
+            }
+            Failed::Fenced => {
+                warn!(credential = %id, error = %message,
+                    "a failed attempt was overtaken by a later one");
+                return Ok(Outcome::Fenced);
+            }
         };
         let next_try_in_s = aside.unwrap_or(due_at.since(now)).as_secs();
         match (refused, aside) {

@@ -301,6 +301,10 @@ impl Keeper {
                 self.memory.remember(place, publication);
                 self.behind(due_at, expires_at.since(due_at), now)
             }
+            Outcome::Restored { epoch, expires_at, due_at } => {
+                self.timetable.stands(place, epoch);
+                self.behind(due_at, expires_at.since(due_at), now)
+            }
             Outcome::StoreLost => {
                 // Several cycles may find the same loss.
                 if !self.timetable.is_unsure(place) {

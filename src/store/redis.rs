@@ -38,6 +38,9 @@ use crate::{
 /// How long a report of a dead token stands, in seconds. A contract with applications.
 const REPORT_SECONDS: u64 = 600;
 
+/// What the scripts that publish share.
+const PUBLISH: &str = include_str!("redis/publish.lua");
+
 /// A store over one plain Redis, as seen by one process.
 pub struct RedisStore {
     link: Link,
@@ -212,7 +215,9 @@ impl Store for RedisStore {
             .arg(flag(publication.late))
             .arg(id.as_str())
             .arg(self.keys.changed_channel())
-            .arg(lease.granted_at.as_millis());
+            .arg(lease.granted_at.as_millis())
+            .arg(lease.granted_at.plus(lease.length).as_millis())
+            .arg(publication.dated.map(ToString::to_string).unwrap_or_default());
         let answer = self.invoke(&call).await?;
         let completed = match answer.verb() {
             "published" => {
@@ -237,6 +242,8 @@ impl Store for RedisStore {
         let mut call = self.scripts.fail.prepare_invoke();
         call.key(self.keys.lock(id))
             .key(self.keys.record(id))
+            .key(self.keys.token(id))
+            .key(self.keys.rejected(id))
             .arg(self.holder.as_str())
             .arg(lease.attempt.as_str())
             .arg(lease.epoch.0)
@@ -252,6 +259,9 @@ impl Store for RedisStore {
         let answer = self.invoke(&call).await?;
         let failed = match answer.verb() {
             "failed" => Failed::Recorded { due_at: answer.moment(2)? },
+            "restored" => {
+                Failed::Restored { expires_at: answer.moment(2)?, due_at: answer.moment(3)? }
+            }
             "fenced" => Failed::Fenced,
             _ => return Err(answers::unexpected("fail")),
         };
@@ -360,18 +370,18 @@ impl Store for RedisStore {
 impl Scripts {
     fn new() -> Self {
         Self {
-            begin: script(include_str!("redis/begin.lua")),
-            complete: script(include_str!("redis/complete.lua")),
-            fail: script(include_str!("redis/fail.lua")),
-            release: script(include_str!("redis/release.lua")),
-            offer: script(include_str!("redis/offer.lua")),
-            ask: script(include_str!("redis/ask.lua")),
+            begin: script(&[include_str!("redis/begin.lua")]),
+            complete: script(&[PUBLISH, include_str!("redis/complete.lua")]),
+            fail: script(&[PUBLISH, include_str!("redis/fail.lua")]),
+            release: script(&[include_str!("redis/release.lua")]),
+            offer: script(&[include_str!("redis/offer.lua")]),
+            ask: script(&[include_str!("redis/ask.lua")]),
         }
     }
 }
 
-fn script(verb: &str) -> Script {
-    Script::new(&format!("{}\n{verb}", include_str!("redis/prelude.lua")))
+fn script(parts: &[&str]) -> Script {
+    Script::new(&format!("{}\n{}", include_str!("redis/prelude.lua"), parts.join("\n")))
 }
 
 fn flag(value: bool) -> &'static str {

@@ -88,7 +88,14 @@ pub(super) fn publication<'a>(lease: &Lease, token: &'a Token) -> Publication<'a
         due_at: lease.granted_at.plus(DUE),
         issues_anew: true,
         late: false,
+        dated: None,
     }
+}
+
+/// The same lease, had it ended by its time before anybody else was granted one. Those of these
+/// tests are longer than the tests.
+pub(super) fn ended(lease: Lease) -> Lease {
+    Lease { length: Duration::ZERO, ..lease }
 }
 
 /// A failure that is worth another try in a minute.

@@ -172,6 +172,7 @@ fn secrets_are_exposed_only_to_issuers_and_stores_and_at_the_readers_door() {
         "store/file.rs",
         "store/file/ledger.rs",
         "store/file/ledger/end.rs",
+        "store/file/ledger/late.rs",
         "store/file/ledger/offer.rs",
         "cli/get.rs",
         // It asks the simulator's ledger about what is published.

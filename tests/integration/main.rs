@@ -10,6 +10,7 @@ mod canary;
 mod commands;
 mod connecting;
 mod contract;
+mod dates;
 mod disk;
 mod documents;
 mod files;

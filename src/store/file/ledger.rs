@@ -6,6 +6,7 @@
 
 mod begin;
 mod end;
+mod late;
 mod number;
 mod offer;
 
@@ -13,7 +14,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use self::number::number;
+use self::{late::Late, number::number};
 use crate::{
     clock::{StoreTime, Uptime, millis},
     lease::{AttemptId, Epoch, Holder, Reason},
@@ -80,6 +81,10 @@ pub(super) struct Sheet {
     overlapped: u64,
     /// The attempt that raised the last doubt.
     doubted_by: String,
+    /// The date of the answer that brought the published token.
+    dated: Option<String>,
+    /// The results of attempts that the open one overtook.
+    late: Option<Late>,
     refused: Vec<String>,
     #[serde(deserialize_with = "number")]
     calls: u64,
@@ -164,7 +169,12 @@ impl Sheet {
         ];
         let optional = [self.open_until.as_mut(), self.error_at.as_mut()];
         let reported = self.reported.as_mut().map(|Report(_, at)| at);
+        let late = match &mut self.late {
+            Some(Late::Token(overtaken)) => Some(overtaken.moments()),
+            Some(Late::Unknown) | None => None,
+        };
         let all = moments.into_iter().chain(optional.into_iter().flatten()).chain(reported);
+        let all = all.chain(late.into_iter().flatten());
         for moment in all.filter(|moment| **moment != 0) {
             *moment = moment.saturating_add_signed(by);
         }
@@ -244,10 +254,11 @@ impl Sheet {
         self.lease_until = 0;
         self.quiet_until = 0;
         self.closed_until = 0;
+        self.late = None;
     }
 
     /// A token was published: no failure before matters any more.
-    fn settle(&mut self) {
+    fn forget_failures(&mut self) {
         self.close();
         self.failures = 0;
         self.error = None;
@@ -256,14 +267,15 @@ impl Sheet {
     }
 
     /// An attempt raises a doubt once: sent again, it is settled already.
-    fn doubt(&mut self, now: u64, attempt: &AttemptId, why: &str) {
+    fn doubt(&mut self, now: u64, attempt: &AttemptId, why: &str) -> bool {
         if self.doubted_by == attempt.as_str() {
-            return;
+            return false;
         }
         attempt.as_str().clone_into(&mut self.doubted_by);
         self.suspect = Some(why.to_owned());
         self.overlapped = self.begun;
         self.due_at = self.due_at.min(now);
+        true
     }
 
     fn remember_refused(&mut self, mark: Option<&str>) {

@@ -138,6 +138,8 @@ if reason == 'rejected' or reason == 'forced' then
   redis.call('HSET', KEYS[2], 'asked_at', ms(now))
 end
 if rejected then redis.call('HSET', KEYS[2], 'suspect', 'an application reported it as dead') end
+-- Nobody knows what was issued to a lost attempt: the token of one that it overtook is of no use.
+if abandoned then redis.call('HDEL', KEYS[2], 'late') end
 if abandoned and ARGV[9] == '1' then
   redis.call('HSET', KEYS[2], 'suspect', 'a worker was lost while it called the issuer')
 end

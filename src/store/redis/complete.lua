@@ -2,7 +2,8 @@
 --
 -- Publishes token and record in one step if no later epoch has begun. Owning the lock is not the
 -- condition: a worker that overslept its lease, with nobody having begun since, holds the only live
--- token. Idempotent by attempt.
+-- token. If a later attempt is open, the token is kept beside the record: `fail` publishes it if
+-- nothing was issued to that attempt. Idempotent by attempt.
 --
 -- KEYS  1 lock  2 record  3 token  4 rejected
 -- ARGV  1 holder
@@ -16,6 +17,9 @@
 --       9 id                 for the message
 --      10 channel            of the message
 --      11 issued_at          ms, from before the request was sent
+--      12 lease's end        ms
+--      13 dated              seconds by the clock that dated the answer, a blank, and which clock;
+--                            or empty
 --
 -- Answers, the store's time in ms in second place:
 --   {'published', now, expires_at, due_at}   a new token stands; also the answer to a second asking
@@ -24,15 +28,32 @@
 --                                            of the two calls is in doubt
 --   {'expired',   now}                       its life is over already; nothing was written
 
-local record, number = read(KEYS[2], {'begun', 'epoch', 'published_by', 'expires_at', 'due_at', 'overlapped', 'doubted_by'})
+local record, number = read(KEYS[2], {'begun', 'epoch', 'published_by', 'expires_at', 'due_at', 'overlapped', 'doubted_by',
+  'granted_at', 'open_until', 'late', 'dated'})
 
 local epoch, expires_at, due_at = tonumber(ARGV[3]), tonumber(ARGV[5]), tonumber(ARGV[6])
+local issued_at, dated = tonumber(ARGV[11]), ARGV[13]
 local current = redis.call('GET', KEYS[3])
+local late = overtaken(record.late)
 
 if epoch < number('begun') then
-  -- The epoch orders grants, not what the issuer did. If this answer came late, its call may have
-  -- been the later one at the issuer, and the token that stands may be dead.
-  local doubtful = ARGV[7] == '1' and ARGV[8] == '1' and current ~= ARGV[4]
+  -- The epoch orders grants, not what the issuer did. If this answer came late, or the store had lost
+  -- the lease, its call may have been the later one at the issuer, and the token that stands may be
+  -- dead. The dates of the two answers may tell.
+  local overlaps = ARGV[8] == '1' or number('granted_at') < tonumber(ARGV[12])
+  local was_first = epoch < number('epoch') and was_before(dated, record.dated)
+  local doubtful = ARGV[7] == '1' and overlaps and not was_first and current ~= ARGV[4]
+  local is_newer = number('epoch') < epoch and current ~= ARGV[4]
+  if record.open_until and (doubtful or is_newer) then
+    -- Of two overtaken calls nobody knows which was the last.
+    local is_alone = not record.late or late and late.by == ARGV[2]
+    local kept = 'unknown'
+    if is_newer and is_alone and now < expires_at then
+      kept = table.concat({ARGV[2], ms(issued_at), ms(expires_at), ms(due_at),
+        dated ~= '' and dated or '0 -', ARGV[4]}, ' ')
+    end
+    redis.call('HSET', KEYS[2], 'late', kept)
+  end
   if doubtful and record.doubted_by ~= ARGV[2] then
     redis.call('HSET', KEYS[2], 'suspect', 'two calls to the issuer overlapped',
       'overlapped', ms(number('begun')), 'doubted_by', ARGV[2])
@@ -50,24 +71,14 @@ if expires_at <= now then return {'expired', ms(now)} end
 local repeated = current == ARGV[4]
 -- The same token never gets a shorter life than was published for it.
 if repeated then expires_at = math.max(expires_at, number('expires_at')) end
--- A doubt that arose during this very call is not settled by it: one more call is due at once.
-local doubtful = number('overlapped') == epoch
+-- A doubt that arose during this very call is not settled by it, unless the dates tell that its
+-- answer is the later one: one more call is due at once.
+local settled = late and was_before(late.dated, dated)
+local doubtful = number('overlapped') == epoch and not settled
 if doubtful then due_at = now end
 
-redis.call('SET', KEYS[3], ARGV[4], 'PX', ms(expires_at - now))
-redis.call('HSET', KEYS[2], 'begun', ms(epoch), 'epoch', ms(epoch), 'published_by', ARGV[2],
-  'holder', ARGV[1], 'issued_at', ARGV[11], 'expires_at', ms(expires_at),
-  'due_at', ms(due_at), 'failures', '0')
-redis.call('HDEL', KEYS[2], 'lease_until', 'open_until', 'quiet_until', 'closed_until', 'error',
-  'error_at', 'refused')
+publish(ARGV[4], ARGV[2], epoch, issued_at, expires_at, due_at, dated)
 if not doubtful then redis.call('HDEL', KEYS[2], 'suspect', 'overlapped') end
-
--- A report about the token that was replaced, or that the issuer stands by, has been dealt with.
--- One of another type is no reason to keep a token from being published: begin says what is wrong.
-local rejected = redis.pcall('GET', KEYS[4])
-if rejected and (rejected == current or rejected == ARGV[4]) then redis.call('DEL', KEYS[4]) end
-
--- A lock of another type was not set by evertoken, and is left alone.
-if redis.pcall('GET', KEYS[1]) == ARGV[1] .. ' ' .. ARGV[2] then redis.call('DEL', KEYS[1]) end
+unlock()
 tell(ARGV[10], ARGV[9], epoch, expires_at, due_at)
 return {repeated and 'repeated' or 'published', ms(now), ms(expires_at), ms(due_at)}

@@ -31,6 +31,7 @@ local due_at = now + tonumber(ARGV[7])
 redis.call('SET', KEYS[3], ARGV[4], 'PX', ms(left))
 redis.call('HSET', KEYS[2], 'epoch', ms(epoch), 'published_by', ARGV[2],
   'issued_at', ms(now - tonumber(ARGV[5])), 'expires_at', ms(now + left))
+redis.call('HDEL', KEYS[2], 'dated')
 
 -- The calls of one window: whoever remembers most is believed.
 local calls, calls_until = number('calls'), number('calls_until')
@@ -44,7 +45,7 @@ if number('begun') <= epoch then
   redis.call('HSET', KEYS[2], 'begun', ms(epoch), 'holder', ARGV[1], 'due_at', ms(due_at),
     'failures', '0')
   redis.call('HDEL', KEYS[2], 'lease_until', 'open_until', 'quiet_until', 'closed_until', 'error',
-    'error_at', 'refused', 'suspect', 'overlapped')
+    'error_at', 'refused', 'suspect', 'overlapped', 'late')
   if redis.pcall('GET', KEYS[1]) == ARGV[1] .. ' ' .. ARGV[2] then redis.call('DEL', KEYS[1]) end
 else
   due_at = number('due_at')

@@ -1,24 +1,44 @@
 -- prelude: what every script of the store begins with. It is put before each of them.
 --
 -- Gives `now`, the store's time in ms; `ms`, a number as Redis keeps it; `read`, fields of a
--- record; `tell`, which sends `changed`.
+-- record; `overtaken`, the token that is kept beside it; `was_before`, which of two answers was
+-- first; `tell`, which sends `changed`.
 
 local function ms(number) return string.format('%.0f', number) end
 
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 
--- The fields of a record by name, and a function that gives one as a number. Anybody may have
--- written there: what is no whole number of a sane length counts as absent.
+-- Anybody may have written it: what is no whole number of a sane length counts as absent.
+local function sane(text)
+  return #text < 17 and tonumber(string.match(text, '^%d+$')) or 0
+end
+
+-- The fields of a record by name, and a function that gives one as a number.
 local function read(key, names)
   local values = redis.call('HMGET', key, unpack(names))
   local record = {}
   for i, name in ipairs(names) do record[name] = values[i] end
-  local function number(name)
-    local text = record[name] or ''
-    return #text < 17 and tonumber(string.match(text, '^%d+$')) or 0
-  end
+  local function number(name) return sane(record[name] or '') end
   return record, number
+end
+
+-- The token of an overtaken attempt, kept while its successor is open: by whom, when it was asked
+-- for, ends and is due, the date of its answer, and the token. Nil if it is unknown which token is
+-- the last one.
+local function overtaken(text)
+  local by, issued_at, expires_at, due_at, dated, token =
+    string.match(text or '', '^(%S+) (%d+) (%d+) (%d+) (%d+ %S+) (%S+)$')
+  return token and {by = by, issued_at = sane(issued_at), expires_at = sane(expires_at),
+    due_at = sane(due_at), dated = dated, token = token}
+end
+
+-- Whether an answer is known to have been given before another: one clock has dated both, and whole
+-- seconds tell them apart.
+local function was_before(dated, other)
+  local seconds, clock = string.match(dated or '', '^(%d+) (%S+)$')
+  local other_seconds, other_clock = string.match(other or '', '^(%d+) (%S+)$')
+  return clock ~= nil and clock == other_clock and sane(seconds) < sane(other_seconds)
 end
 
 -- The message that a token or its due time has changed.

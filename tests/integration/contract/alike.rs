@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use evertoken::{
     clock::StoreTime,
+    credential::Dated,
     lease::{AttemptId, Lease},
     store::{BeginRequest, Begun, Calls, Completed, Failed, Failure, Offer, Publication, Record},
 };
@@ -14,8 +15,8 @@ use proptest::{
 };
 
 use super::{
-    Bench, CHINA, MARK, OTHER_MARK, OnFiles, OnRedis, Pair, QUIET, failure, offer, publication,
-    request, token,
+    Bench, CHINA, MARK, OTHER_MARK, OnFiles, OnRedis, Pair, QUIET, ended, failure, offer,
+    publication, request, token,
 };
 
 const TOKENS: [&str; 3] = ["first", "second", "third"];
@@ -41,6 +42,10 @@ enum Step {
         lease: usize,
         token: usize,
         late: bool,
+        /// Its lease had ended before anybody else was granted one.
+        was_ended: bool,
+        /// The second by the issuer's clock; none, if it is 0.
+        dated: u64,
         issues_anew: bool,
         over: bool,
     },
@@ -83,17 +88,15 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
             waited,
         },
     );
-    let offer = (0..2_usize, 0..3_usize, prop::bool::weighted(0.1))
+    let over = prop::bool::weighted(0.1);
+    let offer = (0..2_usize, 0..3_usize, over.clone())
         .prop_map(|(lease, token, over)| Step::Offer { lease, token, over });
-    let complete = (0..2_usize, 0..3_usize, flag(), flag(), prop::bool::weighted(0.1));
-    let complete = complete.prop_map(|(lease, token, late, issues_anew, over)| Step::Complete {
-        lease,
-        token,
-        late,
-        issues_anew,
-        over,
-    });
-    let fail = (0..2_usize, flag(), flag(), flag(), flag());
+    let complete = (0..3_usize, 0..3_usize, flag(), flag(), 0..4_u64, flag(), over);
+    let complete =
+        complete.prop_map(|(lease, token, late, was_ended, dated, issues_anew, over)| {
+            Step::Complete { lease, token, late, was_ended, dated, issues_anew, over }
+        });
+    let fail = (0..3_usize, flag(), flag(), flag(), flag());
     let fail = fail.prop_map(|(lease, closed, doubt, refused, not_sent)| Step::Fail {
         lease,
         closed,
@@ -162,10 +165,13 @@ async fn take<B: Bench>(pair: &Pair<B>, leases: &mut Vec<(bool, Lease)>, step: &
                 Begun::Exhausted(until) => format!("exhausted {}", about(until, now)),
             }
         }
-        Step::Complete { lease, token: text, late, issues_anew, over } => {
+        Step::Complete { lease, token: text, late, was_ended, dated, issues_anew, over } => {
             let Some((first, lease)) = nth(leases, lease) else { return String::new() };
+            let lease = if was_ended { ended(lease) } else { lease };
             let text = token(TOKENS[text]);
-            let whole = Publication { late, issues_anew, ..publication(&lease, &text) };
+            let date = Dated::new(dated, "issuer:443").expect("a date");
+            let dated = (0 < dated).then_some(&date);
+            let whole = Publication { late, dated, issues_anew, ..publication(&lease, &text) };
             let expires_at = if over { lease.granted_at } else { whole.expires_at };
             let offered = Publication { expires_at, ..whole };
             match pair.complete(worker(first), &lease, offered).await {
@@ -200,6 +206,9 @@ async fn take<B: Bench>(pair: &Pair<B>, leases: &mut Vec<(bool, Lease)>, step: &
             };
             match pair.fail(worker(first), &lease, &told).await {
                 Failed::Recorded { due_at } => format!("recorded {}", about(due_at, now)),
+                Failed::Restored { expires_at, due_at } => {
+                    format!("restored {} {}", about(expires_at, now), about(due_at, now))
+                }
                 Failed::Fenced => "fenced".to_owned(),
             }
         }
@@ -246,14 +255,17 @@ async fn stands<B: Bench>(pair: &Pair<B>) -> String {
     let moments = [record.due_at, record.expires_at, record.open_until, record.calls_until];
     let moments = moments.map(|moment| moment.map(|moment| about(moment, now)));
     let refused = refused.unwrap_or_default();
+    let late = pair.field("late").await;
+    let late = late.map(|text| if text == "unknown" { "unknown" } else { "a token" });
     format!(
         "token {:?} {} reported {:?} leased {} suspect {suspect:?} moments {moments:?} failures {failures} \
-         error {error:?} refused {:?} calls {calls} forced {forced}",
+         error {error:?} refused {:?} calls {calls} forced {forced} dated {:?} late {late:?}",
         pair.shown().await,
         glance.has_token,
         pair.reported().await,
         glance.leased,
         refused.trim(),
+        pair.field("dated").await,
     )
 }
 

@@ -21,7 +21,7 @@ async fn failed(pair: &Pair, failure: &Failure<'_>) -> evertoken::clock::StoreTi
     let lease = pair.grant(&pair.a).await;
     match pair.fail(&pair.a, &lease, failure).await {
         Failed::Recorded { due_at } => due_at,
-        Failed::Fenced => panic!("fenced"),
+        other => panic!("not recorded: {other:?}"),
     }
 }
 

@@ -20,6 +20,8 @@ mod look;
 mod lost;
 #[path = "lost_data.rs"]
 mod lost_data;
+#[path = "overtaken.rs"]
+mod overtaken;
 #[path = "quota.rs"]
 mod quota;
 #[path = "read.rs"]

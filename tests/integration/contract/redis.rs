@@ -23,6 +23,8 @@ mod lost;
 #[path = "lost_data.rs"]
 mod lost_data;
 mod messages;
+#[path = "overtaken.rs"]
+mod overtaken;
 #[path = "quota.rs"]
 mod quota;
 #[path = "read.rs"]

@@ -127,6 +127,11 @@ impl Sheet {
         if self.is_rejected(now) {
             self.suspect = Some("an application reported it as dead".to_owned());
         }
+        // Nobody knows what was issued to a lost attempt: the token of one that it overtook is of no
+        // use.
+        if self.open_until.is_some() {
+            self.late = None;
+        }
         if self.open_until.is_some() && request.issues_anew {
             self.suspect = Some("a worker was lost while it called the issuer".to_owned());
         }

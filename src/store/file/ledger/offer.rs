@@ -26,6 +26,7 @@ impl Sheet {
         self.token = Some(offer.token.expose().to_owned());
         self.epoch = epoch;
         offer.attempt.as_str().clone_into(&mut self.published_by);
+        self.dated = None;
         self.issued_at = now.minus(offer.age).as_millis();
         self.expires_at = now.plus(offer.expires_in).as_millis();
         // The calls of one window: whoever remembers most is believed.
@@ -39,9 +40,8 @@ impl Sheet {
             self.begun = epoch;
             self.holder = Some(holder.to_string());
             self.due_at = now.plus(offer.due_in).as_millis();
-            self.suspect = None;
-            self.overlapped = 0;
             self.settle();
+            self.forget_failures();
         }
         Offered::Restored
     }

@@ -9,7 +9,7 @@ use evertoken::{
 use futures_util::StreamExt;
 use redis::aio::PubSub;
 
-use super::{DUE, LIFE, Pair, failure, publication, token};
+use super::{DUE, LIFE, Pair, ended, failure, publication, token};
 use crate::support::CAP;
 
 const CHANGED: &str = "evertoken:changed";
@@ -93,7 +93,7 @@ async fn a_publication_that_is_sent_again_is_told_once() {
 async fn a_doubt_is_told_under_the_epoch_of_the_token_that_stands() {
     let pair = Pair::with_token("first").await;
     pair.make_due().await;
-    let slept = pair.grant(&pair.a).await;
+    let slept = ended(pair.grant(&pair.a).await);
     pair.outlive().await;
     let lease = pair.grant(&pair.b).await;
     pair.complete(&pair.b, &lease, publication(&lease, &token("second"))).await;

@@ -66,6 +66,19 @@ async fn a_record_of_another_type_is_told_by_every_verb() {
 }
 
 #[tokio::test]
+async fn whatever_something_else_kept_beside_the_record_is_not_published() {
+    for foreign in ["soon", "a 1 2 3 0 - token", "a 1 99999999999999999999 3 0 - token"] {
+        let pair = Pair::with_token("first").await;
+        pair.make_due().await;
+        let lease = pair.grant(&pair.a).await;
+        pair.set("late", foreign).await;
+        let failed = pair.fail(&pair.a, &lease, &failure()).await;
+        assert!(matches!(failed, Failed::Recorded { .. }), "{foreign}: {failed:?}");
+        assert_eq!(pair.shown().await.as_deref(), Some("first"));
+    }
+}
+
+#[tokio::test]
 async fn a_lock_that_somebody_set_for_ever_is_a_lease_in_force() {
     let pair = Pair::new().await;
     pair.bench.command(&["SET", LOCK, "somebody else"]).await;
