@@ -4,15 +4,25 @@
 
 mod ask;
 mod check;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod claims;
 mod demo;
 mod get;
+mod line;
 mod log;
 mod status;
 
-use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+use std::{
+    io::{self, ErrorKind, Write, stderr},
+    path::PathBuf,
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
 
-use clap::{Args, Parser, Subcommand, ValueEnum, error::ErrorKind, value_parser};
+use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
 
+use self::line::Line;
 use crate::{
     chain::Chain,
     config::{Environment, Given, Mistakes, Settings},
@@ -84,7 +94,7 @@ enum Verb {
         /// The credential
         id: CredentialId,
         /// How long to wait for its end
-        #[arg(long, default_value = "10s", value_parser = humantime::parse_duration)]
+        #[arg(long, default_value = "10s", value_parser = line::time)]
         wait: Duration,
     },
     /// Report a dead token, as an application does
@@ -104,7 +114,7 @@ enum Verb {
     /// file; no configuration and no network. All of it ends with the demo.
     Demo {
         /// How long to run, such as 30s [default: until interrupted]
-        #[arg(long = "for", value_name = "TIME", value_parser = humantime::parse_duration)]
+        #[arg(long = "for", value_name = "TIME", value_parser = line::time)]
         length: Option<Duration>,
         /// What the fleet shares
         #[arg(long, value_name = "STORE", default_value = "redis")]
@@ -141,7 +151,7 @@ enum Failure {
     Broken(String),
     /// The answer cannot be written: 69.
     #[error("the answer cannot be written")]
-    Output(#[from] std::io::Error),
+    Output(#[from] io::Error),
 }
 
 /// Exit codes, as `sysexits.h` has them.
@@ -154,25 +164,32 @@ pub async fn main(
     arguments: impl Iterator<Item = std::ffi::OsString>,
     environment: &Environment,
 ) -> ExitCode {
-    let cli = match Cli::try_parse_from(arguments) {
-        Ok(cli) => cli,
-        Err(error) => {
-            let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
-            // If the terminal is gone, nobody is left to tell.
-            let _ = error.print();
-            return if asked { ExitCode::SUCCESS } else { ExitCode::from(USAGE) };
+    let cli = match line::read(arguments) {
+        Line::Command(cli) => cli,
+        // Without a command its help goes to stderr.
+        Line::Help(help) if help.use_stderr() => {
+            let _ = help.print();
+            return ExitCode::from(USAGE);
+        }
+        Line::Help(help) => return ended(help.print().map_err(Failure::Output)),
+        Line::Wrong(complaint) => {
+            say(&complaint);
+            return ExitCode::from(USAGE);
         }
     };
     let is_worker = matches!(cli.verb, Verb::Run);
     log::start(cli.common.log, environment.get("RUST_LOG").map(String::as_str), is_worker);
-    match run(cli, environment).await {
+    ended(run(cli, environment).await)
+}
+
+/// Tells why a command failed, if it did, and its exit code.
+fn ended(result: Result<(), Failure>) -> ExitCode {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever reads our output has read enough.
-        Err(Failure::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => {
-            ExitCode::SUCCESS
-        }
+        Err(Failure::Output(error)) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(failure) => {
-            say(&failure);
+            say(&Chain(&failure).to_string());
             ExitCode::from(match failure {
                 Failure::Usage(_) => USAGE,
                 Failure::Broken(_) => BROKEN,
@@ -182,10 +199,10 @@ pub async fn main(
     }
 }
 
-#[expect(clippy::print_stderr, reason = "this is where a command tells why it failed")]
-fn say(failure: &Failure) {
-    for line in Chain(failure).to_string().lines() {
-        eprintln!("evertoken: {line}");
+fn say(text: &str) {
+    for line in text.lines() {
+        // If stderr is full or gone, nobody is left to tell.
+        let _ = writeln!(stderr(), "evertoken: {line}");
     }
 }
 
