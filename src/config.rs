@@ -4,6 +4,8 @@
 //! The environment is a value that `main` hands in; nothing here reads the process. Texts become
 //! trees in `config/tree.rs`, trees become settings in `config/read.rs`.
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod claims;
 mod read;
 mod section;
 mod tree;
@@ -11,6 +13,8 @@ mod tree;
 use std::{
     collections::BTreeMap,
     fmt,
+    fs::File,
+    io::Read,
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
@@ -101,6 +105,12 @@ pub struct Mistakes(pub Vec<Mistake>);
 
 /// Where a file is looked for if none is named.
 const FILES: [&str; 2] = ["evertoken.toml", "/etc/evertoken/evertoken.toml"];
+
+/// The longest file that is read, in bytes: a million credentials of 250 bytes fit.
+const MAX_FILE: u64 = 256 * 1024 * 1024;
+
+/// The longest line that tells a mistake, in characters.
+const MAX_LINE: usize = 1000;
 
 // === impl Settings ===
 
@@ -226,7 +236,10 @@ impl fmt::Display for Mistakes {
             if 0 < at {
                 writeln!(f)?;
             }
-            write!(f, "{place}: {message}")?;
+            // Names and values of the user's: they must not move a terminal's cursor or flood it.
+            let line = format!("{place}: {message}");
+            let shown = line.chars().map(|char| if char.is_control() { ' ' } else { char });
+            write!(f, "{}", shown.take(MAX_LINE).collect::<String>())?;
         }
         Ok(())
     }
@@ -240,9 +253,15 @@ fn line(place: &str) -> u32 {
 }
 
 fn read_file(path: &Path) -> Result<String, Mistakes> {
-    std::fs::read_to_string(path).map_err(|error| {
-        Mistakes::one(path.display().to_string(), format!("the file cannot be read: {error}"))
-    })
+    let mistake = |message| Mistakes::one(path.display().to_string(), message);
+    let mut text = String::new();
+    File::open(path)
+        .and_then(|file| file.take(MAX_FILE + 1).read_to_string(&mut text))
+        .map_err(|error| mistake(format!("the file cannot be read: {error}")))?;
+    if MAX_FILE < text.len() as u64 {
+        return Err(mistake("the file is longer than 256 MiB: is it the right one?".to_owned()));
+    }
+    Ok(text)
 }
 
 #[cfg(test)]

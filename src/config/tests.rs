@@ -196,3 +196,47 @@ fn a_file_for_tls_that_is_of_no_use_is_told_with_its_place() {
     }
     assert!(found[1].ends_with("it holds no certificate in PEM (-----BEGIN …)"), "{}", found[1]);
 }
+
+#[test]
+fn a_name_of_any_depth_is_no_setting_and_ends_nothing() {
+    let name = format!("EVERTOKEN_A{}", "__A".repeat(40_000));
+    let told = mistakes("", &[(&name, "1")]);
+    assert_eq!(told.len(), 1, "{told:#?}");
+    assert!(told[0].chars().count() <= MAX_LINE);
+    for text in [format!("a{} = 1\n", ".a".repeat(40_000)), format!("a = {}", "[".repeat(40_000))] {
+        assert!(read(&text, &[]).is_err());
+    }
+}
+
+#[test]
+fn a_name_cannot_move_the_cursor() {
+    let told = mistakes("\"\\u001b[2J\\n\" = 1\n", &[("EVERTOKEN_A\n__B", "x")]);
+    assert_eq!(told.len(), 2, "{told:#?}");
+    assert!(!told.concat().contains('\u{1b}'), "{told:#?}");
+}
+
+#[test]
+fn a_file_without_an_end_is_told() {
+    let error = read_file(Path::new("/dev/zero")).expect_err("it has no end");
+    assert_eq!(
+        error.to_string(),
+        "/dev/zero: the file is longer than 256 MiB: is it the right one?"
+    );
+}
+
+proptest::proptest! {
+    /// Whatever surrounds a secret in its place, a mistake does not show it.
+    #[test]
+    fn no_secret_is_shown_however_it_is_written(
+        before in "[^\n\r{}=]{0,5}", after in "[^\n\r{}]{0,5}", key in "(secret|daily_quota|endpoint)",
+    ) {
+        let text = format!("[credentials.a]\nappid = \"wx1\"\nsecret = {before}s3cr3t{after}\n");
+        let url = format!("[store]\nurl = {before}redis://:s3cr3t@{after}\n");
+        let table = format!("[credentials.a]\nsecret = {{ {key} = {before}s3cr3t{after} }}\n");
+        for text in [text, url, table] {
+            if let Err(mistakes) = read(&text, &[]) {
+                proptest::prop_assert!(!mistakes.to_string().contains("s3cr3t"), "{}", mistakes);
+            }
+        }
+    }
+}

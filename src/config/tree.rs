@@ -20,6 +20,9 @@ const MISTYPED: [&str; 5] = [
     "EVERTOKEN_ADMIN__LISTEN",
 ];
 
+/// The most parts that the name of a setting has: `credentials.ID.secret.file`, and as many again.
+const MAX_DEPTH: usize = 8;
+
 /// Where something was written: `evertoken.toml:12`, a variable's name, or an option. Small, because
 /// every value has one.
 #[derive(Clone, Debug)]
@@ -69,8 +72,8 @@ pub(super) fn build(
         if value.is_empty() {
             continue;
         }
-        let path: Vec<String> = path.split("__").map(str::to_lowercase).collect();
-        if path.iter().any(String::is_empty) {
+        let path: Vec<String> = path.splitn(MAX_DEPTH + 1, "__").map(str::to_lowercase).collect();
+        if path.iter().any(String::is_empty) || MAX_DEPTH < path.len() {
             let message = "two underscores stand between the parts of a name, as in \
                            EVERTOKEN_STORE__URL";
             mistakes.push(Mistake { place: name.clone(), message: message.to_owned() });
