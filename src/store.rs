@@ -4,6 +4,8 @@
 //! Two implementations keep one contract: [`RedisStore`], over one plain Redis, and [`FileStore`],
 //! for the processes of one machine. Only the first speaks Redis, only the second touches files.
 
+#[cfg(any(test, fuzzing))]
+mod claims;
 mod file;
 mod redis;
 mod url;
@@ -17,6 +19,8 @@ pub use self::{
     redis::{Certificates, InvalidPem, RedisStore, RedisUrl, Server, some_certificate, some_key},
     url::{Hearing, InvalidStoreUrl, StoreUrl},
 };
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::{file::claims as file_claims, redis::claims as redis_claims};
 use crate::{
     clock::{Moment, StoreTime},
     credential::{CredentialId, Dated, Token},
@@ -418,6 +422,14 @@ pub struct StoreError {
 // === impl Record ===
 
 impl Record {
+    /// The longest text of a record that is shown, in characters.
+    const MAX_TEXT: usize = 500;
+
+    /// A text that anybody may have written: it must not move a terminal's cursor or flood it.
+    fn printable(text: &str) -> String {
+        text.chars().filter(|char| !char.is_control()).take(Self::MAX_TEXT).collect()
+    }
+
     /// Whether an attempt is open, and its lease alive.
     fn is_leased(&self, now: StoreTime) -> bool {
         let lies_ahead = |end: Option<StoreTime>| end.is_some_and(|end| now < end);

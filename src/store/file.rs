@@ -8,6 +8,8 @@
 //! issuer, and `ID.lock` for the moments of a change. The rules are in `file/ledger.rs`, the files
 //! in `file/folder.rs`.
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod claims;
 mod ends;
 mod folder;
 mod ledger;

@@ -5,6 +5,8 @@
 
 mod answers;
 mod canary;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod claims;
 mod connect;
 mod errors;
 mod hints;

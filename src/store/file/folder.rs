@@ -6,7 +6,7 @@
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions, TryLockError},
-    io::{self, ErrorKind, Write},
+    io::{self, ErrorKind, Read as _, Write},
     os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
@@ -19,8 +19,8 @@ use crate::{
     store::{StoreError, StoreErrorKind},
 };
 
-/// The longest sheet that is read, in bytes.
-const MAX_SHEET: u64 = 64 * 1024;
+/// The longest file that is read, in bytes.
+const MAX_FILE: u64 = 64 * 1024;
 
 /// A directory of sheets.
 pub(super) struct Folder {
@@ -37,6 +37,9 @@ pub(super) enum Read {
     /// Something that is no sheet: cut short, empty, or written by something else.
     Damaged,
 }
+
+/// A newer evertoken wrote the sheet.
+pub(super) struct Newer;
 
 /// What came of trying to lock.
 pub(super) enum Locked {
@@ -108,35 +111,22 @@ impl Folder {
     /// A credential's sheet.
     pub(super) fn sheet(&self, id: &CredentialId) -> Result<Read, StoreError> {
         let path = self.file(id, "record");
-        let text = match fs::metadata(&path).and_then(|metadata| {
-            if MAX_SHEET < metadata.len() { Ok(Vec::new()) } else { fs::read(&path) }
-        }) {
+        let text = match read_file(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Read::Absent),
             Err(error) => return Err(self.failed("cannot be read", error)),
         };
-        let Ok(Value::Object(fields)) = serde_json::from_slice(&text) else {
-            return Ok(Read::Damaged);
-        };
-        // A newer sheet may be of another shape.
-        match fields.get("version").and_then(Value::as_u64) {
-            None | Some(0) => return Ok(Read::Damaged),
-            Some(1..=VERSION) => {}
-            Some(_) => {
-                let message = format!("{} was written by a newer evertoken", path.display());
-                return Err(StoreError::new(StoreErrorKind::Entry, message));
-            }
-        }
-        let sheet = serde_json::from_value(Value::Object(fields));
-        Ok(sheet.map_or(Read::Damaged, |sheet| Read::Whole(Box::new(sheet))))
+        read(&text).map_err(|Newer| {
+            let message = format!("{} was written by a newer evertoken", path.display());
+            StoreError::new(StoreErrorKind::Entry, message)
+        })
     }
 
     /// The token's file as it stands, whoever wrote it.
     pub(super) fn shown(&self, id: &CredentialId) -> Result<Option<String>, StoreError> {
-        match fs::read_to_string(self.file(id, "token")) {
-            Ok(token) => Ok(Some(token).filter(|token| !token.is_empty())),
+        match read_file(&self.file(id, "token")) {
+            Ok(token) => Ok(String::from_utf8(token).ok().filter(|token| !token.is_empty())),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) if error.kind() == ErrorKind::InvalidData => Ok(None),
             Err(error) => Err(self.failed("cannot be read", error)),
         }
     }
@@ -162,7 +152,7 @@ impl Folder {
         token: Option<&str>,
     ) -> Result<(), StoreError> {
         let path = self.file(id, "token");
-        let shown = fs::read(&path).ok();
+        let shown = read_file(&path).ok();
         let result = match token {
             Some(token) if shown.as_deref() == Some(token.as_bytes()) => Ok(()),
             Some(token) => self.replace(&path, token.as_bytes()),
@@ -173,8 +163,8 @@ impl Folder {
     }
 
     pub(super) fn canary(&self) -> Result<Option<String>, StoreError> {
-        match fs::read_to_string(self.path.join("canary")) {
-            Ok(canary) => Ok(Some(canary)),
+        match read_file(&self.path.join("canary")) {
+            Ok(canary) => Ok(Some(String::from_utf8_lossy(&canary).into_owned())),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(self.failed("cannot be read", error)),
         }
@@ -263,6 +253,25 @@ impl Folder {
         };
         StoreError::new(StoreErrorKind::Unavailable, message).caused_by(error)
     }
+}
+
+/// Reads a file, whoever wrote it. What is longer than any of ours reads as empty.
+fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
+    Ok(if MAX_FILE < bytes.len() as u64 { Vec::new() } else { bytes })
+}
+
+/// Reads the text of a sheet, whoever wrote it. A newer one may be of another shape.
+pub(super) fn read(text: &[u8]) -> Result<Read, Newer> {
+    let Ok(Value::Object(fields)) = serde_json::from_slice(text) else { return Ok(Read::Damaged) };
+    match fields.get("version").and_then(Value::as_u64) {
+        None | Some(0) => return Ok(Read::Damaged),
+        Some(1..=VERSION) => {}
+        Some(_) => return Err(Newer),
+    }
+    let sheet = serde_json::from_value(Value::Object(fields));
+    Ok(sheet.map_or(Read::Damaged, |sheet| Read::Whole(Box::new(sheet))))
 }
 
 fn create(path: &Path) -> io::Result<File> {

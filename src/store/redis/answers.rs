@@ -31,9 +31,6 @@ pub(super) const RECORD_FIELDS: &[&str] = &[
     "forced",
 ];
 
-/// The longest text of a record that is shown, in characters.
-const MAX_TEXT: usize = 500;
-
 /// What a script answered: a verb, the store's time, and what the verb brings.
 pub(super) struct Answer(Vec<String>);
 
@@ -110,7 +107,7 @@ fn record(fields: &[Option<String>]) -> Record {
     };
     let count = |name: &str| field(name).and_then(number).unwrap_or(0);
     let moment = |name: &str| field(name).and_then(number).map(StoreTime::from_millis);
-    let text = |name: &str| field(name).map(printable);
+    let text = |name: &str| field(name).map(Record::printable);
     Record {
         epoch: Epoch(count("epoch")),
         issued_at: moment("issued_at"),
@@ -140,11 +137,6 @@ fn text(value: &Value) -> Option<String> {
 
 fn number(text: &str) -> Option<u64> {
     text.parse().ok()
-}
-
-/// A foreign text must not move a terminal's cursor or flood it.
-fn printable(text: &str) -> String {
-    text.chars().filter(|char| !char.is_control()).take(MAX_TEXT).collect()
 }
 
 #[cfg(test)]

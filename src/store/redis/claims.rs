@@ -1,0 +1,74 @@
+//! What holds for whatever stands in Redis, and for every message of any bytes.
+
+use redis::{PushInfo, PushKind, RedisError, Value};
+
+use super::{
+    answers::{self, Answer, RECORD_FIELDS},
+    hints,
+    keys::Keys,
+};
+use crate::{
+    clock::StoreTime,
+    store::{Glance, Hint, claims::shows_nothing_strange},
+};
+
+/// A record's fields may hold anything, and be of any type: what is shown of them is short and
+/// moves no cursor. The fields of a hash are split by line feeds; an empty one is absent.
+///
+/// # Panics
+/// If a claim does not hold.
+pub fn hold(bytes: &[u8]) {
+    let fields = bytes.split(|byte| *byte == b'\n').map(|field| match field {
+        b"" => Value::Nil,
+        field => Value::BulkString(field.to_vec()),
+    });
+    let fields: Vec<Value> = fields.take(RECORD_FIELDS.len() + 1).collect();
+    let parts = fields.iter().filter_map(|field| redis::from_redis_value_ref(field).ok());
+    reads(&Answer::new(parts.collect()));
+    shows(&[Ok(Value::Array(fields)), Ok(Value::Int(1)), Ok(Value::Int(0))]);
+    // The same bytes as a server's reply, which may nest and be of any type.
+    if let Ok(reply) = redis::parse_redis_value(bytes) {
+        shows(&[Ok(reply.clone())]);
+        if let Value::Array(values) = reply {
+            shows(&values.into_iter().map(Ok).collect::<Vec<_>>());
+        }
+    }
+}
+
+fn shows(values: &[Result<Value, RedisError>]) {
+    let now = StoreTime::from_millis(1_700_000_000_000);
+    let Glance { record, .. } = answers::glance(now, values);
+    if let Some(record) = record {
+        shows_nothing_strange(&record);
+    }
+}
+
+fn reads(answer: &Answer) {
+    let _ = (answer.verb(), answer.now(), answer.number(2), answer.reason(3), answer.duration(4));
+}
+
+/// Only a short message of the contract is a hint, and reads back as what it says.
+///
+/// # Panics
+/// If a claim does not hold.
+pub fn hold_for_messages(bytes: &[u8]) {
+    let keys = Keys::new("evertoken");
+    for channel in [keys.changed_channel(), keys.rejected_channel()] {
+        let read = |text: &[u8]| {
+            let data = [channel.as_bytes(), text].map(|bytes| Value::BulkString(bytes.to_vec()));
+            hints::read(&PushInfo { kind: PushKind::Message, data: data.to_vec() }, &keys)
+        };
+        let hint = read(bytes);
+        let Some(told) = &hint else { continue };
+        assert!(bytes.len() <= 1024, "{} bytes were read", bytes.len());
+        let again = match told {
+            Hint::Changed { id, epoch, expires_at, due_at } => {
+                let (end, due) = (expires_at.as_millis(), due_at.as_millis());
+                format!(r#"{{"id":"{id}","epoch":{epoch},"expires_at":{end},"due_at":{due}}}"#)
+            }
+            Hint::Look(id) => id.to_string(),
+            Hint::Missed => panic!("no message says that messages were missed"),
+        };
+        assert_eq!(read(again.as_bytes()), hint, "{again}");
+    }
+}
