@@ -11,6 +11,8 @@ use std::{error::Error, fmt, sync::Arc, time::Duration};
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::wechat::answer_claims;
 pub use self::{
     transport::{InvalidTransport, Transport},
     wechat::{Endpoint, SecretSource, WeChat},

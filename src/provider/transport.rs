@@ -141,7 +141,8 @@ fn timed_out() -> FetchError {
 fn media_type(response: &Response) -> String {
     let value = response.headers().get(header::CONTENT_TYPE);
     let text = value.and_then(|value| value.to_str().ok()).unwrap_or("no content type");
-    text.split(';').next().unwrap_or_default().chars().take(60).collect()
+    let kind = text.split(';').next().unwrap_or_default();
+    kind.chars().filter(|char| !char.is_control()).take(60).collect()
 }
 
 /// The `Date` of an answer. One that cannot be read tells nothing, and is no error.

@@ -14,6 +14,8 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::answer::claims as answer_claims;
 use super::{Fate, FetchError, Provider, Remedy, Transport};
 use crate::{
     credential::{Issued, Secret},

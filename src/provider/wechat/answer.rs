@@ -149,5 +149,7 @@ fn address(errmsg: &str) -> Option<IpAddr> {
     errmsg.split([' ', ',']).find_map(|word| word.parse().ok())
 }
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod claims;
 #[cfg(test)]
 mod tests;
