@@ -7,13 +7,15 @@
 #   make test               all tests, against real Redis servers and real processes
 #   make bench              the benchmarks, with a table of results
 #   make chaos              the long fault run, with its report; FOR=10m is its length
+#   make fuzz               any bytes for all that is read; FOR=60s for each, TARGET=answer for one
 
 CARGO ?= cargo
 ARGS ?=
 FOR ?=
 STORE ?= redis
+TARGET ?= all
 
-.PHONY: demo test bench chaos
+.PHONY: demo test bench chaos fuzz
 
 demo:
 	@$(if $(filter redis,$(STORE)),tools/need redis-server)
@@ -35,3 +37,6 @@ bench:
 chaos:
 	@tools/need redis-server
 	CHAOS_FOR=$(or $(FOR),10m) $(CARGO) test --locked --test chaos
+
+fuzz:
+	@tools/fuzz $(TARGET) $(or $(FOR),60s)

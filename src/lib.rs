@@ -39,4 +39,8 @@ pub mod worker;
 
 pub mod cli;
 
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
+
 pub mod simulator;

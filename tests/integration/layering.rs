@@ -42,6 +42,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "worker",
         ],
     ),
+    ("fuzzing", &["chain", "cli", "config", "provider", "store"]),
 ];
 
 fn source() -> PathBuf {

@@ -1,0 +1,40 @@
+//! The targets of the fuzzer: one for each thing that is read and that others have written.
+//!
+//! A target takes any bytes and claims what holds for them; it calls what the program calls. The
+//! claims stand beside what they are about. They exist under the fuzzer and in tests alone: a test
+//! replays the fuzzer's seeds, and inputs made from them, so that no run of the tests goes without.
+
+use crate::{chain::Chain, store::StoreUrl};
+pub use crate::{
+    cli::claims::hold as arguments,
+    config::claims::hold as config,
+    provider::answer_claims::hold as answer,
+    store::{
+        file_claims::hold as sheet,
+        redis_claims::{hold as record, hold_for_messages as message},
+    },
+};
+
+/// A password that no URL may show.
+const PLANTED: &str = "pl4nted-s3cr3t";
+
+/// Whatever the URL of a store is, its password is shown by nothing.
+///
+/// # Panics
+/// If a claim does not hold.
+pub fn store_url(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let shown = |url: &str| match StoreUrl::parse(url) {
+        Ok(url) => format!("{url} {url:?}"),
+        Err(invalid) => format!("{} {invalid:?}", Chain(&invalid)),
+    };
+    let _ = shown(&text);
+    // The path of a file has no password.
+    if let Some((scheme, rest)) = text.split_once("//").filter(|_| !text.starts_with("file:")) {
+        let said = shown(&format!("{scheme}//:{PLANTED}@{rest}"));
+        assert!(!said.contains(PLANTED), "a password is shown");
+    }
+}
+
+#[cfg(test)]
+mod tests;
