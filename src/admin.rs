@@ -4,18 +4,29 @@
 //! - `GET /readyz`: 200 once the store was reached. It never goes back: an issuer or a store that
 //!   is away is no reason to restart a worker.
 //! - `GET /status`: as `evertoken status --json`.
+//! - `GET /metrics`: for Prometheus.
+
+mod scrape;
 
 use std::{convert::Infallible, net::SocketAddr, sync::Arc};
 
-use axum::{Json, Router, extract::State, http::StatusCode, response::IntoResponse, routing::get};
+use axum::{
+    Json, Router,
+    extract::State,
+    http::{StatusCode, header},
+    response::IntoResponse,
+    routing::get,
+};
 use tokio::{net::TcpListener, sync::watch};
 use tracing::{error, info};
 
+use self::scrape::Standing;
 use crate::{
     chain::Chain,
+    metrics::Metrics,
     refresh::Credential,
     status::{Status, Subject},
-    store::Store,
+    store::{Store, StoreError},
 };
 
 /// What the pages read.
@@ -23,6 +34,8 @@ struct Office {
     credentials: Arc<[Credential]>,
     store: Arc<dyn Store>,
     reached: watch::Receiver<bool>,
+    metrics: Metrics,
+    standing: Standing,
 }
 
 /// Serves for ever. If it may not, or cannot, it says so and the worker goes on without it.
@@ -31,9 +44,11 @@ pub async fn serve(
     credentials: Arc<[Credential]>,
     store: Arc<dyn Store>,
     reached: watch::Receiver<bool>,
+    metrics: Metrics,
 ) -> Infallible {
     if let Some(listen) = listen {
-        let office = Office { credentials, store, reached };
+        let standing = Standing::default();
+        let office = Office { credentials, store, reached, metrics, standing };
         let served = async {
             let listener = TcpListener::bind(listen).await?;
             info!(%listen, "the admin listener is there");
@@ -52,6 +67,7 @@ fn routes(office: Office) -> Router {
         .route("/livez", get(async || "alive\n"))
         .route("/readyz", get(ready))
         .route("/status", get(status))
+        .route("/metrics", get(scrape))
         .with_state(Arc::new(office))
 }
 
@@ -64,13 +80,27 @@ async fn ready(State(office): State<Arc<Office>>) -> (StatusCode, &'static str) 
 }
 
 async fn status(State(office): State<Arc<Office>>) -> impl IntoResponse {
-    let subjects: Vec<Subject> = office.credentials.iter().map(subject).collect();
-    match Status::read(&subjects, &*office.store).await {
+    match office.status().await {
         Ok(status) => Json(status).into_response(),
         Err(error) => {
             let message = format!("{}\n", Chain(&error));
             (StatusCode::SERVICE_UNAVAILABLE, message).into_response()
         }
+    }
+}
+
+async fn scrape(State(office): State<Arc<Office>>) -> impl IntoResponse {
+    // What this worker has counted is told whether the store is there or not.
+    office.standing.tell(&office).await;
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], office.metrics.render())
+}
+
+// === impl Office ===
+
+impl Office {
+    async fn status(&self) -> Result<Status, StoreError> {
+        let subjects: Vec<Subject> = self.credentials.iter().map(subject).collect();
+        Status::read(&subjects, &*self.store).await
     }
 }
 

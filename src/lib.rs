@@ -24,6 +24,8 @@ pub mod lease;
 
 pub mod policy;
 
+pub mod metrics;
+
 pub mod chain;
 pub mod provider;
 pub mod store;

@@ -89,6 +89,20 @@ pub struct FetchError {
     source: Option<Arc<dyn Error + Send + Sync>>,
 }
 
+// === impl Fate ===
+
+impl Fate {
+    /// In one word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NotSent => "not_sent",
+            Self::Refused => "refused",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
 // === impl FetchError ===
 
 impl FetchError {

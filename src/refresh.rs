@@ -4,6 +4,7 @@
 //! Waking carries no instruction: a cycle decides from the store's state alone. Nothing here knows
 //! where settings come from, or what a store or an issuer looks like inside.
 
+mod count;
 mod cycle;
 mod keeper;
 mod memory;

@@ -437,6 +437,19 @@ impl Record {
     }
 }
 
+// === impl StoreErrorKind ===
+
+impl StoreErrorKind {
+    /// In one word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unavailable => "unavailable",
+            Self::Entry => "entry",
+        }
+    }
+}
+
 // === impl StoreError ===
 
 impl StoreError {

@@ -9,6 +9,7 @@ use crate::{
     admin,
     config::{CredentialSettings, Settings},
     lease::Holder,
+    metrics::{InvalidMetrics, Metrics},
     provider::{InvalidTransport, Transport, WeChat},
     refresh::{Credential, Cycle, Keeper, Times},
     store::Hearing,
@@ -23,6 +24,9 @@ pub enum StartError {
     /// The process cannot hear signals.
     #[error("the worker cannot listen for signals")]
     Signals(#[source] std::io::Error),
+    /// The process counts already.
+    #[error("the worker cannot count what happens")]
+    Metrics(#[source] InvalidMetrics),
 }
 
 /// Runs until SIGTERM or SIGINT, then begins nothing more, finishes what was sent, gives back what
@@ -55,10 +59,12 @@ pub async fn run(settings: Settings) -> Result<(), StartError> {
         warn!("{warning}");
     }
     let store = store.url.open(&store.prefix, holder, Hearing::Hints);
+    let ids: Vec<_> = credentials.iter().map(|credential| &credential.id).collect();
+    let metrics = Metrics::install(&ids).map_err(StartError::Metrics)?;
     let (stop, stopping) = watch::channel(false);
     let cycle = Cycle { store: Arc::clone(&store), times: settings.times, stopping };
     let (keeper, reached) = Keeper::new(Arc::clone(&credentials), cycle, fastrand::Rng::new());
-    let admin = admin::serve(settings.admin, credentials, store, reached);
+    let admin = admin::serve(settings.admin, credentials, store, reached, metrics.clone());
     let stopped = async {
         let signal = tokio::select! {
             _ = terminate.recv() => "SIGTERM",
@@ -70,8 +76,9 @@ pub async fn run(settings: Settings) -> Result<(), StartError> {
     let kept = async { tokio::join!(keeper.run(), stopped) };
     tokio::select! {
         _ = kept => {}
-        // It serves for ever; it ends with the worker.
+        // They go on for ever, and end with the worker.
         never = admin => match never {},
+        never = metrics.sum_up() => match never {},
     }
     info!("stopped");
     Ok(())

@@ -9,12 +9,13 @@ use std::{sync::Arc, time::Duration};
 use tokio::{sync::watch, time::Instant};
 use tracing::{debug, error, info, warn};
 
-use super::{Credential, Times, memory::Remembered};
+use super::{Credential, Times, count, memory::Remembered};
 use crate::{
     chain::Chain,
     clock::{self, Moment, StoreClock, StoreTime},
     credential::Issued,
     lease::{AttemptId, Epoch, Lease, Reason},
+    metrics,
     policy::{self, Issuance, Standing},
     provider::{Fate, FetchError, Remedy},
     store::{
@@ -116,6 +117,7 @@ impl Cycle {
             Ok(outcome) => outcome,
             Err(error) => Outcome::StoreFailed(error),
         };
+        count::ended(&credential.id, &outcome);
         Report { outcome, heard }
     }
 
@@ -140,6 +142,9 @@ impl Cycle {
                 return Ok(Outcome::NotBefore(until));
             }
         };
+        if lease.reason == Reason::Rejected {
+            metrics::rejection_seen(&credential.id, "current");
+        }
         let started = clock::now();
         if *self.stopping.borrow() {
             debug!(credential = %credential.id, "gave the lease back before anything was sent");
@@ -155,6 +160,7 @@ impl Cycle {
         }
         let fetched = credential.provider.fetch(started + self.times.request_timeout).await;
         let took = clock::now() - started;
+        count::called(credential, &fetched, took);
         let attempt = Attempt { credential, lease: &lease, failures, calls, mark: &mark };
         match fetched {
             Ok(issued) => self.complete(&attempt, issued, took, rng, heard).await,
@@ -184,6 +190,7 @@ impl Cycle {
         };
         match self.store.begin(&credential.id, &request).await {
             Err(error) if error.kind == StoreErrorKind::Unavailable => {
+                metrics::store_failed(error.kind.as_str());
                 // Once more, at once, on a new connection: the first may have been granted.
                 self.store.begin(&credential.id, &request).await
             }
@@ -368,6 +375,7 @@ impl Cycle {
                 Err(error) if error.kind == StoreErrorKind::Unavailable => error,
                 answer => return answer,
             };
+            metrics::store_failed(error.kind.as_str());
             failures += 1;
             let wait = policy::wait_for_store(failures, rng.f64());
             if ends < clock::now() + wait {

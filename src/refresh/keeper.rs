@@ -32,7 +32,7 @@ use crate::{
     chain::Chain,
     clock::{self, Moment, StoreClock, StoreTime},
     lease::Epoch,
-    policy,
+    metrics, policy,
     store::{Glance, Hint, Store, StoreError, StoreErrorKind},
 };
 
@@ -327,6 +327,7 @@ impl Keeper {
             Outcome::Fenced => now + self.up_to(SOON),
             Outcome::Released => now + RELEASED_WAIT,
             Outcome::StoreFailed(error) if error.kind == StoreErrorKind::Entry => {
+                metrics::store_failed(error.kind.as_str());
                 error!(credential = %self.credentials[place as usize].id, error = %Chain(&error),
                     "this credential is left alone for a while; the others go on");
                 now + FOREIGN_ENTRY_WAIT

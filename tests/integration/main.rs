@@ -18,6 +18,7 @@ mod issuer;
 mod killed;
 mod layering;
 mod lost_data;
+mod metrics;
 mod outage;
 mod refreshing;
 mod refused;

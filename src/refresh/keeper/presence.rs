@@ -11,7 +11,7 @@ use super::{Done, Keeper, Phase, Place, Sweep, Trouble, guarded};
 use crate::{
     chain::Chain,
     clock::{self, StoreTime},
-    policy,
+    metrics, policy,
     store::{Glance, StoreError},
 };
 
@@ -60,6 +60,7 @@ impl Keeper {
             self.store_works();
         }
         self.phase = Phase::Up;
+        metrics::store_is_up(true);
         self.reached.send_replace(true);
         self.next_pulse = Some(clock::now() + HEARTBEAT);
         let is_another = self.canary.as_ref().is_some_and(|known| *known != canary);
@@ -109,6 +110,8 @@ impl Keeper {
 
     /// Counts an error, and says the first one.
     fn note_trouble(&mut self, error: &StoreError, no_heartbeat: bool) -> u32 {
+        metrics::store_failed(error.kind.as_str());
+        metrics::store_is_up(false);
         let trouble = self.trouble.get_or_insert_with(|| {
             if *self.reached.borrow() {
                 error!(error = %Chain(error),

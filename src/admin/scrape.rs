@@ -1,0 +1,56 @@
+//! How the credentials stand, for a scrape of the metrics. It comes from the records, as `status`
+//! does, so that every worker tells the same, whoever made the last refresh.
+
+use std::time::Duration;
+
+use tokio::{sync::Mutex, time::Instant};
+use tracing::debug;
+
+use super::Office;
+use crate::{
+    chain::Chain,
+    clock,
+    metrics::{self, MOST_NAMED},
+    status::{CredentialStatus, State, Status},
+};
+
+/// How long a scrape rests after one that read a record. So many workers that are scraped often do
+/// not load the store: a thousand records are read every ten seconds at the most.
+const REST_PER_RECORD: Duration = Duration::from_millis(10);
+
+/// When the records were last read for a scrape.
+#[derive(Default)]
+pub(super) struct Standing(Mutex<Option<Instant>>);
+
+// === impl Standing ===
+
+impl Standing {
+    /// Tells the metrics how every credential stands, if it was not told just now.
+    pub(super) async fn tell(&self, office: &Office) {
+        let mut told_at = self.0.lock().await;
+        let records = u32::try_from(office.credentials.len()).unwrap_or(u32::MAX);
+        let rest = REST_PER_RECORD * records;
+        if told_at.is_some_and(|at| clock::now() < at + rest) {
+            return;
+        }
+        match office.status().await {
+            Ok(status) => tell(office, &status),
+            Err(error) => debug!(error = %Chain(&error), "a scrape goes without the records"),
+        }
+        *told_at = Some(clock::now());
+    }
+}
+
+fn tell(office: &Office, status: &Status) {
+    let is_suspect = |each: &CredentialStatus| each.state == State::Suspect;
+    let all = &status.credentials;
+    if MOST_NAMED < all.len() {
+        let calls = all.iter().map(|each| each.calls_today).sum();
+        let suspects = all.iter().filter(|each| is_suspect(each)).count();
+        return metrics::all_stand(calls, suspects);
+    }
+    for (credential, each) in office.credentials.iter().zip(all) {
+        let expires_at = each.expires_at.map(|millis| millis as f64 / 1000.0);
+        metrics::stands(&credential.id, expires_at, each.calls_today, is_suspect(each));
+    }
+}

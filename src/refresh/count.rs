@@ -1,0 +1,40 @@
+//! What is counted of refreshes: how they ended, and the calls that they made.
+
+use std::time::Duration;
+
+use super::{Credential, Outcome};
+use crate::{
+    credential::{CredentialId, Issued},
+    metrics,
+    provider::FetchError,
+};
+
+/// A call to the issuer has ended.
+pub(super) fn called(
+    credential: &Credential,
+    fetched: &Result<Issued, FetchError>,
+    took: Duration,
+) {
+    let result = fetched.as_ref().map_or_else(|error| error.fate.as_str(), |_| "issued");
+    metrics::issuer_called(&credential.id, credential.provider.kind(), result, took);
+}
+
+/// A cycle has ended. What was not granted is no refresh; what the store did not do is counted where
+/// it is met.
+pub(super) fn ended(credential: &CredentialId, outcome: &Outcome) {
+    let outcome = match outcome {
+        Outcome::Refreshed(_) => "refreshed",
+        Outcome::Failed { .. } => "failed",
+        Outcome::Restored { .. } => "restored",
+        Outcome::Fenced => {
+            metrics::fenced(credential);
+            "fenced"
+        }
+        Outcome::Released => "released",
+        Outcome::Elsewhere(_)
+        | Outcome::NotBefore(_)
+        | Outcome::StoreLost
+        | Outcome::StoreFailed(_) => return,
+    };
+    metrics::refresh_ended(credential, outcome);
+}
