@@ -69,7 +69,7 @@ const STORE_LOSSES: Metric =
     ("evertoken_store_losses_total", "Times that the store may have lost data");
 const REPAIRS: Metric = (
     "evertoken_repairs_total",
-    "Tokens that this worker offered again from its memory after the store may have lost data",
+    "Tokens that the store had lost and that this worker brought back from its memory",
 );
 const BUILD_INFO: Metric = ("evertoken_build_info", "1, with the version of this program");
 
@@ -220,7 +220,7 @@ pub fn store_lost_data() {
     counter!(STORE_LOSSES.0).increment(1);
 }
 
-/// Tokens were offered again from memory.
+/// Tokens that the store had lost were brought back from memory.
 pub fn repaired(tokens: usize) {
     counter!(REPAIRS.0).increment(tokens as u64);
 }

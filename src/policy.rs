@@ -43,6 +43,9 @@ pub const PERMANENT_WAIT: Duration = Duration::from_secs(600);
 /// The time between two refreshes that applications or operators ask for (`pitfalls.md` P11).
 pub const COOL_DOWN: Duration = Duration::from_secs(60);
 
+/// The most refreshes a day that applications and operators may ask for (`pitfalls.md` P11).
+const MOST_ASKS: u64 = 20;
+
 /// How far an issuer's clock may be from the store's, and still be believed. Every server keeps the
 /// time far better; a clock that was never set shows another year.
 const CLOCKS_DIFFER: Duration = Duration::from_secs(86_400);
@@ -125,6 +128,13 @@ pub fn quota_window_left(now: StoreTime, offset: Duration) -> Duration {
     const DAY: u64 = 86_400_000;
     let into_day = now.plus(offset).as_millis() % DAY;
     Duration::from_millis(DAY - into_day)
+}
+
+/// How many refreshes of an issuer's day applications and operators may ask for: 20, or 5 % of its
+/// quota if that is less, but at least one (`pitfalls.md` P11).
+#[must_use]
+pub fn asks_a_day(daily_quota: u64) -> u64 {
+    (daily_quota / 20).clamp(1, MOST_ASKS)
 }
 
 /// Whether a date that an issuer told, in seconds since the Unix epoch, can be one of about `now`.
@@ -214,6 +224,14 @@ mod tests {
         let nine_in_china = StoreTime::from_millis(1_700_010_000_000);
         assert_eq!(nine_in_china.to_string(), "2023-11-15T01:00:00Z");
         assert_eq!(quota_window_left(nine_in_china, offset), Duration::from_secs(15 * 3600));
+    }
+
+    #[test]
+    fn a_twentieth_of_the_quota_and_twenty_at_the_most_may_be_asked_for() {
+        assert_eq!(
+            [0, 1, 39, 40, 399, 400, 2_000, 500_000].map(asks_a_day),
+            [1, 1, 1, 2, 19, 20, 20, 20]
+        );
     }
 
     #[test]

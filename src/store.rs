@@ -108,11 +108,11 @@ pub trait Store: Send + Sync {
         offer: &Offer<'_>,
     ) -> Result<Timed<Offered>, StoreError>;
 
-    /// An operator asks for a refresh now.
+    /// An operator asks for a refresh now. The issuer's `daily_quota` bounds how often.
     ///
     /// # Errors
     /// [`StoreError`].
-    async fn ask(&self, id: &CredentialId) -> Result<Timed<Asked>, StoreError>;
+    async fn ask(&self, id: &CredentialId, daily_quota: u64) -> Result<Timed<Asked>, StoreError>;
 
     /// The current token, as an application reads it: nothing but the token's key is asked for.
     ///
@@ -243,6 +243,11 @@ pub enum Begun {
     Quiet(Duration),
     /// There is no reason to refresh before this moment.
     NotDue(StoreTime),
+    /// The same, told once: the token that a refresh on request brought is reported as dead, too.
+    Uncured(StoreTime),
+    /// The same, told once: the token is reported as dead, and the refreshes that may be asked for in
+    /// this day of the issuer are used up.
+    Spent(StoreTime),
     /// The issuer's limits forbid a call before this moment.
     Exhausted(StoreTime),
 }
@@ -377,6 +382,8 @@ pub enum Asked {
     Noted,
     /// The last one is too recent; the next one may be asked for after this long.
     Cooling(Duration),
+    /// Those of this day of the issuer are used up; it ends then.
+    Spent(StoreTime),
 }
 
 /// Something that was heard. Losing it may delay work, never lose it.

@@ -23,15 +23,25 @@ pub(super) async fn refresh(
     wait: Duration,
 ) -> Result<(), Failure> {
     known(settings, id)?;
+    // Who only asks need not have it configured: then it is the most that any day allows.
+    let daily_quota =
+        settings.credential(id).map_or(u64::MAX, |credential| credential.daily_quota());
     let store = store(settings);
     let before = store.held(id).await?;
     let epoch = record(&*store, id).await?.epoch;
-    let (asked_at, asked) = store.ask(id).await?;
-    if let Asked::Cooling(left) = asked {
-        let seconds = left.as_secs() + 1;
-        let message = format!(
-            "{id} was refreshed on request a moment ago: the next request is heard in {seconds} s"
-        );
+    let (asked_at, asked) = store.ask(id, daily_quota).await?;
+    let unheard = match asked {
+        Asked::Noted => None,
+        Asked::Cooling(left) => Some(format!(
+            "{id} was refreshed on request a moment ago: the next request is heard in {} s",
+            left.as_secs() + 1
+        )),
+        Asked::Spent(until) => Some(format!(
+            "today's refreshes on request of {id} are used up: the next request is heard after \
+             {until}; when it is due, it is refreshed all the same"
+        )),
+    };
+    if let Some(message) = unheard {
         return Err(Failure::Unavailable(message));
     }
     let ends = clock::now() + wait;

@@ -136,6 +136,19 @@ impl Cycle {
             Begun::Lost => return Ok(Outcome::StoreLost),
             Begun::Held(wait) | Begun::Quiet(wait) => return Ok(Outcome::Elsewhere(wait)),
             Begun::NotDue(due_at) => return Ok(Outcome::NotBefore(due_at)),
+            Begun::Uncured(due_at) => {
+                error!(credential = %credential.id, next_refresh_in_s = seconds(due_at, now),
+                    "a refresh on request did not cure it: the new token is reported as dead, too; \
+                     was the secret reset? is the IP list right? does another system refresh this \
+                     account? does the application use the token of another account?");
+                return Ok(Outcome::NotBefore(due_at));
+            }
+            Begun::Spent(due_at) => {
+                warn!(credential = %credential.id, next_refresh_in_s = seconds(due_at, now),
+                    "applications report the token as dead, and today's refreshes on request are \
+                     used up: look at what they do with it, and who else refreshes this account");
+                return Ok(Outcome::NotBefore(due_at));
+            }
             Begun::Exhausted(until) => {
                 warn!(credential = %credential.id, until = %until,
                     "calls to the issuer are used up for now");

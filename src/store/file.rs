@@ -288,6 +288,8 @@ impl Store for FileStore {
                 Verdict::Held(left) => Begun::Held(left.min(LOOK_AGAIN)),
                 Verdict::Quiet(left) => Begun::Quiet(left),
                 Verdict::NotDue(due_at) => Begun::NotDue(due_at),
+                Verdict::Uncured(due_at) => Begun::Uncured(due_at),
+                Verdict::Spent(due_at) => Begun::Spent(due_at),
                 Verdict::Exhausted(until) => Begun::Exhausted(until),
             })
         })
@@ -341,8 +343,8 @@ impl Store for FileStore {
         self.change(id, |sheet, now| Ok(sheet.offer(now, &self.holder, offer))).await
     }
 
-    async fn ask(&self, id: &CredentialId) -> Result<Timed<Asked>, StoreError> {
-        self.change(id, |sheet, now| Ok(sheet.ask(now))).await
+    async fn ask(&self, id: &CredentialId, daily_quota: u64) -> Result<Timed<Asked>, StoreError> {
+        self.change(id, |sheet, now| Ok(sheet.ask(now, daily_quota))).await
     }
 
     async fn token(&self, id: &CredentialId) -> Result<Option<Token>, StoreError> {

@@ -171,7 +171,8 @@ impl Store for RedisStore {
             .arg(request.mark)
             .arg(flag(request.issues_anew))
             .arg(request.heard.0)
-            .arg(flag(request.waited));
+            .arg(flag(request.waited))
+            .arg(crate::policy::asks_a_day(request.daily_quota));
         let answer = self.invoke(&call).await?;
         let begun = match answer.verb() {
             "granted" => Begun::Granted {
@@ -190,6 +191,8 @@ impl Store for RedisStore {
             "held" => Begun::Held(answer.duration(2)?),
             "quiet" => Begun::Quiet(answer.duration(2)?),
             "not_due" => Begun::NotDue(answer.moment(2)?),
+            "uncured" => Begun::Uncured(answer.moment(2)?),
+            "spent" => Begun::Spent(answer.moment(2)?),
             "exhausted" => Begun::Exhausted(answer.moment(2)?),
             _ => return Err(answers::unexpected("begin")),
         };
@@ -317,16 +320,18 @@ impl Store for RedisStore {
         Ok((answer.now()?, offered))
     }
 
-    async fn ask(&self, id: &CredentialId) -> Result<Timed<Asked>, StoreError> {
+    async fn ask(&self, id: &CredentialId, daily_quota: u64) -> Result<Timed<Asked>, StoreError> {
         let mut call = self.scripts.ask.prepare_invoke();
         call.key(self.keys.record(id))
             .arg(millis(crate::policy::COOL_DOWN))
+            .arg(crate::policy::asks_a_day(daily_quota))
             .arg(id.as_str())
             .arg(self.keys.rejected_channel());
         let answer = self.invoke(&call).await?;
         let asked = match answer.verb() {
             "asked" => Asked::Noted,
             "cooling" => Asked::Cooling(answer.duration(2)?),
+            "spent" => Asked::Spent(answer.moment(2)?),
             _ => return Err(answers::unexpected("ask")),
         };
         Ok((answer.now()?, asked))

@@ -129,3 +129,62 @@ async fn reject_reports_and_says_what_it_knows() {
     assert!(!standing, "a report that was dealt with is gone");
     fleet.end().await;
 }
+
+#[tokio::test]
+async fn a_new_token_that_is_reported_dead_at_once_is_said_loudly_once_with_what_to_do() {
+    let (mut fleet, configuration, first) = fleet_of(3).await;
+    report(&fleet, &first).await;
+    let second = fleet.published_after(&first).await;
+    for _ in 0..5 {
+        report(&fleet, &second).await;
+    }
+    let said = |fleet: &Fleet| -> usize {
+        let count = |said: String| said.matches("a refresh on request did not cure it").count();
+        fleet.workers.iter().map(|worker| count(worker.stderr())).sum()
+    };
+    wait_until("a worker says so", || 0 < said(&fleet)).await;
+    let status = fleet.command(&["status", "--json", "--config", &configuration]).await;
+    assert!(status.stdout.contains(r#""state":"suspect""#), "{}", status.stdout);
+    for part in ["did not cure it", "secret reset", "IP list", "another system", "another account"]
+    {
+        assert!(status.stdout.contains(part), "{part} in {}", status.stdout);
+    }
+    for worker in &fleet.workers {
+        worker.signal("TERM");
+    }
+    for at in 0..fleet.workers.len() {
+        fleet.workers[at].ended().await;
+    }
+    assert_eq!(said(&fleet), 1, "once, by one of three");
+    assert_eq!(fleet.summary().calls, 2, "the cool-down holds");
+    fleet.end().await;
+}
+
+#[tokio::test]
+async fn requests_beyond_the_days_budget_are_refused_in_a_clear_sentence() {
+    let mut fleet = Fleet::new(issuer_settings(TWO_HOURS)).await;
+    let text = fleet.configuration("token", "daily_quota = 20");
+    let configuration = fleet.write("evertoken.toml", &text);
+    let worker = fleet.start(&configuration);
+    let first = fleet.published().await;
+    // A quota of twenty calls allows for one refresh on request.
+    let arguments = ["refresh", "shop", "--config", &configuration];
+    let granted = fleet.command(&arguments).await;
+    assert_eq!(granted.status.code(), Some(0), "{}", granted.stderr);
+    let second = fleet.published_after(&first).await;
+    let refused = fleet.command(&arguments).await;
+    assert_eq!(refused.status.code(), Some(69));
+    let sentence =
+        "today's refreshes on request of shop are used up: the next request is heard after";
+    assert!(refused.stderr.contains(sentence), "{}", refused.stderr);
+    // The token that it brought is no cure, which is said first; that no more are left, after that.
+    for part in ["did not cure it", "today's refreshes on request are used up"] {
+        report(&fleet, &second).await;
+        wait_until("the worker says so", || fleet.workers[worker].stderr().contains(part)).await;
+    }
+    let status = fleet.command(&["status", "--json", "--config", &configuration]).await;
+    assert!(status.stdout.contains("refreshes on request are used up"), "{}", status.stdout);
+    assert_eq!(fleet.published().await, second, "it stands");
+    assert_eq!(fleet.summary().calls, 2);
+    fleet.end().await;
+}

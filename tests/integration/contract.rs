@@ -34,6 +34,8 @@ pub(super) const LIFE: Duration = Duration::from_secs(7200);
 const DUE: Duration = Duration::from_secs(5400);
 const AGE: Duration = Duration::from_secs(1800);
 const COOL_DOWN: Duration = Duration::from_secs(60);
+/// Calls a day. Twenty refreshes of them may be asked for.
+pub(super) const QUOTA: u64 = 1000;
 const CHINA: Duration = Duration::from_secs(8 * 3600);
 
 const MARK: &str = "aaaaaaaa";
@@ -55,7 +57,7 @@ pub(super) fn request(attempt: &AttemptId) -> BeginRequest<'_> {
         asked: evertoken::clock::Moment::now(),
         lease: LEASE,
         quiet_period: QUIET,
-        daily_quota: 1000,
+        daily_quota: QUOTA,
         quota_day_offset: CHINA,
         mark: MARK,
         issues_anew: true,

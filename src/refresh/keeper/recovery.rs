@@ -15,7 +15,7 @@ use super::{Done, Keeper, Phase, Place, guarded};
 use crate::{
     chain::Chain,
     clock::{self, Moment, StoreClock},
-    policy,
+    metrics, policy,
     refresh::Remembered,
     store::{Offered, StoreError, StoreErrorKind},
 };
@@ -53,6 +53,7 @@ impl Keeper {
             "the store may have lost data ({what}): what is remembered is offered again, and nothing \
              is begun until calls in flight have ended"
         );
+        metrics::store_lost_data();
         self.recovery.noticed = Some(clock::now());
         self.recovery.restored = 0;
         self.recovery.to_offer = remembered.into();
@@ -126,6 +127,7 @@ impl Keeper {
             return self.store_went_away(&error);
         }
         if self.recovery.to_offer.is_empty() && 0 < self.recovery.restored {
+            metrics::repaired(self.recovery.restored);
             info!(
                 tokens = self.recovery.restored,
                 "tokens that the store had lost stand again, without a call to an issuer"

@@ -36,7 +36,7 @@ pub fn hold(bytes: &[u8]) {
         let mut sheet = sheet.clone();
         let token = sheet.token.clone();
         let verdict = sheet.begin(now, lease_lives, &request.1, &begin(&request.0));
-        sheet.ask(now);
+        sheet.ask(now, 2000);
         sheet.report(now, "another token");
         looks_fine(&sheet, now);
         assert_eq!(sheet.token, token, "to ask changed the token");

@@ -18,7 +18,7 @@ use self::{late::Late, number::number};
 use crate::{
     clock::{StoreTime, Uptime, millis},
     lease::{AttemptId, Epoch, Holder, Reason},
-    policy::COOL_DOWN,
+    policy::{COOL_DOWN, asks_a_day},
     store::{Asked, Calls, Glance, Record},
 };
 
@@ -93,6 +93,12 @@ pub(super) struct Sheet {
     forced: bool,
     #[serde(deserialize_with = "number")]
     asked_at: u64,
+    /// Refreshes that were asked for in the quota's window.
+    #[serde(deserialize_with = "number")]
+    asks: u64,
+    /// The epoch of the last token that a refresh on request brought.
+    #[serde(deserialize_with = "number")]
+    on_request: u64,
     /// The token that was reported as dead, and when.
     reported: Option<Report>,
 }
@@ -117,6 +123,8 @@ pub(super) enum Verdict {
     Held(Duration),
     Quiet(Duration),
     NotDue(StoreTime),
+    Uncured(StoreTime),
+    Spent(StoreTime),
     Exhausted(StoreTime),
 }
 
@@ -180,8 +188,11 @@ impl Sheet {
         }
     }
 
-    pub(super) fn ask(&mut self, now: StoreTime) -> Asked {
-        let cooled_at = self.asked_at + millis(COOL_DOWN);
+    pub(super) fn ask(&mut self, now: StoreTime, daily_quota: u64) -> Asked {
+        if now.as_millis() < self.calls_until && asks_a_day(daily_quota) <= self.asks {
+            return Asked::Spent(StoreTime::from_millis(self.calls_until));
+        }
+        let cooled_at = self.asked_at.saturating_add(millis(COOL_DOWN));
         match cooled_at.checked_sub(now.as_millis()) {
             Some(left) if 0 < left => Asked::Cooling(Duration::from_millis(left)),
             _ => {
@@ -238,7 +249,9 @@ impl Sheet {
     }
 
     fn report_is_old(&self, now: u64) -> bool {
-        self.reported.as_ref().is_some_and(|Report(_, at)| at + millis(REPORT_STANDS) <= now)
+        self.reported
+            .as_ref()
+            .is_some_and(|Report(_, at)| at.saturating_add(millis(REPORT_STANDS)) <= now)
     }
 
     fn is_held_by(&self, holder: &Holder) -> bool {

@@ -16,6 +16,7 @@
 --       9 issues anew        1 if a call retires the published token, else 0
 --      10 heard              epoch of the latest publication that the asker knows of, or 0
 --      11 waited             1 if the asker knows of a loss of data, and has waited since, else 0
+--      12 asks a day         refreshes that may be asked for (rejected, forced) in the issuer's day
 --
 -- Answers, the store's time in ms in second place:
 --   {'granted',   now, epoch, reason, granted_at, failures, calls, calls_until}
@@ -24,11 +25,17 @@
 --   {'held',      now, ms until the lease ends, epoch}
 --   {'quiet',     now, ms until the quiet period ends}
 --   {'not_due',   now, due_at}
+--   {'uncured',   now, due_at}   the same, told once: the token that a refresh on request brought is
+--                                reported as dead, too
+--   {'spent',     now, due_at}   the same, told once: it is reported as dead, and the asks of this
+--                                day are used up
 --   {'exhausted', now, until}
+
+local SPENT = "applications report it as dead, and today's refreshes on request are used up"
 
 local record, number = read(KEYS[2], {'begun', 'attempt', 'reason', 'granted_at', 'open_until', 'quiet_until', 'due_at',
   'closed_until', 'failures', 'forced', 'asked_at', 'refused', 'suspect', 'calls', 'calls_until',
-  'expires_at', 'epoch', 'lease_until', 'issued_at'})
+  'expires_at', 'asks', 'epoch', 'on_request', 'lease_until', 'issued_at'})
 
 -- The clock was set back, or a replica's is behind: what ends in the future would never end. The
 -- epochs go on, but nothing lasts longer than if it began now, and the token may be dead.
@@ -73,21 +80,31 @@ end
 local quiet_until = math.max(number('open_until'), number('quiet_until'))
 if now < quiet_until then return {'quiet', ms(now), ms(quiet_until - now)} end
 
+-- The issuer's day: what was used of it, and when it ends.
+local calls, asks, calls_until = number('calls'), number('asks'), number('calls_until')
+if calls_until <= now or now + day < calls_until then
+  calls, asks = 0, 0
+  calls_until = (math.floor((now + tonumber(ARGV[6])) / day) + 1) * day - tonumber(ARGV[6])
+end
+
 -- Is there a reason?
 local token = redis.call('GET', KEYS[3])
 local abandoned = record.open_until
 -- Applications write this key: one of another type is no report.
 local rejected = token and redis.pcall('GET', KEYS[4]) == token
-local asked = rejected and number('failures') == 0 or record.forced
+-- The wait after a failure is not cut short by reports: they would hammer an issuer that refuses.
+local reported = rejected and number('failures') == 0
 local cooled_at = number('asked_at') + tonumber(ARGV[7])
+local spent = tonumber(ARGV[12]) <= asks
+-- When the next refresh that is asked for may begin.
+local heard_at = spent and math.max(cooled_at, calls_until) or cooled_at
 local due_at = number('due_at')
 local mended = record.refused and not string.find(record.refused, ARGV[8], 1, true)
 local reason
 if mended then reason = 'mended'
 elseif lost and number('failures') == 0 then reason = 'lost'
--- The wait after a failure is not cut short by reports: they would hammer an issuer that refuses.
-elseif rejected and number('failures') == 0 and cooled_at <= now then reason = 'rejected'
-elseif record.forced and cooled_at <= now then reason = 'forced'
+elseif reported and heard_at <= now then reason = 'rejected'
+elseif record.forced and heard_at <= now then reason = 'forced'
 elseif due_at <= now then
   if abandoned then reason = 'abandoned'
   elseif not token then reason = 'missing'
@@ -96,18 +113,24 @@ elseif due_at <= now then
 elseif not token and number('failures') == 0 then reason = 'missing'
 end
 if not reason then
-  if asked then due_at = math.min(due_at, cooled_at) end
-  return {'not_due', ms(now), ms(due_at)}
+  if reported or record.forced then due_at = math.min(due_at, heard_at) end
+  local answer = 'not_due'
+  if reported and now < cooled_at and record.on_request and record.on_request == record.epoch then
+    answer = 'uncured'
+    redis.call('HDEL', KEYS[2], 'on_request')
+    redis.call('HSET', KEYS[2], 'suspect', 'a refresh on request did not cure it: the new token is ' ..
+      'reported as dead, too (was the secret reset? is the IP list right? does another system ' ..
+      'refresh this account? does the application use the token of another account?)')
+  elseif reported and spent and record.suspect ~= SPENT then
+    answer = 'spent'
+    redis.call('HSET', KEYS[2], 'suspect', SPENT)
+  end
+  return {answer, ms(now), ms(due_at)}
 end
 
 -- May the issuer be asked?
 local closed_until = number('closed_until')
 if now < closed_until then return {'exhausted', ms(now), ms(closed_until)} end
-local calls, calls_until = number('calls'), number('calls_until')
-if calls_until <= now then
-  calls = 0
-  calls_until = (math.floor((now + tonumber(ARGV[6])) / day) + 1) * day - tonumber(ARGV[6])
-end
 local quota = tonumber(ARGV[5])
 -- The last tenth is kept for tokens that are gone, may be dead, or end before two takeovers would.
 local last_moment = number('expires_at') - 2 * (tonumber(ARGV[3]) + tonumber(ARGV[4]))
@@ -135,8 +158,10 @@ end
 -- Whatever its reason, it is the refresh that was wished for.
 redis.call('HDEL', KEYS[2], 'forced')
 if reason == 'rejected' or reason == 'forced' then
+  asks = asks + 1
   redis.call('HSET', KEYS[2], 'asked_at', ms(now))
 end
+redis.call('HSET', KEYS[2], 'asks', ms(asks))
 if rejected then redis.call('HSET', KEYS[2], 'suspect', 'an application reported it as dead') end
 -- Nobody knows what was issued to a lost attempt: the token of one that it overtook is of no use.
 if abandoned then redis.call('HDEL', KEYS[2], 'late') end

@@ -29,7 +29,7 @@
 --   {'expired',   now}                       its life is over already; nothing was written
 
 local record, number = read(KEYS[2], {'begun', 'epoch', 'published_by', 'expires_at', 'due_at', 'overlapped', 'doubted_by',
-  'granted_at', 'open_until', 'late', 'dated'})
+  'granted_at', 'open_until', 'late', 'dated', 'reason'})
 
 local epoch, expires_at, due_at = tonumber(ARGV[3]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local issued_at, dated = tonumber(ARGV[11]), ARGV[13]
@@ -79,6 +79,9 @@ if doubtful then due_at = now end
 
 publish(ARGV[4], ARGV[2], epoch, issued_at, expires_at, due_at, dated)
 if not doubtful then redis.call('HDEL', KEYS[2], 'suspect', 'overlapped') end
+-- If this token is reported as dead, too, a refresh on request was no cure.
+local on_request = record.reason == 'rejected' or record.reason == 'forced'
+if on_request and not repeated then redis.call('HSET', KEYS[2], 'on_request', ms(epoch)) end
 unlock()
 tell(ARGV[10], ARGV[9], epoch, expires_at, due_at)
 return {repeated and 'repeated' or 'published', ms(now), ms(expires_at), ms(due_at)}

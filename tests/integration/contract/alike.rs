@@ -59,7 +59,9 @@ enum Step {
     Release {
         lease: usize,
     },
-    Ask,
+    Ask {
+        daily_quota: u64,
+    },
     Report {
         token: usize,
     },
@@ -104,14 +106,15 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         refused,
         not_sent,
     });
-    let fields = vec!["due_at", "open_until", "quiet_until", "closed_until", "asked_at"];
+    let fields =
+        vec!["due_at", "open_until", "quiet_until", "closed_until", "asked_at", "calls_until"];
     let step = prop_oneof![
         8 => begin,
         5 => complete,
         3 => fail,
         3 => offer,
         1 => (0..2_usize).prop_map(|lease| Step::Release { lease }),
-        1 => Just(Step::Ask),
+        2 => (1..60_u64).prop_map(|daily_quota| Step::Ask { daily_quota }),
         2 => (0..3_usize).prop_map(|token| Step::Report { token }),
         8 => prop::sample::select(fields).prop_map(|field| Step::Pass { field }),
         3 => Just(Step::EndLease),
@@ -162,6 +165,8 @@ async fn take<B: Bench>(pair: &Pair<B>, leases: &mut Vec<(bool, Lease)>, step: &
                 Begun::Held(_) => "held".to_owned(),
                 Begun::Quiet(left) => format!("quiet {}", about(now.plus(left), now)),
                 Begun::NotDue(due_at) => format!("not due {}", about(due_at, now)),
+                Begun::Uncured(until) => format!("uncured {}", about(until, now)),
+                Begun::Spent(until) => format!("spent {}", about(until, now)),
                 Begun::Exhausted(until) => format!("exhausted {}", about(until, now)),
             }
         }
@@ -217,8 +222,9 @@ async fn take<B: Bench>(pair: &Pair<B>, leases: &mut Vec<(bool, Lease)>, step: &
             pair.release(worker(first), &lease).await;
             String::new()
         }
-        Step::Ask => {
-            let said = format!("{:?}", pair.a.ask(&pair.id).await.expect("an answer").1);
+        Step::Ask { daily_quota } => {
+            let asked = pair.a.ask(&pair.id, daily_quota).await.expect("an answer").1;
+            let said = format!("{asked:?}");
             said.chars().take_while(char::is_ascii_alphabetic).collect()
         }
         Step::Report { token: text } => {
@@ -259,13 +265,14 @@ async fn stands<B: Bench>(pair: &Pair<B>) -> String {
     let late = late.map(|text| if text == "unknown" { "unknown" } else { "a token" });
     format!(
         "token {:?} {} reported {:?} leased {} suspect {suspect:?} moments {moments:?} failures {failures} \
-         error {error:?} refused {:?} calls {calls} forced {forced} dated {:?} late {late:?}",
+         error {error:?} refused {:?} calls {calls} forced {forced} dated {:?} late {late:?} asks {:?}",
         pair.shown().await,
         glance.has_token,
         pair.reported().await,
         glance.leased,
         refused.trim(),
         pair.field("dated").await,
+        pair.field("asks").await.unwrap_or_else(|| "0".to_owned()),
     )
 }
 

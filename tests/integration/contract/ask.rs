@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use evertoken::store::{Asked, Begun};
 
-use super::{COOL_DOWN, Pair, publication, token};
+use super::{COOL_DOWN, Pair, QUOTA, publication, token};
 
 #[tokio::test]
 async fn a_wish_stands_in_the_record() {
     let pair = Pair::with_token("first").await;
-    let (_, asked) = pair.a.ask(&pair.id).await.expect("an answer");
+    let (_, asked) = pair.a.ask(&pair.id, QUOTA).await.expect("an answer");
     assert_eq!(asked, Asked::Noted);
     let (_, glances) = pair.b.look(std::slice::from_ref(&pair.id)).await.expect("an answer");
     assert!(glances[0].record.as_ref().is_some_and(|record| record.forced));
@@ -19,7 +19,7 @@ async fn a_wish_stands_in_the_record() {
 async fn a_wish_that_is_repeated_before_it_is_heard_is_one_wish() {
     let pair = Pair::with_token("first").await;
     for _ in 0..3 {
-        let (_, asked) = pair.a.ask(&pair.id).await.expect("an answer");
+        let (_, asked) = pair.a.ask(&pair.id, QUOTA).await.expect("an answer");
         assert_eq!(asked, Asked::Noted);
     }
     let lease = pair.grant(&pair.b).await;
@@ -30,16 +30,16 @@ async fn a_wish_that_is_repeated_before_it_is_heard_is_one_wish() {
 #[tokio::test]
 async fn a_wish_soon_after_the_last_one_is_told_how_long_to_wait() {
     let pair = Pair::with_token("first").await;
-    pair.a.ask(&pair.id).await.expect("an answer");
+    pair.a.ask(&pair.id, QUOTA).await.expect("an answer");
     let lease = pair.grant(&pair.b).await;
     pair.complete(&pair.b, &lease, publication(&lease, &token("second"))).await;
-    let (now, asked) = pair.a.ask(&pair.id).await.expect("an answer");
+    let (now, asked) = pair.a.ask(&pair.id, QUOTA).await.expect("an answer");
     let left = lease.granted_at.plus(COOL_DOWN).since(now);
     assert_eq!(asked, Asked::Cooling(left));
     assert!(Duration::ZERO < left);
     assert_eq!(pair.field("forced").await, None);
     pair.set_moment("asked_at", now.minus(COOL_DOWN)).await;
-    let (_, asked) = pair.a.ask(&pair.id).await.expect("an answer");
+    let (_, asked) = pair.a.ask(&pair.id, QUOTA).await.expect("an answer");
     assert_eq!(asked, Asked::Noted);
 }
 
@@ -48,13 +48,13 @@ async fn a_refresh_that_an_application_asked_for_cools_wishes_too() {
     let pair = Pair::with_token("first").await;
     pair.a.report(&pair.id, &token("first")).await.expect("an answer");
     pair.grant(&pair.b).await;
-    let (_, asked) = pair.a.ask(&pair.id).await.expect("an answer");
+    let (_, asked) = pair.a.ask(&pair.id, QUOTA).await.expect("an answer");
     assert!(matches!(asked, Asked::Cooling(_)), "{asked:?}");
 }
 
 #[tokio::test]
 async fn a_refresh_that_nobody_asked_for_cools_nothing() {
     let pair = Pair::with_token("first").await;
-    let (_, asked) = pair.a.ask(&pair.id).await.expect("an answer");
+    let (_, asked) = pair.a.ask(&pair.id, QUOTA).await.expect("an answer");
     assert_eq!(asked, Asked::Noted);
 }

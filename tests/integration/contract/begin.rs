@@ -8,7 +8,7 @@ use evertoken::{
 };
 
 use super::{
-    COOL_DOWN, LEASE, MARK, OTHER_MARK, Pair, QUIET, failure, publication, request, token,
+    COOL_DOWN, LEASE, MARK, OTHER_MARK, Pair, QUIET, QUOTA, failure, publication, request, token,
 };
 use crate::support::wait_for;
 
@@ -95,7 +95,7 @@ async fn a_report_inside_the_cool_down_is_heard_when_it_ends() {
     pair.a.report(&pair.id, &token("second")).await.expect("an answer");
     let cooled_at = lease.granted_at.plus(COOL_DOWN);
     let begun = pair.begin(&pair.b).await;
-    assert!(matches!(begun, Begun::NotDue(until) if until == cooled_at), "{begun:?}");
+    assert!(matches!(begun, Begun::Uncured(until) if until == cooled_at), "{begun:?}");
     pair.set_moment("asked_at", pair.now().await.minus(COOL_DOWN)).await;
     assert_eq!(pair.grant(&pair.b).await.reason, Reason::Rejected);
 }
@@ -119,7 +119,7 @@ async fn a_cool_down_does_not_put_off_what_is_due_sooner() {
 #[tokio::test]
 async fn a_wish_is_granted_as_forced_once() {
     let pair = Pair::with_token("first").await;
-    pair.a.ask(&pair.id).await.expect("an answer");
+    pair.a.ask(&pair.id, QUOTA).await.expect("an answer");
     let lease = pair.grant(&pair.b).await;
     assert_eq!(lease.reason, Reason::Forced);
     assert_eq!(pair.field("forced").await, None);
@@ -155,7 +155,7 @@ async fn changed_settings_are_granted_as_mended_and_the_same_ones_wait() {
 async fn an_operator_who_mends_and_asks_costs_one_call() {
     let pair = Pair::with_token("first").await;
     pair.set("refused", format!(" {OTHER_MARK}")).await;
-    pair.a.ask(&pair.id).await.expect("an answer");
+    pair.a.ask(&pair.id, QUOTA).await.expect("an answer");
     let lease = pair.grant(&pair.b).await;
     assert_eq!(lease.reason, Reason::Mended);
     pair.complete(&pair.b, &lease, publication(&lease, &token("second"))).await;

@@ -7,7 +7,7 @@ use evertoken::{
     store::{BeginRequest, Begun, Failed, Failure},
 };
 
-use super::{MARK, OTHER_MARK, Pair, QUIET, failure, publication, request, token};
+use super::{MARK, OTHER_MARK, Pair, QUIET, QUOTA, failure, publication, request, token};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -129,7 +129,7 @@ async fn an_issuer_that_closes_is_not_asked_for_as_long_as_it_says() {
     let due_at = failed(&pair, &Failure { closed: MINUTE * 5, ..failure() }).await;
     let closed_until = pair.moment("closed_until").await;
     assert_eq!(closed_until, Some(due_at), "a shorter wait does not end it sooner");
-    pair.a.ask(&pair.id).await.expect("an answer");
+    pair.a.ask(&pair.id, QUOTA).await.expect("an answer");
     let begun = pair.begin(&pair.b).await;
     assert!(matches!(begun, Begun::Exhausted(until) if until == due_at), "{begun:?}");
 }
@@ -157,7 +157,7 @@ async fn an_unknown_outcome_is_quiet_for_a_while_and_leaves_the_token_suspect() 
     assert_eq!(pair.moment("quiet_until").await, Some(due_at), "the wait is shorter than that");
     assert_eq!(pair.field("suspect").await.as_deref(), Some(why));
     pair.make_due().await;
-    pair.a.ask(&pair.id).await.expect("an answer");
+    pair.a.ask(&pair.id, QUOTA).await.expect("an answer");
     let begun = pair.begin(&pair.b).await;
     let Begun::Quiet(left) = begun else { panic!("{begun:?}") };
     assert!(Duration::ZERO < left && left <= QUIET, "{left:?}");

@@ -20,6 +20,8 @@ mod look;
 mod lost;
 #[path = "lost_data.rs"]
 mod lost_data;
+#[path = "on_request.rs"]
+mod on_request;
 #[path = "overtaken.rs"]
 mod overtaken;
 #[path = "quota.rs"]

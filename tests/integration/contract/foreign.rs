@@ -2,7 +2,7 @@
 
 use evertoken::store::Begun;
 
-use super::Pair;
+use super::{Pair, QUOTA};
 
 #[tokio::test]
 async fn numbers_that_are_none_count_as_absent() {
@@ -28,6 +28,6 @@ async fn no_number_of_a_record_costs_a_call_that_is_not_made() {
         let begun = pair.begin(&pair.a).await;
         assert!(matches!(begun, Begun::Granted { failures: 0, .. }), "{number}: {begun:?}");
         pair.set("asked_at", number).await;
-        pair.a.ask(&pair.id).await.expect("an answer");
+        pair.a.ask(&pair.id, QUOTA).await.expect("an answer");
     }
 }

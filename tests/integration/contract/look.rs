@@ -6,7 +6,7 @@ use evertoken::{
     store::{Failure, Glance, Record},
 };
 
-use super::{DUE, LEASE, LIFE, MARK, Pair, QUIET, failure, token};
+use super::{DUE, LEASE, LIFE, MARK, Pair, QUIET, QUOTA, failure, token};
 use crate::contract::bench::Bench;
 
 #[tokio::test]
@@ -60,7 +60,7 @@ async fn a_publication_is_seen_as_it_was_written() {
 #[tokio::test]
 async fn a_failure_is_seen_as_it_was_written() {
     let pair = Pair::with_token("first").await;
-    pair.a.ask(&pair.id).await.expect("an answer");
+    pair.a.ask(&pair.id, QUOTA).await.expect("an answer");
     let lease = pair.grant(&pair.a).await;
     let failure = Failure { suspect: Some("no clear result"), refused: Some(MARK), ..failure() };
     pair.fail(&pair.a, &lease, &failure).await;

@@ -8,7 +8,7 @@ use evertoken::{
     store::{BeginRequest, Begun, Completed},
 };
 
-use super::{OTHER_MARK, Pair, QUIET, publication, request, token};
+use super::{OTHER_MARK, Pair, QUIET, QUOTA, publication, request, token};
 
 #[tokio::test]
 async fn a_lost_attempt_is_followed_by_its_quiet_period() {
@@ -29,7 +29,7 @@ async fn nothing_is_urgent_enough_to_break_a_quiet_period() {
     pair.grant(&pair.a).await;
     pair.end_lease().await;
     pair.a.report(&pair.id, &token("first")).await.expect("an answer");
-    pair.a.ask(&pair.id).await.expect("an answer");
+    pair.a.ask(&pair.id, QUOTA).await.expect("an answer");
     pair.set("refused", format!(" {OTHER_MARK}")).await;
     pair.make_due().await;
     assert!(matches!(pair.begin(&pair.b).await, Begun::Quiet(_)));
@@ -88,7 +88,7 @@ async fn an_abandoned_call_leaves_doubt_under_whatever_reason_the_next_is_grante
     pair.make_due().await;
     pair.grant(&pair.a).await;
     pair.outlive().await;
-    pair.a.ask(&pair.id).await.expect("an answer");
+    pair.a.ask(&pair.id, QUOTA).await.expect("an answer");
     assert_eq!(pair.grant(&pair.b).await.reason, Reason::Forced);
     assert!(pair.field("suspect").await.is_some_and(|why| why.contains("lost")));
 }

@@ -9,7 +9,7 @@ use evertoken::{
     store::{BeginRequest, Begun},
 };
 
-use super::{CHINA, LEASE, OTHER_MARK, Pair, QUIET, failure, request, token};
+use super::{CHINA, LEASE, OTHER_MARK, Pair, QUIET, QUOTA, failure, request, token};
 
 const DAY_MS: u64 = 86_400_000;
 
@@ -120,7 +120,7 @@ async fn the_last_tenth_is_there_after_an_abandoned_call() {
 #[tokio::test]
 async fn the_last_tenth_is_kept_from_wishes() {
     let (pair, ends) = due_after_calls(95).await;
-    pair.a.ask(&pair.id).await.expect("an answer");
+    pair.a.ask(&pair.id, QUOTA).await.expect("an answer");
     assert_eq!(until(&pair, 100).await, Some(ends));
     assert!(pair.field("forced").await.is_some(), "the wish stands");
 }

@@ -23,6 +23,8 @@ mod lost;
 #[path = "lost_data.rs"]
 mod lost_data;
 mod messages;
+#[path = "on_request.rs"]
+mod on_request;
 #[path = "overtaken.rs"]
 mod overtaken;
 #[path = "quota.rs"]

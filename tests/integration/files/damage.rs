@@ -9,7 +9,7 @@ use evertoken::{
 use proptest::{collection::vec, prelude::*, sample::Index};
 
 use super::{Pair, others_work, refusal};
-use crate::contract::{Bench, publication, request, token};
+use crate::contract::{Bench, QUOTA, publication, request, token};
 
 /// A store whose record was overwritten after "first" was published.
 async fn damaged(record: impl AsRef<[u8]>) -> Pair {
@@ -57,7 +57,7 @@ async fn a_record_of_a_newer_version_is_refused_and_left_alone() {
         assert_eq!(error.kind, StoreErrorKind::Entry);
         assert!(error.to_string().contains("newer evertoken"), "{error}");
         assert_eq!(pair.glance().await, Glance::default());
-        assert!(pair.a.held(&pair.id).await.is_err() && pair.a.ask(&pair.id).await.is_err());
+        assert!(pair.a.held(&pair.id).await.is_err() && pair.a.ask(&pair.id, QUOTA).await.is_err());
         assert!(pair.a.report(&pair.id, &token("first")).await.is_err());
         let stands = fs::read_to_string(pair.bench.file(&pair.id, "record")).expect("it stands");
         assert_eq!(stands, record);
@@ -76,7 +76,7 @@ async fn ask_all(pair: &Pair) {
     if let Err(error) = pair.a.begin(&pair.id, &request(&attempt)).await {
         assert!(error.to_string().contains("newer evertoken"), "{error}");
     }
-    let _ = pair.a.ask(&pair.id).await;
+    let _ = pair.a.ask(&pair.id, QUOTA).await;
 }
 
 fn block_on(test: impl Future<Output = ()>) {

@@ -13,7 +13,7 @@ use evertoken::{
 };
 
 use super::{Pair, assert_unavailable, others_work, refusal};
-use crate::contract::{LIFE, publication, request, token};
+use crate::contract::{LIFE, QUOTA, publication, request, token};
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).expect("it is there").permissions().mode() & 0o777
@@ -64,7 +64,7 @@ async fn a_token_that_is_over_is_removed_by_the_next_change() {
         held.is_none().then_some(())
     })
     .await;
-    pair.a.ask(&pair.id).await.expect("an answer");
+    pair.a.ask(&pair.id, QUOTA).await.expect("an answer");
     assert_eq!(pair.shown().await, None);
 }
 

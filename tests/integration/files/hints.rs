@@ -9,7 +9,7 @@ use evertoken::{
 
 use super::Pair;
 use crate::{
-    contract::{Bench, publication, token},
+    contract::{Bench, QUOTA, publication, token},
     support::CAP,
 };
 
@@ -55,7 +55,7 @@ async fn a_report_and_a_wish_of_another_process_are_heard() {
     heard(&hearing, |hint| matches!(hint, Hint::Changed { epoch, .. } if *epoch == lease.epoch))
         .await;
     pair.set("asked_at", 1).await;
-    pair.a.ask(&pair.id).await.expect("an answer");
+    pair.a.ask(&pair.id, QUOTA).await.expect("an answer");
     heard(&hearing, |hint| *hint == look).await;
 }
 

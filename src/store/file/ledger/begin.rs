@@ -8,9 +8,27 @@ use super::{Sheet, Verdict};
 use crate::{
     clock::{StoreTime, millis},
     lease::{Epoch, Holder, Reason},
-    policy::COOL_DOWN,
+    policy::{self, COOL_DOWN},
     store::{BeginRequest, Calls},
 };
+
+/// Milliseconds of a day.
+const DAY: u64 = 86_400_000;
+
+const UNCURED: &str = "a refresh on request did not cure it: the new token is reported as dead, too \
+                       (was the secret reset? is the IP list right? does another system refresh \
+                       this account? does the application use the token of another account?)";
+
+const SPENT: &str = "applications report it as dead, and today's refreshes on request are used up";
+
+/// The issuer's day: what was used of it, and when it ends.
+struct Window {
+    calls: u64,
+    asks: u64,
+    /// No more refreshes may be asked for.
+    is_spent: bool,
+    ends: u64,
+}
 
 impl Sheet {
     pub(in crate::store::file) fn begin(
@@ -34,7 +52,7 @@ impl Sheet {
                 return Verdict::Held(Duration::from_millis(self.lease_until - now));
             }
             // Its holder is gone. What it sent may still be handled for a while.
-            let open_until = now + millis(request.quiet_period);
+            let open_until = now.saturating_add(millis(request.quiet_period));
             self.lease_until = now;
             self.open_until = self.open_until.map(|moment| moment.min(open_until));
             self.due_at = self.due_at.min(open_until);
@@ -43,31 +61,72 @@ impl Sheet {
         if now < quiet_until {
             return Verdict::Quiet(Duration::from_millis(quiet_until - now));
         }
-        let reason = match self.reason(now, request.mark, lost) {
+        let window = self.window(now, request);
+        let reason = match self.reason(now, &window, request.mark, lost) {
             Ok(reason) => reason,
-            Err(due_at) => return Verdict::NotDue(StoreTime::from_millis(due_at)),
+            Err(due_at) => return self.not_due(now, &window, StoreTime::from_millis(due_at)),
         };
-        if let Some(until) = self.exhausted_until(now, reason, request) {
+        if let Some(until) = self.exhausted_until(now, &window, reason, request) {
             return Verdict::Exhausted(StoreTime::from_millis(until));
         }
-        self.grant(now, reason, holder, request);
+        self.grant(now, &window, reason, holder, request);
         self.granted(false)
     }
 
+    /// The issuer's day at `now`.
+    fn window(&self, now: u64, request: &BeginRequest<'_>) -> Window {
+        if now < self.calls_until && self.calls_until <= now.saturating_add(DAY) {
+            let Self { calls, asks, calls_until: ends, .. } = *self;
+            let is_spent = policy::asks_a_day(request.daily_quota) <= asks;
+            return Window { calls, asks, is_spent, ends };
+        }
+        let left = policy::quota_window_left(StoreTime::from_millis(now), request.quota_day_offset);
+        let ends = now.saturating_add(millis(left));
+        Window { calls: 0, asks: 0, is_spent: false, ends }
+    }
+
+    /// A report that is to be acted on. The wait after a failure is not cut short by reports: they
+    /// would hammer an issuer that refuses.
+    fn is_reported(&self, now: u64) -> bool {
+        self.is_rejected(now) && self.failures == 0
+    }
+
+    fn cooled_at(&self) -> u64 {
+        self.asked_at.saturating_add(millis(COOL_DOWN))
+    }
+
+    /// Says when a refresh is due; and once, why a report is not acted on before.
+    fn not_due(&mut self, now: u64, window: &Window, due_at: StoreTime) -> Verdict {
+        let is_reported = self.is_reported(now);
+        let on_request = self.on_request != 0 && self.on_request == self.epoch;
+        if is_reported && now < self.cooled_at() && on_request {
+            self.on_request = 0;
+            self.suspect = Some(UNCURED.to_owned());
+            Verdict::Uncured(due_at)
+        } else if is_reported && window.is_spent && self.suspect.as_deref() != Some(SPENT) {
+            self.suspect = Some(SPENT.to_owned());
+            Verdict::Spent(due_at)
+        } else {
+            Verdict::NotDue(due_at)
+        }
+    }
+
     /// Why a refresh is due, or when it will be.
-    fn reason(&self, now: u64, mark: &str, lost: bool) -> Result<Reason, u64> {
+    fn reason(&self, now: u64, window: &Window, mark: &str, lost: bool) -> Result<Reason, u64> {
         let has_token = self.has_token(now);
-        let rejected = self.is_rejected(now) && self.failures == 0;
-        let cooled_at = self.asked_at + millis(COOL_DOWN);
+        let reported = self.is_reported(now);
+        let cooled_at = self.cooled_at();
+        // When the next refresh that is asked for may begin.
+        let heard_at = if window.is_spent { cooled_at.max(window.ends) } else { cooled_at };
         let is_mended =
             !self.refused.is_empty() && !mark.is_empty() && !self.refused.iter().any(|m| m == mark);
         if is_mended {
             Ok(Reason::Mended)
         } else if lost && self.failures == 0 {
             Ok(Reason::Lost)
-        } else if rejected && cooled_at <= now {
+        } else if reported && heard_at <= now {
             Ok(Reason::Rejected)
-        } else if self.forced && cooled_at <= now {
+        } else if self.forced && heard_at <= now {
             Ok(Reason::Forced)
         } else if self.due_at <= now {
             Ok(if self.open_until.is_some() {
@@ -81,8 +140,8 @@ impl Sheet {
             })
         } else if !has_token && self.failures == 0 {
             Ok(Reason::Missing)
-        } else if rejected || self.forced {
-            Err(self.due_at.min(cooled_at))
+        } else if reported || self.forced {
+            Err(self.due_at.min(heard_at))
         } else {
             Err(self.due_at)
         }
@@ -91,21 +150,14 @@ impl Sheet {
     /// Until when the issuer's limits forbid a call. The last tenth of the quota is kept for tokens
     /// that are gone or may be dead.
     fn exhausted_until(
-        &mut self,
+        &self,
         now: u64,
+        window: &Window,
         reason: Reason,
         request: &BeginRequest<'_>,
     ) -> Option<u64> {
         if now < self.closed_until {
             return Some(self.closed_until);
-        }
-        if self.calls_until <= now {
-            let left = crate::policy::quota_window_left(
-                StoreTime::from_millis(now),
-                request.quota_day_offset,
-            );
-            self.calls = 0;
-            self.calls_until = now + millis(left);
         }
         // A token that ends before two takeovers would is as good as gone.
         let takeover = millis(request.lease).saturating_add(millis(request.quiet_period));
@@ -117,13 +169,20 @@ impl Sheet {
             || self.epoch < request.heard.0
             || last_moment <= now;
         let quota = if urgent { request.daily_quota } else { unkept(request.daily_quota) };
-        if self.calls < quota {
+        if window.calls < quota {
             return None;
         }
-        Some(if urgent { self.calls_until } else { self.calls_until.min(last_moment) })
+        Some(if urgent { window.ends } else { window.ends.min(last_moment) })
     }
 
-    fn grant(&mut self, now: u64, reason: Reason, holder: &Holder, request: &BeginRequest<'_>) {
+    fn grant(
+        &mut self,
+        now: u64,
+        window: &Window,
+        reason: Reason,
+        holder: &Holder,
+        request: &BeginRequest<'_>,
+    ) {
         if self.is_rejected(now) {
             self.suspect = Some("an application reported it as dead".to_owned());
         }
@@ -135,21 +194,24 @@ impl Sheet {
         if self.open_until.is_some() && request.issues_anew {
             self.suspect = Some("a worker was lost while it called the issuer".to_owned());
         }
+        let mut calls = window.calls;
         // Of a window that was lost, nobody knows the count: only the kept tenth is left of it.
         if self.epoch < request.heard.0 {
             self.suspect = Some("the store lost a later token".to_owned());
-            self.calls = self.calls.max(unkept(request.daily_quota));
+            calls = calls.max(unkept(request.daily_quota));
         }
-        self.begun = now.max(self.begun.max(request.heard.0) + 1);
+        self.begun = now.max(self.begun.max(request.heard.0).saturating_add(1));
         self.attempt = request.attempt.as_str().to_owned();
         self.holder = Some(holder.to_string());
         self.reason = reason.as_str().to_owned();
         self.granted_at = now;
-        self.lease_until = now + millis(request.lease);
-        let open_until = self.lease_until + millis(request.quiet_period);
+        self.lease_until = now.saturating_add(millis(request.lease));
+        let open_until = self.lease_until.saturating_add(millis(request.quiet_period));
         self.open_until = Some(open_until);
         self.due_at = open_until;
-        self.calls += 1;
+        self.calls = calls.saturating_add(1);
+        self.calls_until = window.ends;
+        self.asks = window.asks;
         // Changed settings are tried at once, but once: after that, due times hold for them, too.
         if reason == Reason::Mended {
             self.remember_refused(Some(request.mark));
@@ -158,6 +220,7 @@ impl Sheet {
         self.forced = false;
         if matches!(reason, Reason::Rejected | Reason::Forced) {
             self.asked_at = now;
+            self.asks = window.asks.saturating_add(1);
         }
     }
 

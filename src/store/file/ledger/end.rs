@@ -50,6 +50,10 @@ impl Sheet {
         }
         self.publish(lease, offered);
         self.holder = Some(holder.to_string());
+        // If this token is reported as dead, too, a refresh on request was no cure.
+        if !is_current && matches!(&*self.reason, "rejected" | "forced") {
+            self.on_request = self.epoch;
+        }
         if !in_doubt {
             self.settle();
         }
@@ -157,13 +161,13 @@ impl Sheet {
             }
             let wait = failure.wait.max(failure.closed).max(failure.quiet_period);
             self.close();
-            self.due_at = now + millis(wait);
+            self.due_at = now.saturating_add(millis(wait));
             self.failures = self.failures.saturating_add(1);
             self.error = Some(failure.error.to_owned());
             self.error_at = Some(now);
             self.close_for(now, failure.closed);
             if !failure.quiet_period.is_zero() {
-                self.quiet_until = now + millis(failure.quiet_period);
+                self.quiet_until = now.saturating_add(millis(failure.quiet_period));
             }
             if let Some(why) = failure.suspect {
                 self.suspect = Some(why.to_owned());
@@ -185,7 +189,7 @@ impl Sheet {
     /// Nobody may ask the issuer for this long, if it is any time at all.
     fn close_for(&mut self, now: u64, closed: Duration) {
         if !closed.is_zero() {
-            self.closed_until = now + millis(closed);
+            self.closed_until = now.saturating_add(millis(closed));
         }
     }
 

@@ -55,7 +55,7 @@ fn text(name: &str, value: &Value) -> Option<String> {
             (!words.is_empty()).then(|| words.join(" "))
         }
         Value::Number(number) => {
-            let is_count = ["failures", "calls"].contains(&name);
+            let is_count = ["failures", "calls", "asks"].contains(&name);
             (is_count || number.as_u64() != Some(0)).then(|| number.to_string())
         }
         Value::Object(_) => Some(value.to_string()),

@@ -9,7 +9,7 @@ use evertoken::{
 use futures_util::StreamExt;
 use redis::aio::PubSub;
 
-use super::{DUE, LIFE, Pair, ended, failure, publication, token};
+use super::{DUE, LIFE, Pair, QUOTA, ended, failure, publication, token};
 use crate::support::CAP;
 
 const CHANGED: &str = "evertoken:changed";
@@ -146,7 +146,7 @@ async fn a_lease_that_is_given_back_is_told_once() {
 async fn a_wish_and_a_report_are_told_by_the_id_alone() {
     let pair = Pair::with_token("first").await;
     let mut listener = Listener::of(&pair).await;
-    pair.a.ask(&pair.id).await.expect("an answer");
+    pair.a.ask(&pair.id, QUOTA).await.expect("an answer");
     assert_eq!(listener.next().await, (REJECTED.to_owned(), "shop".to_owned()));
     pair.a.report(&pair.id, &token("first")).await.expect("an answer");
     assert_eq!(listener.next().await, (REJECTED.to_owned(), "shop".to_owned()));
@@ -158,6 +158,6 @@ async fn a_wish_that_has_to_wait_is_not_told() {
     let pair = Pair::with_token("first").await;
     pair.set_moment("asked_at", pair.now().await).await;
     let mut listener = Listener::of(&pair).await;
-    pair.a.ask(&pair.id).await.expect("an answer");
+    pair.a.ask(&pair.id, QUOTA).await.expect("an answer");
     listener.heard_nothing(&pair).await;
 }

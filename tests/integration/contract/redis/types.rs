@@ -8,7 +8,7 @@ use evertoken::{
     store::{Begun, Completed, Failed, Glance, Record, StoreError, StoreErrorKind},
 };
 
-use super::{LOCK, Pair, RECORD, REJECTED, TOKEN, failure, publication, request, token};
+use super::{LOCK, Pair, QUOTA, RECORD, REJECTED, TOKEN, failure, publication, request, token};
 
 /// What a worker hears who asks for the lease.
 async fn refusal(pair: &Pair) -> StoreError {
@@ -59,7 +59,7 @@ async fn a_record_of_another_type_is_told_by_every_verb() {
     let error = pair.a.fail(&pair.id, &lease, &failure()).await;
     assert_eq!(error.expect_err("an error").kind, entry);
     assert_eq!(pair.a.release(&pair.id, &lease, true).await.expect_err("an error").kind, entry);
-    assert_eq!(pair.a.ask(&pair.id).await.expect_err("an error").kind, entry);
+    assert_eq!(pair.a.ask(&pair.id, QUOTA).await.expect_err("an error").kind, entry);
     let held = pair.a.held(&pair.id).await.expect("an answer").expect("a token");
     assert_eq!(held.epoch.0, 0, "a reader needs no record");
     others_work(&pair).await;
