@@ -182,7 +182,9 @@ fn secrets_are_exposed_only_to_issuers_and_stores_and_at_the_readers_door() {
         "cli/get.rs",
         // It asks the simulator's ledger about what is published.
         "cli/demo/stage.rs",
+        // In tests and under the fuzzer alone.
         "provider/wechat/answer/claims.rs",
+        "store/redis/claims.rs",
         "provider/wechat/answer/tests.rs",
     ];
     let mut found = BTreeMap::new();
