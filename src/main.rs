@@ -1,6 +1,6 @@
 //! evertoken: parse, run, exit code. Everything else is in the library.
 
-use std::{panic, process::ExitCode};
+use std::{ffi::OsString, panic, process::ExitCode};
 
 use evertoken::{cli, config::Environment};
 
@@ -28,10 +28,18 @@ fn main() -> ExitCode {
     panic::catch_unwind(panic::AssertUnwindSafe(run)).unwrap_or(ExitCode::from(DEFECT))
 }
 
-/// The environment as a value. What is not UTF-8 is not for us.
+/// The environment as a value. What is not UTF-8 is replaced where it may be for us, so that it is
+/// told and not passed over, and is left out elsewhere.
 #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
 fn environment() -> Environment {
-    std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .collect()
+    let read = |(name, value): (OsString, OsString)| {
+        let name = name.into_string().ok()?;
+        let value = match value.into_string() {
+            Ok(value) => value,
+            Err(value) if name.starts_with("EVERTOKEN_") => value.to_string_lossy().into_owned(),
+            Err(_) => return None,
+        };
+        Some((name, value))
+    };
+    std::env::vars_os().filter_map(read).collect()
 }

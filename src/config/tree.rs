@@ -72,6 +72,11 @@ pub(super) fn build(
         if value.is_empty() {
             continue;
         }
+        if value.contains(char::REPLACEMENT_CHARACTER) {
+            let message = "the variable is not UTF-8".to_owned();
+            mistakes.push(Mistake { place: name.clone(), message });
+            continue;
+        }
         let path: Vec<String> = path.splitn(MAX_DEPTH + 1, "__").map(str::to_lowercase).collect();
         if path.iter().any(String::is_empty) || MAX_DEPTH < path.len() {
             let message = "two underscores stand between the parts of a name, as in \

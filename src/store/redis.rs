@@ -93,7 +93,8 @@ impl RedisStore {
         let mut pipeline = redis::pipe();
         pipeline.ignore_errors().cmd("TIME");
         for id in ids {
-            pipeline.cmd("HMGET").arg(self.keys.record(id)).arg(answers::RECORD_FIELDS);
+            pipeline.cmd("EVAL").arg(include_str!("redis/look.lua")).arg(1);
+            pipeline.arg(self.keys.record(id)).arg(answers::RECORD_FIELDS);
             pipeline.exists(self.keys.token(id));
             pipeline.exists(self.keys.rejected(id));
         }
@@ -110,7 +111,7 @@ impl RedisStore {
 
     async fn invoke(&self, call: &ScriptInvocation<'_>) -> Result<Answer, StoreError> {
         let mut on = self.link.connection().await?;
-        match call.invoke_async::<Vec<String>>(&mut on.connection).await {
+        match call.invoke_async::<Vec<Vec<u8>>>(&mut on.connection).await {
             Ok(parts) => Ok(Answer::new(parts)),
             Err(error) => Err(self.link.failed(on.generation, error).await),
         }
@@ -340,7 +341,7 @@ impl Store for RedisStore {
     async fn token(&self, id: &CredentialId) -> Result<Option<Token>, StoreError> {
         let mut pipeline = redis::pipe();
         pipeline.get(self.keys.token(id));
-        let (token,): (Option<String>,) = self.query(&pipeline).await?;
+        let (token,): (Option<Vec<u8>>,) = self.query(&pipeline).await?;
         token.map(|token| answers::token(&token)).transpose()
     }
 
@@ -348,12 +349,12 @@ impl Store for RedisStore {
         let mut pipeline = redis::pipe();
         let token = self.keys.token(id);
         pipeline.get(&token).pttl(&token).cmd("TIME");
-        let (token, left, time): (Option<String>, i64, Value) = self.query(&pipeline).await?;
+        let (token, left, time): (Option<Vec<u8>>, i64, Value) = self.query(&pipeline).await?;
         // A reader may lack the right to see the record.
         let mut pipeline = redis::pipe();
         pipeline.ignore_errors().hget(self.keys.record(id), "epoch");
-        let epoch: Vec<Result<Option<u64>, RedisError>> = self.query(&pipeline).await?;
-        let epoch = epoch.into_iter().next().and_then(Result::ok).flatten();
+        let epoch: Vec<Result<Value, RedisError>> = self.query(&pipeline).await?;
+        let epoch = epoch.first().and_then(|epoch| answers::count(epoch.as_ref().ok()?));
         let Some(token) = token else { return Ok(None) };
         let expires_in = Duration::from_millis(u64::try_from(left).unwrap_or(0));
         let expires_at = answers::time(&time)?.plus(expires_in);

@@ -24,8 +24,7 @@ use evertoken::{
 };
 use tempfile::TempDir;
 
-use self::bench::OnRedis;
-pub(super) use self::bench::{Bench, OnFiles};
+pub(super) use self::bench::{Bench, OnFiles, OnRedis};
 
 /// Longer than any test takes, so that nothing ends by itself.
 pub(super) const LEASE: Duration = Duration::from_secs(600);

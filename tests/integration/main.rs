@@ -2,7 +2,6 @@
 //! subject; every test has its own servers.
 
 #[path = "../support/mod.rs"]
-#[expect(dead_code, reason = "the benchmarks use more of it")]
 mod support;
 
 mod asking;
@@ -14,6 +13,7 @@ mod dates;
 mod disk;
 mod documents;
 mod files;
+mod garbage;
 mod issuer;
 mod killed;
 mod layering;

@@ -37,8 +37,8 @@ pub(super) struct Answer(Vec<String>);
 // === impl Answer ===
 
 impl Answer {
-    pub(super) fn new(parts: Vec<String>) -> Self {
-        Self(parts)
+    pub(super) fn new(parts: Vec<Vec<u8>>) -> Self {
+        Self(parts.iter().map(|part| String::from_utf8_lossy(part).into_owned()).collect())
     }
 
     pub(super) fn verb(&self) -> &str {
@@ -81,8 +81,9 @@ pub(super) fn time(value: &Value) -> Result<StoreTime, StoreError> {
 }
 
 /// A token as it stands in its key.
-pub(super) fn token(text: &str) -> Result<Token, StoreError> {
-    Token::new(text).map_err(|invalid| {
+pub(super) fn token(bytes: &[u8]) -> Result<Token, StoreError> {
+    // What is no text is no token either.
+    Token::new(&String::from_utf8_lossy(bytes)).map_err(|invalid| {
         let message = "the token's key holds something that is not a token";
         StoreError::new(StoreErrorKind::Entry, message).caused_by(invalid)
     })
@@ -133,6 +134,11 @@ fn text(value: &Value) -> Option<String> {
         Value::BulkString(bytes) => String::from_utf8(bytes.clone()).ok(),
         _ => None,
     }
+}
+
+/// A number of a record, if it is one.
+pub(super) fn count(value: &Value) -> Option<u64> {
+    number(&text(value)?)
 }
 
 fn number(text: &str) -> Option<u64> {

@@ -23,8 +23,11 @@ pub fn hold(bytes: &[u8]) {
         field => Value::BulkString(field.to_vec()),
     });
     let fields: Vec<Value> = fields.take(RECORD_FIELDS.len() + 1).collect();
-    let parts = fields.iter().filter_map(|field| redis::from_redis_value_ref(field).ok());
-    reads(&Answer::new(parts.collect()));
+    let parts = bytes.split(|byte| *byte == b'\n').map(<[u8]>::to_vec);
+    reads(&Answer::new(parts.take(9).collect()));
+    if let Ok(token) = answers::token(bytes) {
+        assert_eq!(token.expose().as_bytes(), bytes, "another token than stands there");
+    }
     shows(&[Ok(Value::Array(fields)), Ok(Value::Int(1)), Ok(Value::Int(0))]);
     // The same bytes as a server's reply, which may nest and be of any type.
     if let Ok(reply) = redis::parse_redis_value(bytes) {

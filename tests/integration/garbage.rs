@@ -1,0 +1,70 @@
+//! Whatever others write into a store, a channel, a command line or an environment: nothing panics,
+//! nothing touches the published token, and what has no end is not read to its end.
+
+mod messages;
+mod records;
+mod sheets;
+mod sizes;
+mod words;
+
+use std::sync::Arc;
+
+use evertoken::{
+    credential::CredentialId,
+    lease::{AttemptId, Epoch, Lease, Reason},
+    status::{Status, Subject},
+    store::{Begun, Completed, Publication, Store, StoreError, StoreErrorKind},
+};
+
+use crate::contract::{failure, publication, request, token};
+
+/// What was asked, and whether the store did it. Only a credential's own trouble is an excuse.
+fn done<T>(what: &str, answer: Result<T, StoreError>) -> Option<T> {
+    match answer {
+        Ok(answer) => Some(answer),
+        Err(error) => {
+            assert_eq!(error.kind, StoreErrorKind::Entry, "{what}: {error}");
+            None
+        }
+    }
+}
+
+/// Everything that publishes nothing. Tells the lease if one was granted.
+async fn ask_everything(store: &Arc<dyn Store>, id: &CredentialId) -> Option<Lease> {
+    let ids = std::slice::from_ref(id);
+    done("look", store.look(ids).await).expect("a look never fails for one credential");
+    let subject = Subject { id: id.clone(), provider: "wechat", daily_quota: 2000 };
+    let status = Status::read(&[subject], &**store).await.expect("a look never fails");
+    let shown = serde_json::to_string(&status).expect("JSON");
+    assert!(shown.len() < 3000 && !shown.chars().any(char::is_control), "{shown}");
+    done("held", store.held(id).await);
+    done("token", store.token(id).await);
+    done("ask", store.ask(id).await);
+    // Of an attempt that nobody has begun, and of one that was begun long ago.
+    for epoch in [0, u64::MAX / 2] {
+        let (attempt, ends) = (AttemptId::fresh(), evertoken::clock::now());
+        let (granted_at, reason) = (Default::default(), Reason::Due);
+        let lease = Lease { epoch: Epoch(epoch), attempt, reason, granted_at, ends };
+        done("fail", store.fail(id, &lease, &failure()).await);
+        done("release", store.release(id, &lease, true).await);
+    }
+    let attempt = AttemptId::fresh();
+    match done("begin", store.begin(id, &request(&attempt)).await)?.1 {
+        Begun::Granted { lease, .. } => Some(lease),
+        _ => None,
+    }
+}
+
+/// Whether the token of this attempt was published.
+async fn publishes(store: &Arc<dyn Store>, id: &CredentialId, lease: &Lease, text: &str) -> bool {
+    let text = token(text);
+    let publication = Publication { late: true, ..publication(lease, &text) };
+    let completed = done("complete", store.complete(id, lease, publication).await);
+    matches!(completed, Some((_, Completed::Published { .. } | Completed::Repeated { .. })))
+}
+
+fn block_on(test: impl Future<Output = ()>) {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    runtime.expect("a runtime").block_on(test);
+}
