@@ -24,7 +24,7 @@ demo:
 
 # Most tests wait for a state of their own servers, so more of them run at once than there are cores.
 test:
-	@tools/need redis-server strace
+	@tools/need redis-server strace faketime
 	$(CARGO) test --locked --lib --bins
 	$(CARGO) test --locked --test simulator
 	$(CARGO) test --locked --test scenarios

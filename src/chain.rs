@@ -15,7 +15,8 @@ impl fmt::Display for Chain<'_> {
         f.write_str(&said)?;
         let mut next = self.0.source();
         while let Some(cause) = next {
-            let text = cause.to_string();
+            // Some libraries tell theirs in several lines.
+            let text = cause.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
             // Libraries often repeat their cause in their own text.
             if !said.contains(&text) {
                 write!(f, ": {text}")?;
@@ -34,6 +35,13 @@ mod tests {
     #[derive(Debug, thiserror::Error)]
     #[error("the store cannot be reached")]
     struct Outer(#[source] std::io::Error);
+
+    #[test]
+    fn a_cause_in_several_lines_is_told_in_one() {
+        let error = Outer(std::io::Error::other("parse error\nunexpected `84`\n"));
+        let said = "the store cannot be reached: parse error unexpected `84`";
+        assert_eq!(Chain(&error).to_string(), said);
+    }
 
     #[test]
     fn a_chain_says_what_and_why() {

@@ -1,19 +1,23 @@
 //! Settings to running tasks, and their ordered end.
 
-use std::sync::Arc;
+use std::{convert::Infallible, sync::Arc};
 
 use tokio::{signal::unix, sync::watch};
 use tracing::{info, warn};
 
 use crate::{
     admin,
+    clock::WallClock,
     config::{CredentialSettings, Settings},
     lease::Holder,
     metrics::{InvalidMetrics, Metrics},
     provider::{InvalidTransport, Transport, WeChat},
     refresh::{Credential, Cycle, Keeper, Times},
-    store::Hearing,
+    store::{Hearing, Store},
 };
+
+/// Clocks that are no further apart than this, in seconds, agree.
+const CLOCKS_AGREE: u64 = 60;
 
 /// The worker could not start.
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +68,7 @@ pub async fn run(settings: Settings) -> Result<(), StartError> {
     let (stop, stopping) = watch::channel(false);
     let cycle = Cycle { store: Arc::clone(&store), times: settings.times, stopping };
     let (keeper, reached) = Keeper::new(Arc::clone(&credentials), cycle, fastrand::Rng::new());
+    let clocks = compare_clocks(Arc::clone(&store), reached.clone());
     let admin = admin::serve(settings.admin, credentials, store, reached, metrics.clone());
     let stopped = async {
         let signal = tokio::select! {
@@ -78,10 +83,28 @@ pub async fn run(settings: Settings) -> Result<(), StartError> {
         _ = kept => {}
         // They go on for ever, and end with the worker.
         never = admin => match never {},
+        never = clocks => match never {},
         never = metrics.sum_up() => match never {},
     }
     info!("stopped");
     Ok(())
+}
+
+/// Once the store is reached, tells if this machine's clock is far from the store's. No token depends
+/// on it, but certificates do, and whoever reads the logs.
+async fn compare_clocks(store: Arc<dyn Store>, mut reached: watch::Receiver<bool>) -> Infallible {
+    if reached.wait_for(|reached| *reached).await.is_ok()
+        && let Ok((theirs, _)) = store.look(&[]).await
+    {
+        let ours = WallClock::System.now();
+        let off_by_s = ours.since(theirs).max(theirs.since(ours)).as_secs();
+        if CLOCKS_AGREE < off_by_s {
+            warn!(off_by_s, ours = %ours, stores = %theirs,
+                "this machine's clock is far from the store's: set it right (NTP); no token depends \
+                 on it, but TLS refuses certificates by it");
+        }
+    }
+    std::future::pending().await
 }
 
 /// The credentials of the settings, each with its provider. They share one client.

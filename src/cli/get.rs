@@ -111,8 +111,8 @@ async fn fetched(
                 if let Some(held) = store.held(id).await? {
                     return Ok(held);
                 }
-                let error = last_error(&*store, id).await?;
-                return Err(unavailable(format!("{error}; the next try is due at {moment}")));
+                let why = last_error(&*store, id, credential.daily_quota).await?;
+                return Err(unavailable(format!("{why}; the next try is due at {moment}")));
             }
             Outcome::Elsewhere(_) | Outcome::Fenced | Outcome::Released | Outcome::StoreLost => {}
         }
@@ -120,9 +120,23 @@ async fn fetched(
     }
 }
 
-async fn last_error(store: &dyn Store, id: &CredentialId) -> Result<String, Failure> {
-    let (_, glances) = store.look(std::slice::from_ref(id)).await?;
-    let record = glances.into_iter().next().and_then(|glance| glance.record);
-    let error = record.and_then(|record| record.error);
-    Ok(error.unwrap_or_else(|| "the last refresh brought none".to_owned()))
+/// Why there is no token, as far as the record tells.
+async fn last_error(
+    store: &dyn Store,
+    id: &CredentialId,
+    daily_quota: u64,
+) -> Result<String, Failure> {
+    let (now, glances) = store.look(std::slice::from_ref(id)).await?;
+    let record = glances.into_iter().next().and_then(|glance| glance.record).unwrap_or_default();
+    if let Some(error) = record.error {
+        return Ok(error);
+    }
+    if daily_quota <= record.calls && record.calls_until.is_some_and(|end| now < end) {
+        let calls = record.calls;
+        return Ok(format!(
+            "the calls of today are used up ({calls} of {daily_quota}): if the account has more, \
+             raise daily_quota"
+        ));
+    }
+    Ok("the last refresh brought none".to_owned())
 }

@@ -9,15 +9,20 @@ use tracing_subscriber::{
 
 use super::LogFormat;
 
-/// Starts logging to stderr. The worker tells what it does; other commands only what goes wrong.
+/// Starts logging to stderr. The worker tells what it does; other commands only what goes wrong, and
+/// once: how a refresh of theirs ended is their own message.
 pub(super) fn start(format: Option<LogFormat>, filter: Option<&str>, is_worker: bool) {
     let level = if is_worker { LevelFilter::INFO } else { LevelFilter::WARN };
+    let unasked = if is_worker { "" } else { "warn,evertoken::refresh::cycle=off" };
     let filter = EnvFilter::builder()
         .with_default_directive(level.into())
-        .parse_lossy(filter.unwrap_or_default());
+        .parse_lossy(filter.unwrap_or(unasked));
     // Libraries may log URLs and bytes, in which secrets travel. No level shows those.
     let ours = filter_fn(|metadata| {
-        metadata.target().starts_with("evertoken") || *metadata.level() <= tracing::Level::WARN
+        let target = metadata.target();
+        // What a certificate is refused for is told by whoever wanted the connection.
+        target.starts_with("evertoken")
+            || *metadata.level() <= tracing::Level::WARN && !target.starts_with("rustls")
     });
     let format = format.unwrap_or(match stderr().is_terminal() {
         true => LogFormat::Text,

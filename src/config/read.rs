@@ -211,8 +211,9 @@ fn read_credential(
         other => Err(format!("{other:?} is not a provider of this version; it has: wechat")),
     });
     let appid = section.parsed("appid", |text| {
-        let good = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
-        good.then(|| text.to_owned()).ok_or_else(|| "an AppID has no blanks".to_owned())
+        let good = (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
+        let is_none = || "an AppID has no blanks, and 64 characters at the most".to_owned();
+        good.then(|| text.to_owned()).ok_or_else(is_none)
     });
     let secret = section.secret(environment);
     let endpoint = section.parsed("endpoint", |text| match text {

@@ -80,7 +80,7 @@ impl Transport {
                 break;
             }
             let request = request(&self.client, base).map_err(malformed)?;
-            match timeout_at(deadline, self.exchange(request)).await {
+            match timeout_at(deadline, self.exchange(request, base)).await {
                 Ok(Err(error)) if error.fate == Fate::NotSent => refused = Some(error),
                 Ok(result) => return result,
                 Err(_elapsed) => return Err(timed_out()),
@@ -91,8 +91,9 @@ impl Transport {
         }))
     }
 
-    async fn exchange(&self, request: Request) -> Result<Answer, FetchError> {
-        let mut response = self.client.execute(request).await.map_err(not_answered)?;
+    async fn exchange(&self, request: Request, base: &Url) -> Result<Answer, FetchError> {
+        let answered = self.client.execute(request).await;
+        let mut response = answered.map_err(|error| not_answered(error, base))?;
         let status = response.status().as_u16();
         let media_type = media_type(&response);
         let dated = dated(&response);
@@ -115,17 +116,25 @@ fn malformed(error: reqwest::Error) -> FetchError {
         .caused_by(error.without_url())
 }
 
-fn not_answered(error: reqwest::Error) -> FetchError {
+fn not_answered(error: reqwest::Error, base: &Url) -> FetchError {
     let error = error.without_url();
+    // A base URL has neither user nor query: its host and port can be told.
+    let issuer = base.authority();
     if error.is_connect() {
         let message = if error.is_timeout() {
-            "the issuer could not be reached in time"
+            format!("the issuer at {issuer} could not be reached in time")
+        } else if let Some(why) = crate::tls::refusal(&error) {
+            format!("the issuer at {issuer} cannot be spoken to by TLS: {why}")
         } else {
-            "the issuer cannot be reached"
+            format!("the issuer at {issuer} cannot be reached (see base_url and the network)")
         };
         return FetchError::new(Remedy::Retry, Fate::NotSent, message).caused_by(error);
     }
-    let message = "the connection broke after the request was sent";
+    let hint = match base.scheme() {
+        "http" => " (base_url is http://: is it to be https://?)",
+        _ => "",
+    };
+    let message = format!("the connection to {issuer} broke after the request was sent{hint}");
     FetchError::new(Remedy::Retry, Fate::Unknown, message).caused_by(error)
 }
 

@@ -120,7 +120,9 @@ impl SecretSource {
         let mut text = String::new();
         File::open(path)
             .and_then(|file| file.take(MAX_SECRET + 1).read_to_string(&mut text))
-            .map_err(|error| failed("cannot be read").caused_by(error))?;
+            .map_err(|error| {
+                failed("cannot be read (is it there, and may this user read it?)").caused_by(error)
+            })?;
         if MAX_SECRET < text.len() as u64 {
             return Err(failed("is longer than 4096 bytes: is it the right file?"));
         }
@@ -209,7 +211,8 @@ impl Provider for WeChat {
                 .transport
                 .call(&self.base_urls, deadline, |client, base| self.request(client, base, &secret))
                 .await?;
-            let issued = answer::read(answer.status, &answer.media_type, &answer.body)?;
+            let issued =
+                answer::read(&self.appid, answer.status, &answer.media_type, &answer.body)?;
             Ok(Issued { dated: answer.dated, ..issued })
         })
     }

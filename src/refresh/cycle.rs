@@ -150,7 +150,7 @@ impl Cycle {
                 return Ok(Outcome::NotBefore(due_at));
             }
             Begun::Exhausted(until) => {
-                warn!(credential = %credential.id, until = %until,
+                warn!(credential = %credential.id, until = %until, daily_quota = credential.daily_quota,
                     "calls to the issuer are used up for now");
                 return Ok(Outcome::NotBefore(until));
             }

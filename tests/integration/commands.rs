@@ -124,7 +124,9 @@ async fn get_fetch_tells_why_there_is_no_token() {
     let ended = fleet.command(&arguments).await;
     assert_eq!(code(&ended), Some(69));
     assert!(
-        ended.stderr.contains("WeChat answered 40125: the AppSecret is wrong"),
+        ended
+            .stderr
+            .contains("WeChat answered 40125: the AppSecret of wx0123456789abcdef is wrong"),
         "{}",
         ended.stderr
     );

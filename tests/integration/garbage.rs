@@ -7,7 +7,7 @@ mod sheets;
 mod sizes;
 mod words;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use evertoken::{
     credential::CredentialId,
@@ -39,12 +39,17 @@ async fn ask_everything(store: &Arc<dyn Store>, id: &CredentialId) -> Option<Lea
     assert!(shown.len() < 3000 && !shown.chars().any(char::is_control), "{shown}");
     done("held", store.held(id).await);
     done("token", store.token(id).await);
-    done("ask", store.ask(id).await);
+    done("ask", store.ask(id, 2000).await);
     // Of an attempt that nobody has begun, and of one that was begun long ago.
     for epoch in [0, u64::MAX / 2] {
-        let (attempt, ends) = (AttemptId::fresh(), evertoken::clock::now());
-        let (granted_at, reason) = (Default::default(), Reason::Due);
-        let lease = Lease { epoch: Epoch(epoch), attempt, reason, granted_at, ends };
+        let lease = Lease {
+            epoch: Epoch(epoch),
+            attempt: AttemptId::fresh(),
+            reason: Reason::Due,
+            granted_at: Default::default(),
+            asked: evertoken::clock::Moment::now(),
+            length: Duration::from_secs(10),
+        };
         done("fail", store.fail(id, &lease, &failure()).await);
         done("release", store.release(id, &lease, true).await);
     }

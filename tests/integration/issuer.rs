@@ -104,7 +104,7 @@ async fn an_issuer_that_is_down_is_asked_again_until_it_is_back() {
     let configuration = fleet.write("evertoken.toml", &text);
     fleet.start(&configuration);
     let error = wait_for("the failure stands in the record", || fleet.field("error")).await;
-    assert!(error.starts_with("the issuer cannot be reached: "), "{error}");
+    assert!(error.contains("cannot be reached (see base_url and the network): "), "{error}");
     assert_eq!(fleet.field("calls").await.as_deref(), Some("0"), "nothing was sent");
     let addr = format!("127.0.0.1:{port}").parse().expect("an address");
     fleet.issuer = Simulator::start(addr, issuer_settings(TWO_HOURS)).await.expect("an issuer");
@@ -253,7 +253,7 @@ async fn a_wrong_secret_is_tried_once_and_a_changed_file_at_once() {
     fleet.write("secret", "mistyped-secret\n");
     fleet.start_many(3, &configuration);
     let error = wait_for("the refusal stands in the record", || fleet.field("error")).await;
-    assert!(error.contains("40125") && error.contains("AppSecret is wrong"), "{error}");
+    assert!(error.contains("40125") && error.contains("is wrong: copy it anew"), "{error}");
     // A worker that starts now reads in the record that these settings were refused.
     let late = fleet.start(&configuration);
     wait_until("it is there", || fleet.workers[late].stderr().contains("the store is reached"))
@@ -341,7 +341,7 @@ async fn base_urls_that_swallow_connections_leave_time_to_say_so() {
     let configuration = fleet.write("evertoken.toml", &text);
     fleet.start(&configuration);
     let error = wait_for("the failure stands in the record", || fleet.field("error")).await;
-    assert!(error.starts_with("the issuer could not be reached in time"), "{error}");
+    assert!(error.contains("could not be reached in time"), "{error}");
     assert_eq!(fleet.field("calls").await.as_deref(), Some("0"), "nothing was sent");
     assert_eq!(fleet.field("suspect").await, None);
     fleet.end().await;

@@ -26,7 +26,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("config", &["chain", "credential", "policy", "provider", "refresh", "store"]),
     ("status", &["clock", "credential", "store"]),
     ("admin", &["chain", "clock", "metrics", "refresh", "status", "store"]),
-    ("worker", &["admin", "config", "lease", "metrics", "provider", "refresh", "store"]),
+    ("worker", &["admin", "clock", "config", "lease", "metrics", "provider", "refresh", "store"]),
     ("simulator", &[]),
     (
         "cli",

@@ -19,6 +19,7 @@ mod killed;
 mod layering;
 mod lost_data;
 mod metrics;
+mod mistakes;
 mod outage;
 mod refreshing;
 mod refused;

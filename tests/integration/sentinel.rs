@@ -49,8 +49,9 @@ async fn a_master_that_is_killed_costs_no_call_and_no_reader_a_dead_token() {
     has_token(master, &token).await;
     assert_eq!(fleet.summary().calls, 1, "the failover cost none");
 
-    // And the promoted one is worked with.
-    let refreshed = fleet.command(&["refresh", "shop", "--config", &configuration]).await;
+    // And the promoted one is worked with, once no call can be in flight that it has not heard of.
+    let refresh = ["refresh", "shop", "--wait", "30s", "--config", &configuration];
+    let refreshed = fleet.command(&refresh).await;
     assert_eq!(refreshed.status.code(), Some(0), "{}", refreshed.stderr);
     let second = master.token().await.expect("a token");
     assert!(second != token && fleet.issuer.alive(&second).alive);

@@ -46,6 +46,28 @@ impl Process {
         Self { child, stdout, stderr }
     }
 
+    /// The same with a wall clock that shows `moment`, and goes on from there.
+    pub(crate) fn start_at(
+        directory: &Path,
+        name: &str,
+        moment: &str,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
+        // The program would stand between us and the process: only what it preloads is wanted.
+        let asked = Command::new("faketime").args(["now", "printenv", "LD_PRELOAD"]).output();
+        let preload = asked.expect("faketime is installed: make test sees to it").stdout;
+        let preload = String::from_utf8(preload).expect("a path");
+        let moment = format!("@{moment}");
+        let clock = [
+            ("LD_PRELOAD", preload.trim()),
+            ("FAKETIME", &moment),
+            ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
+        ];
+        let environment: Vec<_> = clock.into_iter().chain(environment.iter().copied()).collect();
+        Self::start(directory, name, arguments, &environment)
+    }
+
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }

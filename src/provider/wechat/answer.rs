@@ -16,12 +16,17 @@ use crate::{
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Reads an answer.
+/// Reads an answer to a call for the account of `appid`.
 ///
 /// # Errors
 /// An errcode by its remedy. Anything else than a clean answer is of unknown fate: a token may
 /// have been issued that cannot be read.
-pub(super) fn read(status: u16, media_type: &str, body: &[u8]) -> Result<Issued, FetchError> {
+pub(super) fn read(
+    appid: &str,
+    status: u16,
+    media_type: &str,
+    body: &[u8],
+) -> Result<Issued, FetchError> {
     let unclear = |what: &str| {
         let size = body.len();
         let message = format!("the answer {what} (HTTP {status}, {media_type}, {size} bytes)");
@@ -39,7 +44,7 @@ pub(super) fn read(status: u16, media_type: &str, body: &[u8]) -> Result<Issued,
             Some(0) => {}
             Some(errcode) => {
                 let errmsg = answer.get("errmsg").and_then(Value::as_str).unwrap_or_default();
-                return Err(refusal(errcode, errmsg));
+                return Err(refusal(appid, errcode, errmsg));
             }
             None => return Err(unclear("has an errcode that is not an integer")),
         },
@@ -69,64 +74,70 @@ fn fate_of(status: u16) -> Fate {
     if (300..500).contains(&status) && status != 408 { Fate::Refused } else { Fate::Unknown }
 }
 
-fn refusal(errcode: i64, errmsg: &str) -> FetchError {
+fn refusal(appid: &str, errcode: i64, errmsg: &str) -> FetchError {
     let (remedy, meaning) = classify(errcode);
-    let address = match remedy {
-        Remedy::AnotherWorker(_) => address(errmsg),
-        _ => None,
-    };
-    let address = address.map(|ip| format!(" (this worker's address is {ip})")).unwrap_or_default();
-    let rid = rid(errmsg).map(|rid| format!(", rid {rid}")).unwrap_or_default();
-    let message = format!("WeChat answered {errcode}: {meaning}{address}{rid}");
-    FetchError::new(remedy, Fate::Refused, message)
+    // Only a parsed address is shown, never the text.
+    let address = address(errmsg).map(|ip| format!(" {ip}")).unwrap_or_default();
+    let meaning = meaning.replace("{account}", appid).replace("{address}", &address);
+    let rid = rid(errmsg).map(|rid| format!(" (rid {rid})")).unwrap_or_default();
+    FetchError::new(remedy, Fate::Refused, format!("WeChat answered {errcode}: {meaning}{rid}"))
 }
 
-/// The remedy of an errcode of the token endpoints, and what to tell an operator.
+/// The remedy of an errcode of the token endpoints, and what to tell an operator. `{account}` stands
+/// for the `AppID`, `{address}` for the address that was refused.
 fn classify(errcode: i64) -> (Remedy, &'static str) {
     use Remedy::{AnotherWorker, Operator, Retry, Wait, WaitForWindow};
     match errcode {
         -1 => (Retry, "its system is busy"),
         40001 => (
             Operator,
-            "the AppSecret is wrong or belongs to another account: copy it anew from the console",
+            "the AppSecret of {account} is wrong or belongs to another account: copy it anew from \
+             the console",
         ),
-        40013 => (Operator, "the AppID is unknown (case matters): compare it with the console"),
+        40013 => {
+            (Operator, "the AppID {account} is unknown (case matters): compare it with the console")
+        }
         40125 => (
             Operator,
-            "the AppSecret is wrong: copy it anew from the console; a reset makes the old one void",
+            "the AppSecret of {account} is wrong: copy it anew from the console; a reset makes the \
+             old one void",
         ),
         40164 => (
             AnotherWorker(10 * MINUTE),
-            "the caller's address is not in the account's IP list: add it in the console",
+            "the worker's address{address} is not in the IP list of {account}: add it in the console",
         ),
-        40243 => (Operator, "the AppSecret is frozen: thaw it in the console"),
+        40243 => (Operator, "the AppSecret of {account} is frozen: thaw it in the console"),
         45009 => (
             WaitForWindow,
-            "the daily quota is used up: wait for midnight in China, or clear it in the console; \
-             something else may be calling with this account",
+            "the daily quota of {account} is used up: wait for midnight in China, or clear it in \
+             the console; something else may be calling with this account",
         ),
-        45011 => (Wait(MINUTE), "the quota of this minute is used up"),
-        50004 => (Operator, "the account may not use the token interface"),
-        50007 => (Operator, "the account is frozen"),
-        61024 => {
-            (Operator, "the AppID is a third-party platform's: it gets its tokens another way")
-        }
+        45011 => (Wait(MINUTE), "the quota of {account} for this minute is used up"),
+        50004 => (Operator, "the account {account} may not use the token interface"),
+        50007 => (Operator, "the account {account} is frozen"),
+        61024 => (
+            Operator,
+            "{account} is the AppID of a third-party platform, which gets its tokens another way",
+        ),
         89501 => (
             AnotherWorker(5 * MINUTE),
-            "the caller's address still awaits the confirmation of the account's administrator",
+            "the worker's address{address} still awaits the confirmation of the administrator of \
+             {account}",
         ),
         89503 => (
             AnotherWorker(5 * MINUTE),
-            "the account's administrator was asked to confirm the caller's address: confirm it, \
-             or add it to the IP list in the console",
+            "the administrator of {account} was asked to confirm the worker's address{address}: \
+             confirm it, or add it to the IP list in the console",
         ),
         89506 => (
             AnotherWorker(24 * HOUR),
-            "the administrator refused the caller's address twice: it is blocked for 24 hours",
+            "the administrator of {account} refused the worker's address{address} twice: it is \
+             blocked for 24 hours",
         ),
         89507 => (
             AnotherWorker(HOUR),
-            "the administrator refused the caller's address: it is blocked for an hour",
+            "the administrator of {account} refused the worker's address{address}: it is blocked \
+             for an hour",
         ),
         40002 | 41002 | 41004 | 43002 | 47001 => (
             Operator,
@@ -144,7 +155,7 @@ fn rid(errmsg: &str) -> Option<&str> {
     errmsg.split_whitespace().find(is_rid)
 }
 
-/// The first word that is an address. Only a parsed address is shown, never the text.
+/// The first word that is an address.
 fn address(errmsg: &str) -> Option<IpAddr> {
     errmsg.split([' ', ',']).find_map(|word| word.parse().ok())
 }

@@ -35,7 +35,7 @@ local SPENT = "applications report it as dead, and today's refreshes on request 
 
 local record, number = read(KEYS[2], {'begun', 'attempt', 'reason', 'granted_at', 'open_until', 'quiet_until', 'due_at',
   'closed_until', 'failures', 'forced', 'asked_at', 'refused', 'suspect', 'calls', 'calls_until',
-  'expires_at', 'asks', 'epoch', 'on_request', 'lease_until', 'issued_at'})
+  'expires_at', 'asks', 'epoch', 'on_request', 'lease_until'})
 
 -- The clock was set back, or a replica's is behind: what ends in the future would never end. The
 -- epochs go on, but nothing lasts longer than if it began now, and the token may be dead.
@@ -50,10 +50,8 @@ if now + 5000 < number('granted_at') then
   for _, name in ipairs({'lease_until', 'open_until', 'quiet_until'}) do limit(name, now + lasts) end
   for _, name in ipairs({'closed_until', 'calls_until'}) do limit(name, now + day) end
   for _, name in ipairs({'granted_at', 'due_at', 'asked_at'}) do limit(name, now) end
-  local life = math.max(number('expires_at') - number('issued_at'), 0)
-  limit('expires_at', now + life)
-  for key, longest in pairs({[KEYS[1]] = tonumber(ARGV[3]), [KEYS[3]] = life}) do
-    if longest < redis.call('PTTL', key) then redis.call('PEXPIRE', key, ms(longest)) end
+  if tonumber(ARGV[3]) < redis.call('PTTL', KEYS[1]) then
+    redis.call('PEXPIRE', KEYS[1], ARGV[3])
   end
   record.suspect = 'the clock of the store was set back'
   redis.call('HSET', KEYS[2], 'suspect', record.suspect)

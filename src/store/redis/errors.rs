@@ -57,7 +57,7 @@ pub(super) fn read(url: &RedisUrl, error: RedisError) -> StoreError {
             "has no such database: see the last part of the store's URL"
         }
         ErrorKind::Server(_) | ErrorKind::Extension => refused_by_server(&code),
-        _ => "cannot be reached",
+        _ => "cannot be reached (is it running, and is store.url right?)",
     };
     // The server's own words are the source.
     StoreError::new(StoreErrorKind::Unavailable, format!("Redis at {url} {what}")).caused_by(error)

@@ -20,7 +20,7 @@ const LONGEST_MESSAGE: usize = 400;
 /// If a claim does not hold.
 pub fn hold(body: &[u8]) {
     let told = serde_json::from_slice(body).unwrap_or(Value::Null);
-    match read(200, "application/json", body) {
+    match read("wx0123456789abcdef", 200, "application/json", body) {
         Ok(issued) => {
             let token = issued.token.expose();
             assert!((1..=MAX_TOKEN_LEN).contains(&token.len()), "{} bytes", token.len());
@@ -44,6 +44,7 @@ pub fn hold(body: &[u8]) {
             assert_ne!(error.fate, Fate::NotSent, "it was answered");
         }
     }
-    let error = read(502, "text/html", body).expect_err("no token comes from a gateway");
+    let error = read("wx0123456789abcdef", 502, "text/html", body)
+        .expect_err("no token comes from a gateway");
     assert_eq!((error.remedy, error.fate), (Remedy::Retry, Fate::Unknown));
 }

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn json(body: &str) -> Result<Issued, FetchError> {
-    read(200, "application/json", body.as_bytes())
+    read("wx0123456789abcdef", 200, "application/json", body.as_bytes())
 }
 
 #[test]
@@ -57,7 +57,13 @@ fn every_errcode_of_the_documents_has_its_remedy() {
 fn a_refused_address_is_named_and_so_is_the_rid() {
     let body = r#"{"errcode":40164,"errmsg":"invalid ip 1.2.3.4 ipv6 ::ffff:1.2.3.4, not in whitelist rid: 6aac005a-01bfdbee-79769285"}"#;
     let said = json(body).unwrap_err().to_string();
-    assert!(said.contains("1.2.3.4") && said.contains("rid 6aac005a-01bfdbee-79769285"), "{said}");
+    assert_eq!(
+        said,
+        "WeChat answered 40164: the worker's address 1.2.3.4 is not in the IP list of \
+         wx0123456789abcdef: add it in the console (rid 6aac005a-01bfdbee-79769285)"
+    );
+    let without = json(r#"{"errcode":40164}"#).unwrap_err().to_string();
+    assert!(without.contains("the worker's address is not in the IP list"), "{without}");
 }
 
 #[test]
@@ -104,15 +110,15 @@ fn answers_that_are_wrong_in_any_way_are_failures_of_unknown_fate() {
 #[test]
 fn a_server_error_may_have_issued_and_a_redirect_has_not() {
     let good = br#"{"access_token":"t","expires_in":7200}"#;
-    assert_eq!(read(502, "text/html", good).unwrap_err().fate, Fate::Unknown);
-    assert_eq!(read(301, "text/html", good).unwrap_err().fate, Fate::Refused);
-    assert_eq!(read(403, "text/html", good).unwrap_err().fate, Fate::Refused);
+    assert_eq!(read("wx1", 502, "text/html", good).unwrap_err().fate, Fate::Unknown);
+    assert_eq!(read("wx1", 301, "text/html", good).unwrap_err().fate, Fate::Refused);
+    assert_eq!(read("wx1", 403, "text/html", good).unwrap_err().fate, Fate::Refused);
 }
 
 proptest! {
     #[test]
     fn no_bytes_make_it_panic_or_repeat_them(body: Vec<u8>, status: u16) {
-        if let Err(error) = read(status, "x", &body) {
+        if let Err(error) = read("wx1", status, "x", &body) {
             prop_assert!(error.to_string().len() < 400);
         }
     }
@@ -122,6 +128,6 @@ proptest! {
         let body = format!(
             r#"{{"errcode":{errcode},"access_token":{token},"expires_in":{expires}}}"#
         );
-        let _ = read(200, "x", body.as_bytes());
+        let _ = read("wx0123456789abcdef", 200, "x", body.as_bytes());
     }
 }

@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use evertoken::{clock::StoreTime, lease::Reason, store::Begun};
+use evertoken::{lease::Reason, store::Begun};
 
-use super::{LEASE, LIFE, LOCK, Pair, QUIET, TOKEN};
+use super::{LEASE, LOCK, Pair, QUIET, TOKEN, publication, token};
 
 const BACK: Duration = Duration::from_secs(10 * 86_400);
 
@@ -37,29 +37,21 @@ impl Pair {
             }
         }
     }
-
-    async fn ends_within(&self, key: &str, most: Duration) -> bool {
-        let left = self.bench.pttl(key).await;
-        0 < left && left <= most.as_millis() as i64
-    }
-
-    async fn lies_within(&self, name: &str, most: Duration) -> bool {
-        let moment = self.moment(name).await.unwrap_or(StoreTime::from_millis(u64::MAX));
-        moment <= self.now().await.plus(most)
-    }
 }
 
 #[tokio::test]
-async fn a_clock_that_was_set_back_keeps_no_dead_token_alive() {
+async fn a_clock_that_was_set_back_leaves_the_token_suspect_and_due() {
     let pair = Pair::with_token("first").await;
     pair.set_clock_back().await;
     let lease = pair.grant(&pair.b).await;
     assert_eq!(lease.reason, Reason::Suspect);
     assert!(pair.field("suspect").await.is_some_and(|why| why.contains("clock")));
     assert_eq!(pair.shown().await.as_deref(), Some("first"), "it is served meanwhile");
-    assert!(pair.ends_within(TOKEN, LIFE).await, "and not longer than it ever would have been");
-    assert!(pair.lies_within("expires_at", LIFE).await);
-    assert!(pair.lies_within("calls_until", Duration::from_secs(86_400)).await);
+    let day = Duration::from_secs(86_400);
+    let window_ends = pair.moment("calls_until").await.expect("a window");
+    assert!(window_ends <= pair.now().await.plus(day));
+    pair.complete(&pair.b, &lease, publication(&lease, &token("second"))).await;
+    assert!(matches!(pair.begin(&pair.a).await, Begun::NotDue(_)), "one call has settled it");
 }
 
 #[tokio::test]
@@ -71,7 +63,7 @@ async fn a_clock_that_was_set_back_prolongs_no_lease_and_no_quiet_period() {
     let begun = pair.begin(&pair.b).await;
     let Begun::Held(left) = begun else { panic!("{begun:?}") };
     assert!(left <= LEASE, "{left:?}");
-    assert!(pair.ends_within(LOCK, LEASE).await);
+    assert!(pair.bench.pttl(LOCK).await <= LEASE.as_millis() as i64);
     pair.end_lease().await;
     let begun = pair.begin(&pair.b).await;
     let Begun::Quiet(left) = begun else { panic!("{begun:?}") };
