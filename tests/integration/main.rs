@@ -9,6 +9,7 @@ mod canary;
 mod commands;
 mod connecting;
 mod contract;
+mod cycle;
 mod dates;
 mod disk;
 mod documents;

@@ -1,0 +1,404 @@
+//! One cycle on a paused clock, over real files: what it does when its store is slow, loses an
+//! answer, or tells it that it was overtaken. The issuer is in this process.
+
+use std::{
+    path::Path,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use evertoken::{
+    clock::{self, StoreTime, WallClock},
+    credential::{CredentialId, Issued, Token},
+    lease::{Holder, Lease},
+    policy::Issuance,
+    provider::{Fate, FetchError, Provider, Remedy},
+    refresh::{Credential, Cycle, Keeper, Knowledge, Outcome, Times},
+    store::{
+        Asked, BeginRequest, Begun, Completed, Failed, Failure, FileStore, Glance, Hearing, Held,
+        Hint, Offer, Offered, Publication, Record, Store, StoreError, Timed,
+    },
+};
+use futures_util::future::BoxFuture;
+use tempfile::TempDir;
+use tokio::{
+    sync::watch,
+    task::JoinSet,
+    time::{Instant, sleep},
+};
+
+/// A lock of 9 s lies halfway between them.
+const TIMES: Times =
+    Times { request_timeout: Duration::from_secs(8), lease: Duration::from_secs(10) };
+
+const LIFE: Duration = Duration::from_secs(3600);
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A directory, and the clock of all who share it.
+struct Bench {
+    directory: TempDir,
+    clock: WallClock,
+}
+
+/// What the next call of a worker brings, and after how long. Its deadline is not kept: a process
+/// that was stopped does not keep it either.
+#[derive(Clone, Copy)]
+enum Call {
+    Token(Duration),
+    NotSent(Duration),
+}
+
+/// The issuer, as one worker sees it: it issues anew each time.
+struct Double {
+    name: &'static str,
+    calls: Arc<AtomicUsize>,
+    /// How the first call ends; those after it bring a token at once.
+    first: Call,
+}
+
+/// What happens to the first asking for a lease.
+enum Trouble {
+    None,
+    /// The store is slow to answer.
+    Slow(Duration),
+    /// The lease is granted, and the answer is lost.
+    Lost,
+    /// The process is told to stop before the answer has come.
+    Stopping(watch::Sender<bool>),
+}
+
+/// A store with trouble.
+struct Troubled {
+    store: FileStore,
+    trouble: Mutex<Trouble>,
+}
+
+/// A worker that runs one cycle.
+struct Worker {
+    cycle: Cycle,
+    credential: Credential,
+    calls: Arc<AtomicUsize>,
+}
+
+// === impl Bench ===
+
+impl Bench {
+    fn new() -> Self {
+        let directory = TempDir::new().expect("a directory");
+        let clock = WallClock::Anchored(StoreTime::from_millis(1_772_294_400_000), clock::now());
+        Self { directory, clock }
+    }
+
+    fn path(&self) -> std::path::PathBuf {
+        self.directory.path().join("store")
+    }
+
+    fn store(&self) -> FileStore {
+        FileStore::on_clock(&self.path(), Holder::fresh(), self.clock)
+    }
+
+    fn worker(&self, name: &'static str, first: Call) -> Worker {
+        let (_, stopping) = watch::channel(false);
+        self.troubled(name, first, Trouble::None, stopping)
+    }
+
+    fn troubled(
+        &self,
+        name: &'static str,
+        first: Call,
+        trouble: Trouble,
+        stopping: watch::Receiver<bool>,
+    ) -> Worker {
+        let calls = Arc::new(AtomicUsize::new(0));
+        let provider = Box::new(Double { name, calls: Arc::clone(&calls), first });
+        let credential = Credential {
+            id: id(),
+            provider,
+            refresh_before: None,
+            quiet_period: Duration::ZERO,
+            daily_quota: 2_000,
+        };
+        let store = Arc::new(Troubled { store: self.store(), trouble: Mutex::new(trouble) });
+        Worker { cycle: Cycle { store, times: TIMES, stopping }, credential, calls }
+    }
+
+    async fn record(&self) -> Record {
+        let (_, mut glances) = self.store().look(&[id()]).await.expect("an answer");
+        glances.remove(0).record.expect("a record")
+    }
+
+    async fn token(&self) -> String {
+        let held = self.store().held(&id()).await.expect("an answer").expect("a token");
+        held.token.expose().to_owned()
+    }
+
+    /// A token that is due.
+    async fn with_due_token(&self) {
+        let outcome = self.worker("first", Call::Token(Duration::ZERO)).run().await;
+        assert!(matches!(outcome, Outcome::Refreshed(_)), "{outcome:?}");
+        sleep(LIFE * 4 / 5).await;
+    }
+}
+
+fn id() -> CredentialId {
+    "shop".parse().expect("an id")
+}
+
+// === impl Worker ===
+
+impl Worker {
+    async fn run(&self) -> Outcome {
+        let mut rng = fastrand::Rng::with_seed(7);
+        self.cycle.run(&self.credential, Knowledge::default(), &mut rng).await.outcome
+    }
+
+    fn calls(&self) -> usize {
+        self.calls.load(Ordering::SeqCst)
+    }
+}
+
+// === impl Double ===
+
+impl Provider for Double {
+    fn kind(&self) -> &'static str {
+        "wechat"
+    }
+
+    fn issuer(&self) -> &'static str {
+        "issuer.test"
+    }
+
+    fn issuance(&self) -> Issuance {
+        Issuance::Anew
+    }
+
+    fn quota_day_offset(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn mark(&self) -> String {
+        "aaaaaaaa".to_owned()
+    }
+
+    fn readable(&self) -> Result<(), FetchError> {
+        Ok(())
+    }
+
+    fn fetch(&self, _deadline: Instant) -> BoxFuture<'_, Result<Issued, FetchError>> {
+        let before = self.calls.fetch_add(1, Ordering::SeqCst);
+        let call = if before == 0 { self.first } else { Call::Token(Duration::ZERO) };
+        Box::pin(async move {
+            match call {
+                Call::Token(takes) => {
+                    sleep(takes).await;
+                    let token = Token::new(&format!("{}-{before}", self.name)).expect("a token");
+                    Ok(Issued { token, lifetime: LIFE, dated: None })
+                }
+                Call::NotSent(takes) => {
+                    sleep(takes).await;
+                    Err(FetchError::new(Remedy::Retry, Fate::NotSent, "no connection"))
+                }
+            }
+        })
+    }
+}
+
+// === impl Troubled ===
+
+/// The error of a store that is not there.
+async fn unavailable() -> StoreError {
+    let nowhere = FileStore::new(Path::new("/dev/null/store"), Holder::fresh(), Hearing::Nothing);
+    nowhere.canary().await.expect_err("no directory can be there")
+}
+
+#[async_trait]
+impl Store for Troubled {
+    async fn begin(
+        &self,
+        id: &CredentialId,
+        request: &BeginRequest<'_>,
+    ) -> Result<Timed<Begun>, StoreError> {
+        let trouble = std::mem::replace(&mut *self.trouble.lock().expect("it"), Trouble::None);
+        let answer = self.store.begin(id, request).await;
+        match trouble {
+            Trouble::None => {}
+            Trouble::Slow(by) => sleep(by).await,
+            Trouble::Lost => return Err(unavailable().await),
+            Trouble::Stopping(stop) => drop(stop.send_replace(true)),
+        }
+        answer
+    }
+
+    async fn next_hint(&self) -> Hint {
+        self.store.next_hint().await
+    }
+
+    async fn canary(&self) -> Result<Option<String>, StoreError> {
+        self.store.canary().await
+    }
+
+    async fn set_canary(&self) -> Result<String, StoreError> {
+        self.store.set_canary().await
+    }
+
+    async fn look(&self, ids: &[CredentialId]) -> Result<Timed<Vec<Glance>>, StoreError> {
+        self.store.look(ids).await
+    }
+
+    async fn complete(
+        &self,
+        id: &CredentialId,
+        lease: &Lease,
+        publication: Publication<'_>,
+    ) -> Result<Timed<Completed>, StoreError> {
+        self.store.complete(id, lease, publication).await
+    }
+
+    async fn fail(
+        &self,
+        id: &CredentialId,
+        lease: &Lease,
+        failure: &Failure<'_>,
+    ) -> Result<Timed<Failed>, StoreError> {
+        self.store.fail(id, lease, failure).await
+    }
+
+    async fn release(
+        &self,
+        id: &CredentialId,
+        lease: &Lease,
+        tell: bool,
+    ) -> Result<(), StoreError> {
+        self.store.release(id, lease, tell).await
+    }
+
+    async fn offer(
+        &self,
+        id: &CredentialId,
+        offer: &Offer<'_>,
+    ) -> Result<Timed<Offered>, StoreError> {
+        self.store.offer(id, offer).await
+    }
+
+    async fn ask(&self, id: &CredentialId, daily_quota: u64) -> Result<Timed<Asked>, StoreError> {
+        self.store.ask(id, daily_quota).await
+    }
+
+    async fn token(&self, id: &CredentialId) -> Result<Option<Token>, StoreError> {
+        self.store.token(id).await
+    }
+
+    async fn held(&self, id: &CredentialId) -> Result<Option<Held>, StoreError> {
+        self.store.held(id).await
+    }
+
+    async fn report(&self, id: &CredentialId, token: &Token) -> Result<(), StoreError> {
+        self.store.report(id, token).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_came_after_the_lease_is_told_as_late() {
+    let bench = Bench::new();
+    bench.with_due_token().await;
+    let slept = bench.worker("slept", Call::Token(20 * SECOND));
+    let other = bench.worker("other", Call::Token(Duration::ZERO));
+    let overtake = async {
+        sleep(10 * SECOND).await;
+        other.run().await
+    };
+    let (slept, other) = tokio::join!(slept.run(), overtake);
+    assert!(matches!(other, Outcome::Refreshed(_)), "{other:?}");
+    assert!(matches!(slept, Outcome::Fenced), "{slept:?}");
+    let suspect = bench.record().await.suspect;
+    assert_eq!(suspect.as_deref(), Some("two calls to the issuer overlapped"));
+    assert_eq!(bench.token().await, "other-0");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_that_overtook_a_token_publishes_that_token() {
+    let bench = Bench::new();
+    bench.with_due_token().await;
+    let slept = bench.worker("slept", Call::Token(12 * SECOND));
+    let other = bench.worker("other", Call::NotSent(5 * SECOND));
+    let overtake = async {
+        sleep(10 * SECOND).await;
+        other.run().await
+    };
+    let (slept, other) = tokio::join!(slept.run(), overtake);
+    assert!(matches!(slept, Outcome::Fenced), "{slept:?}");
+    assert!(matches!(other, Outcome::Restored { .. }), "{other:?}");
+    assert_eq!(bench.token().await, "slept-0");
+    let record = bench.record().await;
+    assert_eq!((record.suspect, record.error, record.failures), (None, None, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_is_too_short_for_a_call_is_given_back_and_nothing_is_sent() {
+    let bench = Bench::new();
+    // 3 s of 9 s are gone, and a call may take 8 s.
+    let (_stop, stopping) = watch::channel(false);
+    let first = Call::Token(Duration::ZERO);
+    let worker = bench.troubled("late", first, Trouble::Slow(3 * SECOND), stopping);
+    let outcome = worker.run().await;
+    assert!(matches!(outcome, Outcome::Released), "{outcome:?}");
+    assert_eq!(worker.calls(), 0);
+    let record = bench.record().await;
+    assert_eq!((record.open_until, record.calls), (None, 0), "it is free, and costs nothing");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_grant_whose_answer_was_lost_is_asked_for_again_at_once() {
+    let bench = Bench::new();
+    let (_stop, stopping) = watch::channel(false);
+    let worker = bench.troubled("only", Call::Token(Duration::ZERO), Trouble::Lost, stopping);
+    let outcome = worker.run().await;
+    assert!(matches!(outcome, Outcome::Refreshed(_)), "{outcome:?}");
+    assert_eq!(worker.calls(), 1);
+    assert_eq!(bench.record().await.calls, 1, "it is the same grant");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_told_to_stop_while_it_asks_sends_nothing_and_gives_the_lease_back() {
+    let bench = Bench::new();
+    let (stop, stopping) = watch::channel(false);
+    let trouble = Trouble::Stopping(stop);
+    let worker = bench.troubled("stopping", Call::Token(Duration::ZERO), trouble, stopping);
+    let outcome = worker.run().await;
+    assert!(matches!(outcome, Outcome::Released), "{outcome:?}");
+    assert_eq!(worker.calls(), 0);
+    let record = bench.record().await;
+    assert_eq!((record.open_until, record.calls), (None, 0));
+}
+
+/// The fenced worker is the only one that lives: nobody else would settle the doubt.
+#[tokio::test(start_paused = true)]
+async fn a_fenced_worker_looks_again_soon_and_settles_the_doubt() {
+    let bench = Bench::new();
+    bench.with_due_token().await;
+    let Worker { cycle, credential, calls } = bench.worker("slept", Call::Token(20 * SECOND));
+    let (stop, stopping) = watch::channel(false);
+    let cycle = Cycle { stopping, ..cycle };
+    let rng = fastrand::Rng::with_seed(7);
+    let (keeper, _) = Keeper::new(Arc::new([credential]), cycle, rng);
+    let mut task = JoinSet::new();
+    task.spawn(keeper.run());
+    while calls.load(Ordering::SeqCst) == 0 {
+        sleep(SECOND / 10).await;
+    }
+    sleep(10 * SECOND).await;
+    let other = bench.worker("other", Call::Token(Duration::ZERO)).run().await;
+    assert!(matches!(other, Outcome::Refreshed(_)), "{other:?}");
+    // The sleeper's answer comes 20 s after it was sent.
+    sleep(15 * SECOND).await;
+    assert_eq!(calls.load(Ordering::SeqCst), 2, "one more call, within seconds");
+    assert_eq!(bench.token().await, "slept-1");
+    assert_eq!(bench.record().await.suspect, None);
+    stop.send_replace(true);
+    while task.join_next().await.is_some() {}
+}
