@@ -22,6 +22,7 @@ pub mod credential;
 pub mod clock;
 pub mod lease;
 
+pub mod foreign;
 pub mod policy;
 
 pub mod metrics;

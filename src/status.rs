@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::{
     clock::StoreTime,
     credential::CredentialId,
+    foreign,
     store::{Glance, Record, Store, StoreError},
 };
 
@@ -62,7 +63,8 @@ pub struct CredentialStatus {
     pub daily_quota: u64,
     /// Failed refreshes in a row.
     pub failures: u32,
-    /// What went wrong last, until the next success; or why the token is suspect.
+    /// What went wrong last, until the next success; or why the token is suspect; or that tokens
+    /// die early again and again.
     pub error: Option<String>,
     /// When the next refresh should begin, from now.
     #[serde(skip)]
@@ -109,6 +111,8 @@ impl CredentialStatus {
     pub fn new(subject: &Subject, glance: &Glance, now: StoreTime) -> Self {
         let record = glance.record.clone().unwrap_or_default();
         let expires_at = record.expires_at.filter(|_| glance.has_token);
+        let died_today = record.early_until.filter(|end| now < *end).map_or(0, |_| record.early);
+        let advice = foreign::advice(subject.id.as_str(), died_today);
         Self {
             id: subject.id.to_string(),
             provider: subject.provider,
@@ -123,7 +127,7 @@ impl CredentialStatus {
             due_in: record.due_at.map(|moment| moment.since(now)),
             leased: glance.leased,
             holder: record.holder,
-            error: record.error.or(record.suspect),
+            error: record.error.or(record.suspect).or(advice),
         }
     }
 }

@@ -167,6 +167,10 @@ pub struct Record {
     pub calls_until: Option<StoreTime>,
     /// A refresh was asked for by an operator and has not begun.
     pub forced: bool,
+    /// Published tokens that died before their end, in the window that ends at `early_until`.
+    pub early: u64,
+    /// When that window ends: it is the quota's.
+    pub early_until: Option<StoreTime>,
 }
 
 /// A look at one credential.
@@ -287,6 +291,16 @@ pub enum Completed {
         expires_at: StoreTime,
         /// When the next refresh should begin.
         due_at: StoreTime,
+    },
+    /// A new token stands in place of one that had died before its end: it was reported as dead,
+    /// nothing that the store knows of explained it, and the issuer gave another one.
+    Replaced {
+        /// When it ends.
+        expires_at: StoreTime,
+        /// When the next refresh should begin.
+        due_at: StoreTime,
+        /// Tokens that died so since the issuer's day began, this one included.
+        early: u64,
     },
     /// The issuer gave the token that stood already.
     Repeated {

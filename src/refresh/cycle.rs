@@ -14,6 +14,7 @@ use crate::{
     chain::Chain,
     clock::{self, Moment, StoreClock, StoreTime},
     credential::Issued,
+    foreign,
     lease::{AttemptId, Epoch, Lease, Reason},
     metrics,
     policy::{self, Issuance, Standing},
@@ -243,10 +244,16 @@ impl Cycle {
             self.insist(ends, rng, || self.store.complete(id, lease, publication)).await?;
         *heard = Some(StoreClock::heard(now, Moment::now()));
         let (expires_at, due_at) = match completed {
-            Completed::Published { expires_at, due_at } => {
+            Completed::Published { expires_at, due_at }
+            | Completed::Replaced { expires_at, due_at, .. } => {
                 info!(credential = %id, epoch = lease.epoch.0, reason = lease.reason.as_str(),
                     expires_in_s = seconds(expires_at, now), next_refresh_in_s = seconds(due_at, now),
                     took_ms = clock::millis(took), "refreshed");
+                if let Completed::Replaced { early, .. } = completed {
+                    metrics::died_early(id);
+                    warn!(credential = %id, deaths_today = early, "{}",
+                        foreign::death(id.as_str(), early));
+                }
                 (expires_at, due_at)
             }
             Completed::Repeated { expires_at, due_at } => {

@@ -229,6 +229,11 @@ impl Store for RedisStore {
             "published" => {
                 Completed::Published { expires_at: answer.moment(2)?, due_at: answer.moment(3)? }
             }
+            "replaced" => Completed::Replaced {
+                expires_at: answer.moment(2)?,
+                due_at: answer.moment(3)?,
+                early: answer.number(4)?,
+            },
             "repeated" => {
                 Completed::Repeated { expires_at: answer.moment(2)?, due_at: answer.moment(3)? }
             }

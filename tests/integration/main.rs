@@ -14,6 +14,7 @@ mod dates;
 mod disk;
 mod documents;
 mod files;
+mod foreign;
 mod garbage;
 mod issuer;
 mod killed;

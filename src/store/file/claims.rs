@@ -72,7 +72,7 @@ fn ends_well(sheet: &Sheet, now: StoreTime, lease: &Lease) {
         dated: None,
     };
     match completed.complete(now, &Holder::fresh(), lease, publication) {
-        Completed::Published { .. } | Completed::Repeated { .. } => {}
+        Completed::Published { .. } | Completed::Replaced { .. } | Completed::Repeated { .. } => {}
         Completed::Fenced { .. } | Completed::Expired => {
             assert_eq!(completed.token, sheet.token, "what was refused changed the token");
         }

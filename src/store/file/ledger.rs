@@ -5,6 +5,7 @@
 //! it to run out.
 
 mod begin;
+mod early;
 mod end;
 mod late;
 mod number;
@@ -101,6 +102,14 @@ pub(super) struct Sheet {
     on_request: u64,
     /// The token that was reported as dead, and when.
     reported: Option<Report>,
+    /// The epoch of a token that was reported as dead, and nothing here explained it.
+    #[serde(deserialize_with = "number")]
+    accused: u64,
+    /// Tokens that died early, in the window that ends then.
+    #[serde(deserialize_with = "number")]
+    early: u64,
+    #[serde(deserialize_with = "number")]
+    early_until: u64,
 }
 
 /// A token that was reported as dead, and when.
@@ -174,6 +183,7 @@ impl Sheet {
             &mut self.closed_until,
             &mut self.calls_until,
             &mut self.asked_at,
+            &mut self.early_until,
         ];
         let optional = [self.open_until.as_mut(), self.error_at.as_mut()];
         let reported = self.reported.as_mut().map(|Report(_, at)| at);
@@ -230,6 +240,8 @@ impl Sheet {
             calls: self.calls,
             calls_until: moment(self.calls_until),
             forced: self.forced,
+            early: self.early,
+            early_until: moment(self.early_until),
         };
         Glance {
             has_token: self.has_token(now),

@@ -29,6 +29,8 @@ pub(super) const RECORD_FIELDS: &[&str] = &[
     "calls",
     "calls_until",
     "forced",
+    "early",
+    "early_until",
 ];
 
 /// What a script answered: a verb, the store's time, and what the verb brings.
@@ -125,6 +127,8 @@ fn record(fields: &[Option<String>]) -> Record {
         calls: count("calls"),
         calls_until: moment("calls_until"),
         forced: field("forced").is_some(),
+        early: count("early"),
+        early_until: moment("early_until"),
     }
 }
 

@@ -90,6 +90,10 @@ local token = redis.call('GET', KEYS[3])
 local abandoned = record.open_until
 -- Applications write this key: one of another type is no report.
 local rejected = token and redis.pcall('GET', KEYS[4]) == token
+-- If nothing that is known here explains it, somebody else may have killed the token.
+if rejected and not (record.suspect or abandoned or lost) then
+  redis.call('HSET', KEYS[2], 'accused', ms(number('epoch')))
+end
 -- The wait after a failure is not cut short by reports: they would hammer an issuer that refuses.
 local reported = rejected and number('failures') == 0
 local cooled_at = number('asked_at') + tonumber(ARGV[7])

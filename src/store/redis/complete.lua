@@ -23,13 +23,16 @@
 --
 -- Answers, the store's time in ms in second place:
 --   {'published', now, expires_at, due_at}   a new token stands; also the answer to a second asking
+--   {'replaced',  now, expires_at, due_at, early}   the same, and the token before it had died before
+--                                            its end, as the early-th of the issuer's day
 --   {'repeated',  now, expires_at, due_at}   the issuer gave the token that stood already
 --   {'fenced',    now, epoch, suspect}       a later attempt has begun; suspect is 1 if the order
 --                                            of the two calls is in doubt
 --   {'expired',   now}                       its life is over already; nothing was written
 
 local record, number = read(KEYS[2], {'begun', 'epoch', 'published_by', 'expires_at', 'due_at', 'overlapped', 'doubted_by',
-  'granted_at', 'open_until', 'late', 'dated', 'reason'})
+  'granted_at', 'open_until', 'late', 'dated', 'reason', 'accused', 'early', 'early_until',
+  'calls_until'})
 
 local epoch, expires_at, due_at = tonumber(ARGV[3]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local issued_at, dated = tonumber(ARGV[11]), ARGV[13]
@@ -84,4 +87,12 @@ local on_request = record.reason == 'rejected' or record.reason == 'forced'
 if on_request and not repeated then redis.call('HSET', KEYS[2], 'on_request', ms(epoch)) end
 unlock()
 tell(ARGV[10], ARGV[9], epoch, expires_at, due_at)
+
+-- A token has died early if it was accused, and the issuer gave another one within its life.
+local accused = number('accused')
+if current and not repeated and 0 < accused and accused == number('epoch') then
+  local early = (now < number('early_until') and number('early') or 0) + 1
+  redis.call('HSET', KEYS[2], 'early', ms(early), 'early_until', ms(number('calls_until')))
+  return {'replaced', ms(now), ms(expires_at), ms(due_at), ms(early)}
+end
 return {repeated and 'repeated' or 'published', ms(now), ms(expires_at), ms(due_at)}

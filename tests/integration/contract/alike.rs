@@ -106,8 +106,15 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         refused,
         not_sent,
     });
-    let fields =
-        vec!["due_at", "open_until", "quiet_until", "closed_until", "asked_at", "calls_until"];
+    let fields = vec![
+        "due_at",
+        "open_until",
+        "quiet_until",
+        "closed_until",
+        "asked_at",
+        "calls_until",
+        "early_until",
+    ];
     let step = prop_oneof![
         8 => begin,
         5 => complete,
@@ -183,6 +190,9 @@ async fn take<B: Bench>(pair: &Pair<B>, leases: &mut Vec<(bool, Lease)>, step: &
                 Completed::Published { expires_at, due_at } => {
                     format!("published {} {}", about(expires_at, now), about(due_at, now))
                 }
+                Completed::Replaced { expires_at, due_at, early } => {
+                    format!("replaced {} {} {early}", about(expires_at, now), about(due_at, now))
+                }
                 Completed::Repeated { expires_at, due_at } => {
                     format!("repeated {} {}", about(expires_at, now), about(due_at, now))
                 }
@@ -256,16 +266,23 @@ async fn take<B: Bench>(pair: &Pair<B>, leases: &mut Vec<(bool, Lease)>, step: &
 async fn stands<B: Bench>(pair: &Pair<B>) -> String {
     let glance = pair.glance().await;
     let record = glance.record.unwrap_or_default();
-    let Record { suspect, failures, error, refused, calls, forced, .. } = record;
+    let Record { suspect, failures, error, refused, calls, forced, early, .. } = record;
     let now = pair.now().await;
-    let moments = [record.due_at, record.expires_at, record.open_until, record.calls_until];
+    let moments = [
+        record.due_at,
+        record.expires_at,
+        record.open_until,
+        record.calls_until,
+        record.early_until,
+    ];
     let moments = moments.map(|moment| moment.map(|moment| about(moment, now)));
     let refused = refused.unwrap_or_default();
     let late = pair.field("late").await;
     let late = late.map(|text| if text == "unknown" { "unknown" } else { "a token" });
     format!(
         "token {:?} {} reported {:?} leased {} suspect {suspect:?} moments {moments:?} failures {failures} \
-         error {error:?} refused {:?} calls {calls} forced {forced} dated {:?} late {late:?} asks {:?}",
+         error {error:?} refused {:?} calls {calls} forced {forced} dated {:?} late {late:?} asks {:?} \
+         early {early}",
         pair.shown().await,
         glance.has_token,
         pair.reported().await,

@@ -6,6 +6,8 @@ mod ask;
 mod begin;
 #[path = "complete.rs"]
 mod complete;
+#[path = "early.rs"]
+mod early;
 #[path = "epoch.rs"]
 mod epoch;
 #[path = "fail.rs"]

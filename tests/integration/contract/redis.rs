@@ -7,6 +7,8 @@ mod begin;
 mod clock;
 #[path = "complete.rs"]
 mod complete;
+#[path = "early.rs"]
+mod early;
 #[path = "epoch.rs"]
 mod epoch;
 #[path = "fail.rs"]

@@ -61,6 +61,7 @@ impl Sheet {
         if now < quiet_until {
             return Verdict::Quiet(Duration::from_millis(quiet_until - now));
         }
+        self.accuse(now, lost);
         let window = self.window(now, request);
         let reason = match self.reason(now, &window, request.mark, lost) {
             Ok(reason) => reason,

@@ -48,6 +48,7 @@ impl Sheet {
         if in_doubt {
             offered.due_at = now;
         }
+        let early = self.died_early(now, is_current);
         self.publish(lease, offered);
         self.holder = Some(holder.to_string());
         // If this token is reported as dead, too, a refresh on request was no cure.
@@ -57,7 +58,12 @@ impl Sheet {
         if !in_doubt {
             self.settle();
         }
-        self.published(is_current)
+        match (early, self.published(is_current)) {
+            (Some(early), Completed::Published { expires_at, due_at }) => {
+                Completed::Replaced { expires_at, due_at, early }
+            }
+            (_, completed) => completed,
+        }
     }
 
     /// A token that came after a later attempt had begun.
