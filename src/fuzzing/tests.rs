@@ -114,6 +114,7 @@ fn changed(mut bytes: Vec<u8>, changes: &[Change]) -> Vec<u8> {
 }
 
 #[test]
+#[expect(clippy::print_stderr, reason = "the last line of a failure names its seed")]
 fn every_seed_of_the_fuzzer_is_survived() {
     for (name, holds, _) in TARGETS {
         for (seed, bytes) in seeds(name) {

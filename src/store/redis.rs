@@ -112,7 +112,7 @@ impl RedisStore {
     async fn invoke(&self, call: &ScriptInvocation<'_>) -> Result<Answer, StoreError> {
         let mut on = self.link.connection().await?;
         match call.invoke_async::<Vec<Vec<u8>>>(&mut on.connection).await {
-            Ok(parts) => Ok(Answer::new(parts)),
+            Ok(parts) => Ok(Answer::new(&parts)),
             Err(error) => Err(self.link.failed(on.generation, error).await),
         }
     }

@@ -15,6 +15,7 @@ use evertoken::{
     status::{Status, Subject},
     store::{Begun, Completed, Publication, Store, StoreError, StoreErrorKind},
 };
+use tokio::runtime::Runtime;
 
 use crate::contract::{failure, publication, request, token};
 
@@ -68,8 +69,7 @@ async fn publishes(store: &Arc<dyn Store>, id: &CredentialId, lease: &Lease, tex
     matches!(completed, Some((_, Completed::Published { .. } | Completed::Repeated { .. })))
 }
 
-fn block_on(test: impl Future<Output = ()>) {
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
-    runtime.expect("a runtime").block_on(test);
+fn runtime() -> Runtime {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.expect("a runtime")
 }

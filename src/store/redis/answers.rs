@@ -39,7 +39,7 @@ pub(super) struct Answer(Vec<String>);
 // === impl Answer ===
 
 impl Answer {
-    pub(super) fn new(parts: Vec<Vec<u8>>) -> Self {
+    pub(super) fn new(parts: &[Vec<u8>]) -> Self {
         Self(parts.iter().map(|part| String::from_utf8_lossy(part).into_owned()).collect())
     }
 

@@ -23,8 +23,8 @@ pub fn hold(bytes: &[u8]) {
         field => Value::BulkString(field.to_vec()),
     });
     let fields: Vec<Value> = fields.take(RECORD_FIELDS.len() + 1).collect();
-    let parts = bytes.split(|byte| *byte == b'\n').map(<[u8]>::to_vec);
-    reads(&Answer::new(parts.take(9).collect()));
+    let parts: Vec<_> = bytes.split(|byte| *byte == b'\n').map(<[u8]>::to_vec).take(9).collect();
+    reads(&Answer::new(&parts));
     if let Ok(token) = answers::token(bytes) {
         assert_eq!(token.expose().as_bytes(), bytes, "another token than stands there");
     }

@@ -66,6 +66,21 @@ async fn a_record_of_a_newer_version_is_refused_and_left_alone() {
     }
 }
 
+#[tokio::test]
+async fn a_file_without_an_end_is_read_no_further_than_one_of_ours() {
+    let pair = Pair::with_token("first").await;
+    for suffix in ["record", "token"] {
+        let path = pair.bench.file(&pair.id, suffix);
+        fs::remove_file(&path).expect("it is there");
+        std::os::unix::fs::symlink("/dev/zero", path).expect("a link");
+    }
+    assert_eq!(pair.glance().await, Glance::default());
+    assert_eq!(pair.a.token(&pair.id).await.expect("an answer"), None);
+    let lease = pair.grant(&pair.a).await;
+    pair.complete(&pair.a, &lease, publication(&lease, &token("second"))).await;
+    assert_eq!(pair.shown().await.as_deref(), Some("second"));
+}
+
 /// Every question that changes nothing, and `begin`.
 async fn ask_all(pair: &Pair) {
     pair.glance().await;

@@ -6,7 +6,7 @@ use proptest::{
     test_runner::{Config, TestRunner},
 };
 
-use super::{ask_everything, block_on, publishes};
+use super::{ask_everything, publishes, runtime};
 use crate::contract::{OnRedis, Pair};
 
 const FIELDS: [&str; 32] = [
@@ -144,44 +144,49 @@ async fn stands(pair: &Pair<OnRedis>) -> (Option<Vec<u8>>, i64) {
     pipeline.query_async(&mut pair.bench.connection.clone()).await.expect("redis answers")
 }
 
+/// One state of Redis, and everything that a worker may do with it.
+async fn touches_no_token(
+    pair: &Pair<OnRedis>,
+    [record, token, lock, report]: [&Content; 4],
+) -> Result<(), TestCaseError> {
+    pair.lose_everything().await;
+    put(pair, "record", record).await;
+    put(pair, "token", token).await;
+    put(pair, "lock", lock).await;
+    put(pair, "rejected", report).await;
+    if let Content::Text(_) = token {
+        pair.bench.command(&["PEXPIRE", "evertoken:{shop}:token", "7200000"]).await;
+    }
+    let before = stands(pair).await;
+    let lease = ask_everything(&pair.a, &pair.id).await;
+    prop_assert_eq!(&stands(pair).await, &before, "to ask touched the token");
+    let Some(lease) = lease else { return Ok(()) };
+    if publishes(&pair.b, &pair.id, &lease, "second").await {
+        let shown = pair.shown().await;
+        prop_assert_eq!(shown.as_deref(), Some("second"));
+        let left = pair.bench.pttl("evertoken:{shop}:token").await;
+        prop_assert!((0..=7_200_000).contains(&left), "{} ms", left);
+    } else {
+        prop_assert_eq!(&stands(pair).await, &before, "it was refused");
+    }
+    Ok(())
+}
+
 #[test]
 fn no_record_lock_or_report_of_any_content_touches_the_published_token() {
-    block_on(async {
-        let pair = Pair::<OnRedis>::new().await;
-        let cases = Config { failure_persistence: None, ..Config::with_cases(400) };
-        let token = prop_oneof![6 => Just(Content::Text(b"first".to_vec())), 1 => other()];
-        let lock = prop_oneof![6 => Just(Content::Nothing), 1 => other()];
-        let report = prop_oneof![2 => Just(Content::Text(b"first".to_vec())), 3 => other()];
-        let all = (record(), token, lock, report);
-        let outcome = tokio::task::block_in_place(|| {
-            TestRunner::new(cases).run(&all, |(record, token, lock, report)| {
-                tokio::runtime::Handle::current().block_on(async {
-                    pair.lose_everything().await;
-                    put(&pair, "record", &record).await;
-                    put(&pair, "token", &token).await;
-                    put(&pair, "lock", &lock).await;
-                    put(&pair, "rejected", &report).await;
-                    if let Content::Text(_) = token {
-                        pair.bench.command(&["PEXPIRE", "evertoken:{shop}:token", "7200000"]).await;
-                    }
-                    let before = stands(&pair).await;
-                    let lease = ask_everything(&pair.a, &pair.id).await;
-                    prop_assert_eq!(&stands(&pair).await, &before, "to ask touched the token");
-                    let Some(lease) = lease else { return Ok(()) };
-                    if publishes(&pair.b, &pair.id, &lease, "second").await {
-                        let shown = pair.shown().await;
-                        prop_assert_eq!(shown.as_deref(), Some("second"));
-                        let left = pair.bench.pttl("evertoken:{shop}:token").await;
-                        prop_assert!((0..=7_200_000).contains(&left), "{} ms", left);
-                    } else {
-                        prop_assert_eq!(&stands(&pair).await, &before, "it was refused");
-                    }
-                    Ok(())
-                })
-            })
-        });
-        if let Err(error) = outcome {
-            panic!("{error}");
-        }
-    });
+    let runtime = runtime();
+    let pair = runtime.block_on(Pair::<OnRedis>::new());
+    let cases = Config { failure_persistence: None, ..Config::with_cases(400) };
+    let token = prop_oneof![6 => Just(Content::Text(b"first".to_vec())), 1 => other()];
+    let lock = prop_oneof![6 => Just(Content::Nothing), 1 => other()];
+    let report = prop_oneof![2 => Just(Content::Text(b"first".to_vec())), 3 => other()];
+    let outcome = TestRunner::new(cases).run(
+        &(record(), token, lock, report),
+        |(record, token, lock, report)| {
+            runtime.block_on(touches_no_token(&pair, [&record, &token, &lock, &report]))
+        },
+    );
+    if let Err(error) = outcome {
+        panic!("{error}");
+    }
 }

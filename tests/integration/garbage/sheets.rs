@@ -5,7 +5,7 @@ use std::fs;
 use proptest::{collection::vec, prelude::*};
 use serde_json::{Map, Value, json};
 
-use super::{ask_everything, block_on, publishes};
+use super::{ask_everything, publishes, runtime};
 use crate::contract::{OnFiles, Pair};
 
 /// Fields on which the token's life does not depend.
@@ -70,7 +70,7 @@ proptest! {
     fn no_sheet_of_any_content_touches_the_published_token(
         pairs in vec((prop::sample::select(FIELDS.to_vec()), value()), 1..30),
     ) {
-        block_on(async {
+        runtime().block_on(async {
             let pair = Pair::<OnFiles>::with_token("first").await;
             let path = pair.bench.file(&pair.id, "record");
             let whole: Value = serde_json::from_slice(&fs::read(&path).expect("a record")).expect("JSON");
