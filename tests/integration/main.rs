@@ -27,4 +27,5 @@ mod refreshing;
 mod refused;
 mod sentinel;
 mod shutdown;
+mod stopped;
 mod takeover;

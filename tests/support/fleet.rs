@@ -91,11 +91,16 @@ impl Fleet {
 
     /// Starts a worker with a configuration file.
     pub(crate) fn start(&mut self, configuration: &str) -> usize {
+        self.start_in(configuration, &[])
+    }
+
+    /// The same with an environment.
+    pub(crate) fn start_in(&mut self, configuration: &str, environment: &[(&str, &str)]) -> usize {
         self.started += 1;
         let name = format!("worker-{}", self.started);
         let arguments = ["run", "--config", configuration];
         // At this level a worker says most: the most that could betray a secret.
-        let environment = [("RUST_LOG", "trace")];
+        let environment = [environment, &[("RUST_LOG", "trace")]].concat();
         self.workers.push(Process::start(self.path(), &name, &arguments, &environment));
         self.workers.len() - 1
     }

@@ -5,10 +5,12 @@
 //! looked through for secrets and tokens when the test ends.
 
 pub(crate) mod fleet;
+pub(crate) mod point;
 pub(crate) mod process;
 pub(crate) mod reader;
 pub(crate) mod redis;
 pub(crate) mod sentinel;
+pub(crate) mod tls;
 pub(crate) mod wire;
 
 use std::time::Duration;

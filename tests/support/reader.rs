@@ -1,6 +1,7 @@
 //! An application: it reads the key every few milliseconds, and the issuer judges what it read.
 
 use std::{
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -9,7 +10,7 @@ use std::{
 };
 
 use redis::{AsyncCommands, Client, aio::MultiplexedConnection};
-use tokio::task::JoinSet;
+use tokio::{sync::Mutex, task::JoinSet};
 
 use super::{
     fleet::Fleet,
@@ -37,17 +38,42 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    /// Starts to read every `pause`.
+    /// Starts to read the key every `pause`.
     pub(crate) async fn start(fleet: &Fleet, pause: Duration) -> Self {
         Self::of(fleet, &[], pause).await
     }
 
-    /// Starts to read every `pause`, and goes over to the one of `replicas` that is promoted when
-    /// the master is gone.
+    /// The same, and goes over to the one of `replicas` that is promoted when the master is gone.
     pub(crate) async fn of(fleet: &Fleet, replicas: &[RedisServer], pause: Duration) -> Self {
+        let connection = Arc::new(Mutex::new(fleet.redis.connect().await));
+        let replicas: Arc<[Client]> = replicas.iter().map(RedisServer::client).collect();
+        Self::reading(pause, move || {
+            let (connection, replicas) = (Arc::clone(&connection), Arc::clone(&replicas));
+            async move {
+                let mut connection = connection.lock().await;
+                let token: Result<Option<String>, _> =
+                    connection.get("evertoken:{shop}:token").await;
+                if token.is_err()
+                    && let Some(master) = promoted(&replicas).await
+                {
+                    *connection = master;
+                }
+                token.ok()
+            }
+        })
+    }
+
+    /// Starts to read a token's file every `pause`.
+    pub(crate) fn of_file(path: PathBuf, pause: Duration) -> Self {
+        Self::reading(pause, move || std::future::ready(Some(std::fs::read_to_string(&path).ok())))
+    }
+
+    /// Reads until it is stopped. A read that gives nothing at all has failed, and does not count.
+    fn reading<F>(pause: Duration, read: impl Fn() -> F + Send + 'static) -> Self
+    where
+        F: Future<Output = Option<Option<String>>> + Send,
+    {
         let stop = Arc::new(AtomicBool::new(false));
-        let mut connection = fleet.redis.connect().await;
-        let replicas: Vec<Client> = replicas.iter().map(RedisServer::client).collect();
         let flag = Arc::clone(&stop);
         let mut task = JoinSet::new();
         task.spawn(async move {
@@ -56,15 +82,8 @@ impl Reader {
                 // One more read after the stop, so that what was published before it is seen.
                 let is_last = flag.load(Ordering::SeqCst);
                 let before = unix_ms();
-                let token: Result<Option<String>, _> =
-                    connection.get("evertoken:{shop}:token").await;
-                match token {
-                    Ok(token) => reads.push((before, token)),
-                    Err(_) => {
-                        if let Some(master) = promoted(&replicas).await {
-                            connection = master;
-                        }
-                    }
+                if let Some(token) = read().await {
+                    reads.push((before, token));
                 }
                 if is_last {
                     return reads;

@@ -1,0 +1,212 @@
+//! A worker that is held at a named point of its call, from outside: by the wires to its Redis and
+//! to its issuer.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use redis::{AsyncCommands, Script};
+
+use super::{
+    fleet::{Fleet, SHORT, issuer_settings},
+    tls::TlsDoor,
+    wait_for, wait_until,
+    wire::{Hold, Wire},
+};
+
+/// Long enough for three leases and a takeover before the next refresh is due by itself.
+const LIFETIME: Duration = Duration::from_secs(20);
+
+/// With a lease, shorter than the overlap of the old token, so that readers notice nothing.
+pub(crate) const QUIET: &str = "quiet_period = \"500ms\"";
+
+/// The times of an attempt, in milliseconds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pace {
+    pub(crate) request_timeout: u64,
+    pub(crate) lease: u64,
+}
+
+/// Time enough to stop a worker at a point before its call is given up, on a busy machine.
+pub(crate) const CALM: Pace = Pace { request_timeout: 1_600, lease: 2_000 };
+
+/// Three of these leases pass before an answer of Redis is given up, after 2 s.
+pub(crate) const BRISK: Pace = Pace { request_timeout: 480, lease: 600 };
+
+/// A moment of a call, in their order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Point {
+    /// Redis has granted the lease, and its answer is on the way: the wire holds it.
+    Asking,
+    /// The issuer was connected to, and no byte of the request was sent: the wire holds the first
+    /// bytes of the TLS handshake.
+    Connecting,
+    /// The request is on its way: the wire holds it.
+    Sent,
+    /// The token was issued, and the answer is on its way: the wire holds it.
+    Issued,
+    /// The token is on its way to Redis: the wire holds it.
+    Publishing,
+    /// The token stands, and the answer that says so is on its way: the wire holds it.
+    Published,
+}
+
+/// A worker at a point of its call, which refreshes a token that stands.
+pub(crate) struct Scene {
+    pub(crate) fleet: Fleet,
+    pub(crate) worker: usize,
+    /// Between it and its Redis.
+    pub(crate) redis: Wire,
+    /// Between it and its issuer.
+    pub(crate) issuer: Wire,
+    /// Between the other workers and their Redis.
+    others: Wire,
+    /// The token that stood before.
+    pub(crate) first: String,
+    point: Point,
+    direct: String,
+    _door: Option<TlsDoor>,
+}
+
+// === impl Pace ===
+
+impl Pace {
+    /// As the configuration spells it.
+    pub(crate) fn spelled(self) -> String {
+        let Self { request_timeout, lease } = self;
+        format!("request_timeout = \"{request_timeout}ms\"\nlease = \"{lease}ms\"")
+    }
+}
+
+// === impl Scene ===
+
+impl Scene {
+    /// A worker that has published a token, and will be held at `point` of its next call.
+    pub(crate) async fn set(point: Point, endpoint: &str, pace: Pace) -> Self {
+        let mut settings = issuer_settings(LIFETIME);
+        // So that a stable token can be replaced almost at once.
+        settings.window_ms = settings.lifetime_ms - 100;
+        let mut fleet = Fleet::new(settings).await;
+        let server: SocketAddr = ([127, 0, 0, 1], fleet.redis.port()).into();
+        let (redis, others) = (Wire::to(server).await, Wire::to(server).await);
+
+        let certificate: PathBuf = fleet.path().join("certificate.pem");
+        let (issuer, door) = if point == Point::Connecting {
+            let door = TlsDoor::to(fleet.issuer.addr(), &certificate).await;
+            (Wire::to(door.addr()).await, Some(door))
+        } else {
+            (Wire::to(fleet.issuer.addr()).await, None)
+        };
+        let scheme = if door.is_some() { "https" } else { "http" };
+
+        let more = if endpoint == "token" { QUIET } else { "" };
+        let plain = fleet.configuration(endpoint, more).replace(SHORT, &pace.spelled());
+        let wired = plain
+            .replace(&server.to_string(), &redis.addr().to_string())
+            .replace(&fleet.issuer.base_url(), &format!("{scheme}://{}", issuer.addr()));
+        let direct = plain.replace(&server.to_string(), &others.addr().to_string());
+        let wired = fleet.write("wired.toml", &wired);
+        let direct = fleet.write("direct.toml", &direct);
+        let trusts = [("SSL_CERT_FILE", certificate.to_str().expect("a name"))];
+        let worker = fleet.start_in(&wired, if door.is_some() { &trusts } else { &[] });
+        let first = fleet.published().await;
+        let _door = door;
+        Self { fleet, worker, redis, issuer, others, first, point, direct, _door }
+    }
+
+    /// Another worker, with ways of its own.
+    pub(crate) async fn join(&mut self) {
+        let other = self.fleet.start(&self.direct);
+        wait_until("the other is there", || {
+            self.fleet.workers[other].stderr().contains("the store is reached")
+        })
+        .await;
+    }
+
+    /// Has the worker make its call, and waits until it is at the point. Others are kept from
+    /// being faster.
+    pub(crate) async fn reach(&self) {
+        let stable_for =
+            self.fleet.issuer.settings().lifetime_ms - self.fleet.issuer.settings().window_ms;
+        let born = self.fleet.issuer.tokens(None).last().expect("a token").issued_at;
+        wait_for("a stable token can be replaced", || async {
+            (born + stable_for < self.now().await).then_some(())
+        })
+        .await;
+        self.others.freeze();
+        let (wire, hold) = match self.point {
+            Point::Asking => (&self.redis, Hold::Answers(sha_of_begin())),
+            Point::Connecting => (&self.issuer, Hold::Requests(Vec::new())),
+            Point::Sent => (&self.issuer, Hold::Requests(b"/cgi-bin/".to_vec())),
+            Point::Issued => (&self.issuer, Hold::Answers(b"/cgi-bin/".to_vec())),
+            Point::Publishing => (&self.redis, Hold::Requests(sha_of_complete())),
+            Point::Published => (&self.redis, Hold::Answers(sha_of_complete())),
+        };
+        wire.hold(hold);
+        self.fleet.make_due().await;
+        wait_until("the call is at its point", || wire.holds()).await;
+        if self.point == Point::Published {
+            self.fleet.published_after(&self.first).await;
+        } else {
+            // What is held may be an answer to something else, just before.
+            wait_for("the lease is granted", || self.fleet.field("open_until")).await;
+        }
+        self.others.let_go();
+    }
+
+    /// What was held at the point passes.
+    pub(crate) fn let_go(&self) {
+        self.redis.let_go();
+        self.issuer.let_go();
+    }
+
+    /// The store's time, in Unix milliseconds.
+    pub(crate) async fn now(&self) -> u64 {
+        let mut connection = self.fleet.redis.connect().await;
+        let (seconds, micros): (u64, u64) =
+            redis::cmd("TIME").query_async(&mut connection).await.expect("redis answers");
+        seconds * 1000 + micros / 1000
+    }
+
+    /// Waits until the worker has ended its cycle, and no doubt is left.
+    pub(crate) async fn settled(&self) {
+        // A cycle may ask twice, if an answer was lost. Whoever asks once more has ended it.
+        let begin = sha_of_begin();
+        let asked = self.redis.count(&begin);
+        let mut connection = self.fleet.redis.connect().await;
+        wait_for("the worker has ended its cycle", || {
+            let mut connection = connection.clone();
+            let count = self.redis.count(&begin);
+            async move {
+                let told: Result<(), _> = connection.publish("evertoken:rejected", "shop").await;
+                told.expect("redis answers");
+                (asked + 2 <= count).then_some(())
+            }
+        })
+        .await;
+        wait_for("no doubt and no attempt is left", || {
+            let mut connection = connection.clone();
+            async move {
+                let record = "evertoken:{shop}:record";
+                let open: (Option<String>, Option<String>) =
+                    connection.hmget(record, &["suspect", "open_until"]).await.expect("an answer");
+                (open == (None, None)).then_some(())
+            }
+        })
+        .await;
+        let leased: bool = connection.exists("evertoken:{shop}:lock").await.expect("an answer");
+        assert!(!leased, "nobody calls the issuer any more");
+    }
+}
+
+/// How a worker names the script in its requests.
+fn sha(verb: &str) -> Vec<u8> {
+    let prelude = include_str!("../../src/store/redis/prelude.lua");
+    Script::new(&format!("{prelude}\n{verb}")).get_hash().as_bytes().to_vec()
+}
+
+fn sha_of_begin() -> Vec<u8> {
+    sha(include_str!("../../src/store/redis/begin.lua"))
+}
+
+fn sha_of_complete() -> Vec<u8> {
+    sha(include_str!("../../src/store/redis/complete.lua"))
+}

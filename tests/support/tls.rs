@@ -1,0 +1,58 @@
+//! A TLS door: it ends TLS in front of an address that speaks none.
+
+use std::{net::SocketAddr, path::Path, sync::Arc};
+
+use rcgen::{CertifiedKey, generate_simple_self_signed};
+use tokio::{
+    io::copy_bidirectional,
+    net::{TcpListener, TcpStream},
+    task::JoinSet,
+};
+use tokio_rustls::{
+    TlsAcceptor,
+    rustls::{ServerConfig, crypto::ring, pki_types::PrivatePkcs8KeyDer},
+};
+
+/// A door of `127.0.0.1`. It ends when dropped.
+pub(crate) struct TlsDoor {
+    addr: SocketAddr,
+    _tasks: JoinSet<()>,
+}
+
+impl TlsDoor {
+    /// A door to `target`. Its certificate is written to `certificate`, for those who are to trust
+    /// it.
+    pub(crate) async fn to(target: SocketAddr, certificate: &Path) -> Self {
+        let CertifiedKey { cert, signing_key } =
+            generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("a certificate");
+        std::fs::write(certificate, cert.pem()).expect("a file");
+        let key = PrivatePkcs8KeyDer::from(signing_key.serialize_der());
+        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("versions of TLS")
+            .with_no_client_auth()
+            .with_single_cert(vec![cert.der().clone()], key.into())
+            .expect("a key of this certificate");
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let addr = listener.local_addr().expect("its address");
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move {
+            let mut visits = JoinSet::new();
+            while let Ok((near, _)) = listener.accept().await {
+                let acceptor = acceptor.clone();
+                visits.spawn(async move {
+                    let Ok(mut near) = acceptor.accept(near).await else { return };
+                    let Ok(mut far) = TcpStream::connect(target).await else { return };
+                    // However it ends, it is over.
+                    let _ = copy_bidirectional(&mut near, &mut far).await;
+                });
+            }
+        });
+        Self { addr, _tasks: tasks }
+    }
+
+    pub(crate) fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+}
