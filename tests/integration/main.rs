@@ -22,6 +22,7 @@ mod layering;
 mod lost_data;
 mod metrics;
 mod mistakes;
+mod one_request;
 mod outage;
 mod refreshing;
 mod refused;
