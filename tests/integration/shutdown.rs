@@ -8,7 +8,8 @@ use tokio::net::TcpListener;
 
 use crate::support::{
     fleet::{Fleet, issuer_settings},
-    wait_for,
+    point::{CALM, Point, Scene},
+    wait_for, wait_until,
 };
 
 const TWO_HOURS: Duration = Duration::from_secs(7200);
@@ -90,4 +91,60 @@ async fn a_worker_whose_issuer_hangs_stops_within_its_lease() {
     let error = fleet.field("error").await.expect("the failure was recorded");
     assert_eq!(error, "the issuer did not answer in time");
     fleet.end().await;
+}
+
+/// What is held at the point passes once the worker has heard the signal.
+#[tokio::test]
+async fn a_worker_told_to_stop_at_any_point_of_its_call_leaves_no_attempt_open() {
+    for point in [
+        Point::Asking,
+        Point::Connecting,
+        Point::Sent,
+        Point::Issued,
+        Point::Publishing,
+        Point::Published,
+    ] {
+        let mut scene = Scene::set(point, "token", CALM).await;
+        scene.reach().await;
+        told_to_stop(&scene).await;
+        scene.let_go();
+        let ended = scene.fleet.workers[scene.worker].ended().await;
+        assert_eq!(ended.status.code(), Some(0), "{point:?}: {}", ended.stderr);
+        let fleet = scene.fleet;
+        assert_eq!(fleet.field("open_until").await, None, "{point:?}: no attempt is left open");
+        let mut connection = fleet.redis.connect().await;
+        let leased: bool = connection.exists("evertoken:{shop}:lock").await.expect("an answer");
+        assert!(!leased, "{point:?}: the lease was given back");
+        let calls = fleet.summary().calls;
+        let counted = fleet.field("calls").await.expect("a count");
+        assert_eq!(counted, calls.to_string(), "{point:?}: what was not sent is not counted");
+        match point {
+            Point::Asking => assert_eq!(calls, 1, "nothing is sent any more"),
+            // It may be over before the signal is heard.
+            Point::Connecting => {}
+            _ => assert_eq!(calls, 2, "{point:?}"),
+        }
+        let token = fleet.published().await;
+        assert_eq!(token == scene.first, calls == 1, "{point:?}: what was issued is published");
+        fleet.end().await;
+    }
+}
+
+#[tokio::test]
+async fn a_worker_whose_store_never_answers_stops_and_says_what_it_leaves() {
+    let mut scene = Scene::set(Point::Publishing, "token", CALM).await;
+    scene.reach().await;
+    told_to_stop(&scene).await;
+    // The token would be held and offered for as long as it lives: a worker that stops cannot.
+    let ended = scene.fleet.workers[scene.worker].ended().await;
+    assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
+    assert!(ended.stderr.contains("some attempts have no recorded result"), "{}", ended.stderr);
+    scene.fleet.end().await;
+}
+
+async fn told_to_stop(scene: &Scene) {
+    let worker = &scene.fleet.workers[scene.worker];
+    worker.signal("TERM");
+    wait_until("the signal is heard", || worker.stderr().contains("nothing is begun any more"))
+        .await;
 }
