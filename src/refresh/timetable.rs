@@ -94,6 +94,13 @@ impl Timetable {
         }
     }
 
+    /// Nothing is due any more until it is looked at: what became due while nobody could look is
+    /// not to begin at one moment.
+    pub(super) fn forget_due(&mut self) {
+        self.entries.iter_mut().for_each(|entry| entry.due = None);
+        self.queues.iter_mut().for_each(BTreeSet::clear);
+    }
+
     /// A publication of this epoch stands; messages of lower ones are old.
     pub(super) fn stands(&mut self, place: Place, epoch: Epoch) {
         let entry = &mut self.entries[place as usize];
@@ -231,6 +238,17 @@ mod tests {
         assert_eq!(table.next_due(0), Some(now), "it waits for its turn");
         table.set_due_by(0, Epoch(1), now + Duration::from_secs(60));
         assert_eq!(table.take_due(0, now), None, "another worker was faster meanwhile");
+    }
+
+    #[test]
+    fn what_is_forgotten_is_due_again_once_it_is_looked_at() {
+        let (mut table, now) = (table(&["a", "b"]), clock::now());
+        table.set_due(0, now);
+        table.set_due(1, now);
+        table.forget_due();
+        assert_eq!((table.next_due(0), table.take_due(0, now)), (None, None));
+        table.set_due(1, now);
+        assert_eq!(table.take_due(0, now), Some(1));
     }
 
     #[test]

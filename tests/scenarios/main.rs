@@ -3,9 +3,11 @@
 //!
 //! What the words of a file mean is in `story.rs`. The issuer is in this process (`issuer.rs`), an
 //! application reads all the time (`reader.rs`), and a day takes seconds. Some of the files are told
-//! again on a real Redis in scaled time (`on_redis.rs`).
+//! again on a real Redis in scaled time (`on_redis.rs`). Many credentials at once are in `herd.rs`.
 
+mod crowd;
 mod facts;
+mod herd;
 mod issuer;
 mod on_redis;
 mod reader;

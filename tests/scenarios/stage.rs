@@ -22,10 +22,10 @@ use crate::{
 };
 
 /// When every story begins, by the store's clock: midnight in China.
-const MIDNIGHT: u64 = 1_772_294_400_000;
+pub(crate) const MIDNIGHT: u64 = 1_772_294_400_000;
 
 /// The times of an attempt, as they are where nobody sets them.
-const TIMES: Times =
+pub(crate) const TIMES: Times =
     Times { request_timeout: Duration::from_secs(8), lease: Duration::from_secs(10) };
 
 /// A day's quota as WeChat gives it.

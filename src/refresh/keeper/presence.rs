@@ -63,6 +63,7 @@ impl Keeper {
         metrics::store_is_up(true);
         self.reached.send_replace(true);
         self.next_pulse = Some(clock::now() + HEARTBEAT);
+        self.timetable.forget_due();
         let is_another = self.canary.as_ref().is_some_and(|known| *known != canary);
         self.canary = Some(canary);
         if is_another {

@@ -1,0 +1,408 @@
+//! Many credentials and several workers on a paused clock: real keepers over one directory.
+//!
+//! Unlike in a story, workers hear each other: what Redis and the file system tell is handed on
+//! here. Every call to the issuers is noted, and all that the store is asked.
+
+use std::{
+    os::unix::fs::PermissionsExt,
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use evertoken::{
+    clock::{self, StoreTime, WallClock},
+    credential::{CredentialId, Issued, Token},
+    lease::{Holder, Lease},
+    policy::Issuance,
+    provider::{Fate, FetchError, Provider, Remedy},
+    refresh::{Credential, Cycle, Keeper, default_quiet_period},
+    store::{
+        Asked, BeginRequest, Begun, Completed, Failed, Failure, FileStore, Glance, Held, Hint,
+        Offer, Offered, Publication, Store, StoreError, Timed,
+    },
+};
+use futures_util::future::BoxFuture;
+use tempfile::TempDir;
+use tokio::{
+    sync::{broadcast, watch},
+    task::JoinSet,
+    time::Instant,
+};
+
+use crate::stage::{MIDNIGHT, TIMES};
+
+/// How long a token lives.
+pub(crate) const LIFETIME: Duration = Duration::from_secs(7200);
+
+/// How long a call takes that is answered.
+const CALL: Duration = Duration::from_millis(50);
+
+/// How an issuer answers for a credential.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Manner {
+    Issues,
+    /// It never answers.
+    Hangs,
+    /// It says that the day's quota is used up.
+    UsedUp,
+    /// It says that the secret is wrong.
+    Refuses,
+    /// The provider has a defect.
+    Panics,
+}
+
+/// A credential of the crowd.
+#[derive(Clone, Debug)]
+pub(crate) struct Member {
+    pub(crate) id: String,
+    pub(crate) issuer: &'static str,
+    pub(crate) manner: Manner,
+    pub(crate) daily_quota: u64,
+}
+
+/// Credentials, and workers that keep them.
+pub(crate) struct Crowd {
+    _directory: TempDir,
+    pub(crate) path: PathBuf,
+    pub(crate) clock: WallClock,
+    began: Instant,
+    members: Vec<Member>,
+    office: Arc<Office>,
+    workers: Vec<(watch::Sender<bool>, JoinSet<()>)>,
+}
+
+/// What all workers share: the store's messages, and the notes.
+struct Office {
+    hints: broadcast::Sender<Hint>,
+    notes: Mutex<Notes>,
+}
+
+/// What has been seen.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Notes {
+    /// Each call to an issuer, when it began and for whom.
+    pub(crate) calls: Vec<(Instant, String)>,
+    /// Each time a lease was asked for.
+    pub(crate) begins: Vec<(Instant, String)>,
+    /// How many records were read, in how many commands, and how many heartbeats there were.
+    pub(crate) looked: usize,
+    pub(crate) looks: usize,
+    pub(crate) pulses: usize,
+    /// By issuer: calls under way, and the most there ever were.
+    under_way: Vec<(&'static str, usize, usize)>,
+}
+
+/// A worker's store: the files, and the messages of the others.
+struct Heard {
+    files: FileStore,
+    office: Arc<Office>,
+    hints: tokio::sync::Mutex<broadcast::Receiver<Hint>>,
+}
+
+/// A worker's way to the issuer, for one credential.
+struct Way {
+    member: Member,
+    office: Arc<Office>,
+}
+
+// === impl Crowd ===
+
+impl Crowd {
+    /// The credentials, at midnight in China. No worker runs.
+    pub(crate) fn of(members: Vec<Member>) -> Self {
+        Self::after_midnight(Duration::ZERO, members)
+    }
+
+    /// The same, this long after midnight.
+    pub(crate) fn after_midnight(elapsed: Duration, members: Vec<Member>) -> Self {
+        let memory = PathBuf::from("/dev/shm");
+        let directory = if memory.is_dir() { TempDir::new_in(memory) } else { TempDir::new() };
+        let directory = directory.expect("a directory");
+        let path = directory.path().join("store");
+        let began = clock::now();
+        let (hints, _) = broadcast::channel(65_536);
+        Self {
+            path,
+            clock: WallClock::Anchored(StoreTime::from_millis(MIDNIGHT).plus(elapsed), began),
+            began,
+            members,
+            office: Arc::new(Office { hints, notes: Mutex::default() }),
+            workers: Vec::new(),
+            _directory: directory,
+        }
+    }
+
+    /// So many credentials of one issuer, all alike.
+    pub(crate) fn alike(count: usize, issuer: &'static str, manner: Manner) -> Vec<Member> {
+        let member =
+            |at| Member { id: format!("{issuer}-{at}"), issuer, manner, daily_quota: 2_000 };
+        (0..count).map(member).collect()
+    }
+
+    /// Starts so many workers at this moment.
+    pub(crate) fn start(&mut self, workers: usize) {
+        for _ in 0..workers {
+            let holder = Holder::fresh();
+            let store = Arc::new(Heard {
+                files: FileStore::on_clock(&self.path, holder, self.clock),
+                office: Arc::clone(&self.office),
+                hints: tokio::sync::Mutex::new(self.office.hints.subscribe()),
+            });
+            let credentials = self.members.iter().map(|member| self.credential(member)).collect();
+            let (stop, stopping) = watch::channel(false);
+            let cycle = Cycle { store, times: TIMES, stopping };
+            let rng = fastrand::Rng::with_seed(self.workers.len() as u64);
+            let (keeper, _) = Keeper::new(credentials, cycle, rng);
+            let mut task = JoinSet::new();
+            task.spawn(keeper.run());
+            self.workers.push((stop, task));
+        }
+    }
+
+    fn credential(&self, member: &Member) -> Credential {
+        let way = Way { member: member.clone(), office: Arc::clone(&self.office) };
+        Credential {
+            id: member.id.parse().expect("an id"),
+            quiet_period: default_quiet_period(way.issuance()),
+            provider: Box::new(way),
+            refresh_before: None,
+            daily_quota: member.daily_quota,
+        }
+    }
+
+    /// The store does nothing any more, or works again: one that others can read is refused.
+    pub(crate) fn store_is_away(&self, is_away: bool) {
+        let mode = if is_away { 0o755 } else { 0o700 };
+        let permissions = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(&self.path, permissions).expect("a mode");
+    }
+
+    /// Lets time pass, up to this long after the beginning.
+    pub(crate) async fn until(&mut self, since_began: Duration) {
+        tokio::time::sleep_until(self.began + since_began).await;
+        for (_, task) in &mut self.workers {
+            assert!(task.try_join_next().is_none(), "a worker has ended");
+        }
+    }
+
+    /// What has been seen since this was last asked for.
+    pub(crate) fn notes(&self) -> Notes {
+        std::mem::take(&mut *self.office.notes())
+    }
+
+    /// A store as somebody else sees it, who tells nobody what he does.
+    pub(crate) fn eye(&self) -> FileStore {
+        FileStore::on_clock(&self.path, Holder::fresh(), self.clock)
+    }
+}
+
+// === impl Notes ===
+
+impl Notes {
+    /// How often the issuer was called for this credential.
+    pub(crate) fn calls_for(&self, id: &str) -> usize {
+        self.calls.iter().filter(|(_, whose)| whose == id).count()
+    }
+
+    /// The most calls that were under way at an issuer at once.
+    pub(crate) fn most_at_once(&self, issuer: &str) -> usize {
+        let mut all = self.under_way.iter();
+        all.find(|(name, ..)| *name == issuer).map_or(0, |(_, _, most)| *most)
+    }
+
+    /// The most calls that began within any `span`.
+    pub(crate) fn most_calls_within(&self, span: Duration) -> usize {
+        let within = |from: Instant| {
+            let in_span = |(at, _): &&(Instant, String)| (from..from + span).contains(at);
+            self.calls.iter().filter(in_span).count()
+        };
+        self.calls.iter().map(|(at, _)| within(*at)).max().unwrap_or_default()
+    }
+
+    fn change_under_way(&mut self, issuer: &'static str, change: impl Fn(usize) -> usize) {
+        let place = self.under_way.iter().position(|(name, ..)| *name == issuer);
+        let place = place.unwrap_or_else(|| {
+            self.under_way.push((issuer, 0, 0));
+            self.under_way.len() - 1
+        });
+        let (_, now, most) = &mut self.under_way[place];
+        *now = change(*now);
+        *most = (*most).max(*now);
+    }
+}
+
+// === impl Office ===
+
+impl Office {
+    fn notes(&self) -> MutexGuard<'_, Notes> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells all workers. Nobody listens while none runs.
+    fn tell(&self, hint: Hint) {
+        let _ = self.hints.send(hint);
+    }
+}
+
+// === impl Heard ===
+
+#[async_trait]
+impl Store for Heard {
+    async fn next_hint(&self) -> Hint {
+        match self.hints.lock().await.recv().await {
+            Ok(hint) => hint,
+            Err(_lagged) => Hint::Missed,
+        }
+    }
+
+    async fn canary(&self) -> Result<Option<String>, StoreError> {
+        self.office.notes().pulses += 1;
+        self.files.canary().await
+    }
+
+    async fn set_canary(&self) -> Result<String, StoreError> {
+        self.files.set_canary().await
+    }
+
+    async fn look(&self, ids: &[CredentialId]) -> Result<Timed<Vec<Glance>>, StoreError> {
+        {
+            let mut notes = self.office.notes();
+            notes.looks += 1;
+            notes.looked += ids.len();
+        }
+        self.files.look(ids).await
+    }
+
+    async fn begin(
+        &self,
+        id: &CredentialId,
+        request: &BeginRequest<'_>,
+    ) -> Result<Timed<Begun>, StoreError> {
+        self.office.notes().begins.push((clock::now(), id.to_string()));
+        self.files.begin(id, request).await
+    }
+
+    async fn complete(
+        &self,
+        id: &CredentialId,
+        lease: &Lease,
+        publication: Publication<'_>,
+    ) -> Result<Timed<Completed>, StoreError> {
+        let answer = self.files.complete(id, lease, publication).await?;
+        if let Completed::Published { expires_at, due_at }
+        | Completed::Repeated { expires_at, due_at } = answer.1
+        {
+            let (id, epoch) = (id.clone(), lease.epoch);
+            self.office.tell(Hint::Changed { id, epoch, expires_at, due_at });
+        }
+        Ok(answer)
+    }
+
+    async fn fail(
+        &self,
+        id: &CredentialId,
+        lease: &Lease,
+        failure: &Failure<'_>,
+    ) -> Result<Timed<Failed>, StoreError> {
+        self.files.fail(id, lease, failure).await
+    }
+
+    async fn release(
+        &self,
+        id: &CredentialId,
+        lease: &Lease,
+        tell: bool,
+    ) -> Result<(), StoreError> {
+        self.files.release(id, lease, tell).await
+    }
+
+    async fn offer(
+        &self,
+        id: &CredentialId,
+        offer: &Offer<'_>,
+    ) -> Result<Timed<Offered>, StoreError> {
+        self.files.offer(id, offer).await
+    }
+
+    async fn ask(&self, id: &CredentialId, daily_quota: u64) -> Result<Timed<Asked>, StoreError> {
+        self.files.ask(id, daily_quota).await
+    }
+
+    async fn token(&self, id: &CredentialId) -> Result<Option<Token>, StoreError> {
+        self.files.token(id).await
+    }
+
+    async fn held(&self, id: &CredentialId) -> Result<Option<Held>, StoreError> {
+        self.files.held(id).await
+    }
+
+    async fn report(&self, id: &CredentialId, token: &Token) -> Result<(), StoreError> {
+        self.files.report(id, token).await
+    }
+}
+
+// === impl Way ===
+
+impl Way {
+    async fn call(&self, deadline: Instant) -> Result<Issued, FetchError> {
+        let number = {
+            let mut notes = self.office.notes();
+            notes.calls.push((clock::now(), self.member.id.clone()));
+            notes.calls.len()
+        };
+        let failed = |remedy, fate, message| Err(FetchError::new(remedy, fate, message));
+        match self.member.manner {
+            Manner::Issues => {
+                tokio::time::sleep(CALL).await;
+                let text = format!("token-{number}-of-{}", self.member.id);
+                let token = Token::new(&text).expect("a token");
+                Ok(Issued { token, lifetime: LIFETIME, dated: None })
+            }
+            Manner::Hangs => {
+                tokio::time::sleep_until(deadline).await;
+                failed(Remedy::Retry, Fate::NotSent, "the issuer could not be reached in time")
+            }
+            Manner::UsedUp => failed(Remedy::WaitForWindow, Fate::Refused, "errcode 45009"),
+            Manner::Refuses => failed(Remedy::Operator, Fate::Refused, "errcode 40125"),
+            Manner::Panics => panic!("a defect of the provider, on purpose"),
+        }
+    }
+}
+
+impl Provider for Way {
+    fn kind(&self) -> &'static str {
+        "wechat"
+    }
+
+    fn issuer(&self) -> &str {
+        self.member.issuer
+    }
+
+    fn issuance(&self) -> Issuance {
+        Issuance::Anew
+    }
+
+    fn quota_day_offset(&self) -> Duration {
+        Duration::from_secs(8 * 3600)
+    }
+
+    fn mark(&self) -> String {
+        "settings".to_owned()
+    }
+
+    fn readable(&self) -> Result<(), FetchError> {
+        Ok(())
+    }
+
+    fn fetch(&self, deadline: Instant) -> BoxFuture<'_, Result<Issued, FetchError>> {
+        Box::pin(async move {
+            let issuer = self.member.issuer;
+            self.office.notes().change_under_way(issuer, |calls| calls + 1);
+            let fetched = self.call(deadline).await;
+            self.office.notes().change_under_way(issuer, |calls| calls - 1);
+            fetched
+        })
+    }
+}
