@@ -144,6 +144,13 @@ pub fn is_believable(seconds: u64, now: StoreTime) -> bool {
     told.since(now).max(now.since(told)) <= CLOCKS_DIFFER
 }
 
+/// How long after midnight, when quotas return, a credential is asked for, so that not all are at
+/// one moment. Up to a `lease`: a token whose refresh had to wait for that lives longer.
+#[must_use]
+pub fn after_midnight(lease: Duration, draw: f64) -> Duration {
+    lease.mul_f64(draw)
+}
+
 /// The wait, ±20 %.
 #[must_use]
 pub fn jittered(wait: Duration, draw: f64) -> Duration {

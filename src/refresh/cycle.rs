@@ -153,7 +153,11 @@ impl Cycle {
             Begun::Exhausted(until) => {
                 warn!(credential = %credential.id, until = %until, daily_quota = credential.daily_quota,
                     "calls to the issuer are used up for now");
-                return Ok(Outcome::NotBefore(until));
+                let offset = credential.provider.quota_day_offset();
+                let midnight = now.plus(policy::quota_window_left(now, offset));
+                let is_midnight = midnight <= until;
+                let after = policy::after_midnight(self.times.lease, rng.f64());
+                return Ok(Outcome::NotBefore(if is_midnight { until.plus(after) } else { until }));
             }
         };
         if lease.reason == Reason::Rejected {
@@ -309,8 +313,8 @@ impl Cycle {
             Remedy::Retry => (retry, Duration::ZERO, None),
             Remedy::Wait(wait) => (wait, wait, None),
             Remedy::WaitForWindow => {
-                let wait = policy::quota_window_left(now, credential.provider.quota_day_offset());
-                (wait, wait, None)
+                let left = policy::quota_window_left(now, credential.provider.quota_day_offset());
+                (left + policy::after_midnight(self.times.lease, rng.f64()), left, None)
             }
             Remedy::AnotherWorker(aside) => (Duration::ZERO, Duration::ZERO, Some(aside)),
             Remedy::Operator => (policy::PERMANENT_WAIT, Duration::ZERO, None),

@@ -1,11 +1,11 @@
-//! Many credentials and many workers at one moment: after a start, an outage. Nobody
+//! Many credentials and many workers at one moment: after a start, an outage, at midnight. Nobody
 //! is asked by all at once, and none holds up another.
 
 use std::time::Duration;
 
 use evertoken::store::Store;
 
-use crate::crowd::{Crowd, LIFETIME, Manner};
+use crate::crowd::{Crowd, LIFETIME, Manner, Member};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -68,6 +68,37 @@ async fn what_became_due_during_an_outage_is_asked_for_once_and_not_at_one_momen
     assert!(most <= credentials / 4, "{most} calls within a tenth of a second");
 }
 
+/// The issuer has said that the day's quota is used up.
+#[tokio::test(start_paused = true)]
+async fn not_all_credentials_call_at_the_midnight_for_which_the_issuer_lets_them_wait() {
+    not_all_call_at_midnight(Crowd::alike(60, "issuer.test", Manner::UsedUp)).await;
+}
+
+/// The store has counted as many calls as the configuration allows.
+#[tokio::test(start_paused = true)]
+async fn not_all_credentials_call_at_the_midnight_at_which_their_quota_returns() {
+    let mut members = Crowd::alike(60, "issuer.test", Manner::Issues);
+    members.iter_mut().for_each(|member| member.daily_quota = 1);
+    not_all_call_at_midnight(members).await;
+}
+
+async fn not_all_call_at_midnight(members: Vec<Member>) {
+    let credentials = members.len();
+    // Time enough for a token to be published, and to end.
+    let midnight = Duration::from_secs(3 * 3600);
+    let mut crowd = Crowd::after_midnight(Duration::from_secs(86_400) - midnight, members);
+    crowd.start(2);
+    crowd.until(midnight - MINUTE).await;
+    assert_eq!(crowd.notes().calls.len(), credentials, "each was tried once");
+    crowd.until(midnight).await;
+    assert_eq!(crowd.notes().calls.len(), 0, "none before the quota returns");
+    crowd.until(midnight + MINUTE).await;
+    let notes = crowd.notes();
+    assert_eq!(notes.calls.len(), credentials, "each is tried again");
+    let most = notes.most_calls_within(SECOND);
+    assert!(most <= credentials / 2, "{most} calls within a second");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_dead_issuer_of_many_credentials_delays_no_other() {
     let mut members = Crowd::alike(200, "dead.test", Manner::Hangs);
@@ -120,7 +151,7 @@ async fn a_wish_that_nobody_was_told_of_is_found_within_five_minutes() {
     crowd.until(10 * MINUTE).await;
     crowd.notes();
     let wished = "issuer.test-7".parse().expect("an id");
-    crowd.eye().ask(&wished).await.expect("the store answers");
+    crowd.eye().ask(&wished, 2000).await.expect("the store answers");
     crowd.until(15 * MINUTE + 2 * SECOND).await;
     let notes = crowd.notes();
     assert_eq!(notes.calls_for("issuer.test-7"), 1);
