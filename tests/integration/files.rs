@@ -6,6 +6,7 @@ mod damage;
 mod directory;
 mod hints;
 mod processes;
+mod stopped;
 
 use evertoken::{
     lease::AttemptId,
