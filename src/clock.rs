@@ -104,7 +104,7 @@ impl Moment {
 impl StoreTime {
     /// From milliseconds since the Unix epoch.
     #[must_use]
-    pub fn from_millis(millis: u64) -> Self {
+    pub const fn from_millis(millis: u64) -> Self {
         Self(millis)
     }
 

@@ -16,7 +16,10 @@ use async_trait::async_trait;
 
 pub use self::{
     file::FileStore,
-    redis::{Certificates, InvalidPem, RedisStore, RedisUrl, Server, some_certificate, some_key},
+    redis::{
+        Certificates, Facts, InvalidPem, RedisStore, RedisUrl, Role, Server, Watcher, Watching,
+        some_certificate, some_key,
+    },
     url::{Hearing, InvalidStoreUrl, StoreUrl},
 };
 #[cfg(any(test, fuzzing))]

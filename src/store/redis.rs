@@ -12,6 +12,7 @@ mod errors;
 mod hints;
 mod keys;
 mod link;
+mod rights;
 mod server;
 mod url;
 
@@ -24,7 +25,8 @@ use tokio::sync::{Mutex, mpsc};
 
 use self::{answers::Answer, keys::Keys, link::Link};
 pub use self::{
-    server::Server,
+    rights::Role,
+    server::{Facts, Server, Watcher, Watching},
     url::{Certificates, InvalidPem, RedisUrl, some_certificate, some_key},
 };
 use super::{
@@ -59,6 +61,7 @@ struct Scripts {
     release: Script,
     offer: Script,
     ask: Script,
+    rights: Script,
 }
 
 // === impl RedisStore ===
@@ -106,6 +109,11 @@ impl RedisStore {
             None => return Err(answers::unexpected("TIME")),
         };
         let values: Vec<_> = values.collect();
+        // Without the right to read records, everything would seem to be missing.
+        let refused = values.iter().filter_map(|value| value.as_ref().err());
+        if let Some(error) = refused.into_iter().find(|error| errors::is_right(error)) {
+            return Err(self.link.refused(error.clone()));
+        }
         Ok((now, values.chunks(PER_ID).map(|each| answers::glance(now, each)).collect()))
     }
 
@@ -369,7 +377,8 @@ impl Store for RedisStore {
 
     async fn report(&self, id: &CredentialId, token: &Token) -> Result<(), StoreError> {
         let mut pipeline = redis::pipe();
-        pipeline.set_ex(self.keys.rejected(id), token.expose(), REPORT_SECONDS).ignore();
+        let key = self.keys.rejected(id);
+        pipeline.cmd("SET").arg(key).arg(token.expose()).arg("EX").arg(REPORT_SECONDS).ignore();
         self.query::<()>(&pipeline).await?;
         // The channel is in another slot of a cluster than the key.
         let mut pipeline = redis::pipe();
@@ -389,6 +398,7 @@ impl Scripts {
             release: script(&[include_str!("redis/release.lua")]),
             offer: script(&[include_str!("redis/offer.lua")]),
             ask: script(&[include_str!("redis/ask.lua")]),
+            rights: Script::new(include_str!("redis/rights.lua")),
         }
     }
 }

@@ -26,6 +26,7 @@ mod one_request;
 mod outage;
 mod refreshing;
 mod refused;
+mod rights;
 mod sentinel;
 mod shutdown;
 mod stopped;

@@ -11,12 +11,6 @@ use crate::support::{
     wait_for,
 };
 
-async fn command(server: &RedisServer, words: &[&str]) {
-    let mut connection = server.connect().await;
-    let mut command = redis::cmd(words[0]);
-    command.arg(&words[1..]).query_async::<()>(&mut connection).await.expect("redis answers");
-}
-
 /// What `get --fetch` says when it cannot begin.
 async fn said(fleet: &mut Fleet, url: &str) -> String {
     let text = fleet.configuration("token", "").replace(&fleet.redis.url(), url);
@@ -36,7 +30,7 @@ async fn fleet() -> (Fleet, String) {
 #[tokio::test]
 async fn a_full_redis_is_named() {
     let (mut fleet, url) = fleet().await;
-    command(&fleet.redis, &["CONFIG", "SET", "maxmemory", "1"]).await;
+    fleet.redis.command(&["CONFIG", "SET", "maxmemory", "1"]).await;
     let said = said(&mut fleet, &url).await;
     assert!(said.contains("is full: raise its maxmemory"), "{said}");
     fleet.end().await;
@@ -55,8 +49,8 @@ async fn a_replica_is_named() {
 async fn a_replica_that_serves_nothing_stale_is_named_when_its_master_is_gone() {
     let (mut fleet, _) = fleet().await;
     let replica = RedisServer::start_replica(fleet.path().join("replica"), &fleet.redis).await;
-    command(&replica, &["CONFIG", "SET", "replica-serve-stale-data", "no"]).await;
-    command(&replica, &["REPLICAOF", "127.0.0.1", "1"]).await;
+    replica.command(&["CONFIG", "SET", "replica-serve-stale-data", "no"]).await;
+    replica.command(&["REPLICAOF", "127.0.0.1", "1"]).await;
     let said = said(&mut fleet, &replica.url()).await;
     assert!(said.contains("is a replica without its master"), "{said}");
     fleet.end().await;
@@ -65,7 +59,7 @@ async fn a_replica_that_serves_nothing_stale_is_named_when_its_master_is_gone() 
 #[tokio::test]
 async fn too_few_replicas_are_named() {
     let (mut fleet, url) = fleet().await;
-    command(&fleet.redis, &["CONFIG", "SET", "min-replicas-to-write", "1"]).await;
+    fleet.redis.command(&["CONFIG", "SET", "min-replicas-to-write", "1"]).await;
     let said = said(&mut fleet, &url).await;
     assert!(said.contains("fewer good replicas than min-replicas-to-write"), "{said}");
     fleet.end().await;
@@ -74,18 +68,13 @@ async fn too_few_replicas_are_named() {
 #[tokio::test]
 async fn a_redis_that_cannot_save_is_named() {
     let (mut fleet, url) = fleet().await;
-    command(&fleet.redis, &["CONFIG", "SET", "save", "3600 1000000"]).await;
+    fleet.redis.command(&["CONFIG", "SET", "save", "3600 1000000"]).await;
     // Its working directory is gone, so it can write nothing there.
     std::fs::remove_dir_all(fleet.path().join("redis")).expect("a directory");
-    command(&fleet.redis, &["BGSAVE"]).await;
-    let connection = fleet.redis.connect().await;
-    wait_for("the save has failed", || {
-        let mut connection = connection.clone();
-        async move {
-            let mut info = redis::cmd("INFO");
-            let info: String = info.arg("persistence").query_async(&mut connection).await.ok()?;
-            info.contains("rdb_last_bgsave_status:err").then_some(())
-        }
+    fleet.redis.command(&["BGSAVE"]).await;
+    wait_for("the save has failed", || async {
+        let info: String = fleet.redis.ask(&["INFO", "persistence"]).await?;
+        info.contains("rdb_last_bgsave_status:err").then_some(())
     })
     .await;
     let said = said(&mut fleet, &url).await;
@@ -103,7 +92,7 @@ async fn loading(directory: &Path) -> RedisServer {
     let keys: Vec<(String, String)> =
         (0..3000).map(|at| (format!("key-{at}"), "x".repeat(100))).collect();
     let () = connection.mset(&keys).await.expect("redis answers");
-    command(&first, &["SAVE"]).await;
+    first.command(&["SAVE"]).await;
     first.stop();
     // Read slowly, and with an ear for clients.
     let slow = ["--key-load-delay", "10000", "--loading-process-events-interval-bytes", "1024"];

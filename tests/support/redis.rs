@@ -8,7 +8,9 @@ use std::{
     time::Duration,
 };
 
-use redis::{AsyncCommands, AsyncConnectionConfig, Client, aio::MultiplexedConnection};
+use redis::{
+    AsyncCommands, AsyncConnectionConfig, Client, FromRedisValue, aio::MultiplexedConnection,
+};
 
 use super::wait_for;
 
@@ -40,6 +42,11 @@ pub(crate) fn binary() -> String {
     std::env::var("REDIS_SERVER").unwrap_or_else(|_| "redis-server".to_owned())
 }
 
+/// The machine may be busy; nothing is timed here.
+fn patient() -> AsyncConnectionConfig {
+    AsyncConnectionConfig::new().set_response_timeout(Some(Duration::from_secs(20)))
+}
+
 /// Whether a server takes writes.
 pub(crate) async fn is_master(connection: &mut MultiplexedConnection) -> bool {
     let mut info = redis::cmd("INFO");
@@ -69,11 +76,8 @@ impl RedisServer {
         // It does not wait for more replicas to come.
         let options = ["--replicaof", "127.0.0.1", &port, "--repl-diskless-sync-delay", "0"];
         let replica = Self::start_with_options(directory, &options).await;
-        let client = replica.client();
         wait_for("the replica has its copy", || async {
-            let mut connection = client.get_multiplexed_async_connection().await.ok()?;
-            let mut info = redis::cmd("INFO");
-            let info: String = info.arg("replication").query_async(&mut connection).await.ok()?;
+            let info: String = replica.ask(&["INFO", "replication"]).await?;
             info.contains("master_link_status:up").then_some(())
         })
         .await;
@@ -149,16 +153,27 @@ impl RedisServer {
         connection.get("evertoken:{shop}:token").await.ok()?
     }
 
+    /// What it answers, over a connection of its own; none if that is an error.
+    pub(crate) async fn ask<T: FromRedisValue>(&self, words: &[&str]) -> Option<T> {
+        let client = self.client();
+        let mut connection =
+            client.get_multiplexed_async_connection_with_config(&patient()).await.ok()?;
+        redis::cmd(words[0]).arg(&words[1..]).query_async(&mut connection).await.ok()
+    }
+
+    /// Has it do something, as soon as it listens.
+    pub(crate) async fn command(&self, words: &[&str]) {
+        let () = wait_for("redis-server does as it is told", || self.ask(words)).await;
+    }
+
     pub(crate) fn client(&self) -> Client {
         Client::open(self.url()).expect("a URL")
     }
 
     /// A connection of the test's own.
     pub(crate) async fn connect(&self) -> MultiplexedConnection {
-        let config =
-            AsyncConnectionConfig::new().set_response_timeout(Some(Duration::from_secs(20)));
         self.client()
-            .get_multiplexed_async_connection_with_config(&config)
+            .get_multiplexed_async_connection_with_config(&patient())
             .await
             .expect("redis-server answers")
     }

@@ -52,7 +52,7 @@ impl RedisStore {
         let uuid = uuid::Uuid::new_v4().to_string();
         let set = |key: String| {
             let mut pipeline = redis::pipe();
-            pipeline.set_nx(key, &uuid).ignore();
+            pipeline.cmd("SET").arg(key).arg(&uuid).arg("NX").ignore();
             async move { self.query::<()>(&pipeline).await }
         };
         future::try_join_all(keys.into_iter().map(set)).await.map(drop)

@@ -24,7 +24,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long it may take to find the right server and connect to it: some of those who know it may
 /// be gone.
-const SEARCH_TIMEOUT: Duration = Duration::from_secs(6);
+pub(super) const SEARCH_TIMEOUT: Duration = Duration::from_secs(6);
 
 /// How long an answer may take. The library's default of 500 ms is shorter than the pause of a
 /// Redis that forks; a timeout is an unknown outcome.
@@ -82,7 +82,8 @@ impl Connection {
         timeout(SEARCH_TIMEOUT, search).await.map_err(late)?
     }
 
-    async fn subscribe(&mut self, channel: &str) -> RedisResult<()> {
+    /// Hears a channel from now on.
+    pub(super) async fn subscribe(&mut self, channel: &str) -> RedisResult<()> {
         match self {
             Self::One(connection) => connection.subscribe(channel).await,
             Self::Cluster(connection) => connection.subscribe(channel).await,
@@ -157,7 +158,9 @@ async fn one(client: &Client, channels: Option<&Channels>) -> RedisResult<(Conne
 /// The master, as a sentinel knows it now. The library asks one sentinel after the other, passes
 /// over those that take it for down, and has the master confirm by `ROLE` that it is one.
 async fn master(sentinel: &Sentinel) -> RedisResult<Client> {
-    let addresses = sentinel.sentinels.iter().cloned();
+    let addresses = sentinel.sentinels.iter().map(|each| each.addr().clone());
+    // All of them have the same login.
+    let login = sentinel.sentinels[0].redis_settings();
     let mut builder =
         SentinelClientBuilder::new(addresses, &sentinel.master, SentinelServerType::Master)?
             .set_client_to_redis_db(sentinel.settings.db());
@@ -167,10 +170,10 @@ async fn master(sentinel: &Sentinel) -> RedisResult<Client> {
     if let Some(password) = sentinel.settings.password() {
         builder = builder.set_client_to_redis_password(password);
     }
-    if let Some(user) = sentinel.sentinel_login.username() {
+    if let Some(user) = login.username() {
         builder = builder.set_client_to_sentinel_username(user);
     }
-    if let Some(password) = sentinel.sentinel_login.password() {
+    if let Some(password) = login.password() {
         builder = builder.set_client_to_sentinel_password(password);
     }
     if sentinel.uses_tls() {

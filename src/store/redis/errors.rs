@@ -22,10 +22,8 @@ const CODES: [&str; 11] = [
 
 /// Reads an error of the client or of the server.
 pub(super) fn read(url: &RedisUrl, error: RedisError) -> StoreError {
-    let code = code(&error);
     let text = error.to_string();
-    // Redis 7 tells a missing right inside a script in words alone.
-    let code = if text.contains("can't publish") { "NOPERM".to_owned() } else { code };
+    let code = if is_right(&error) { "NOPERM".to_owned() } else { code(&error) };
     let what = match error.kind() {
         ErrorKind::UnexpectedReturnType => {
             let message = "Redis answered something that this version does not understand";
@@ -61,6 +59,11 @@ pub(super) fn read(url: &RedisUrl, error: RedisError) -> StoreError {
     };
     // The server's own words are the source.
     StoreError::new(StoreErrorKind::Unavailable, format!("Redis at {url} {what}")).caused_by(error)
+}
+
+/// Whether a right is missing. Redis 7 tells one that is missing inside a script in words alone.
+pub(super) fn is_right(error: &RedisError) -> bool {
+    code(error) == "NOPERM" || error.to_string().contains("can't publish")
 }
 
 /// What a server means that refuses, and how to mend it.

@@ -92,9 +92,14 @@ impl Link {
         }
     }
 
+    /// How Redis is set up.
+    pub(super) fn deployment(&self) -> &Deployment {
+        self.url.deployment()
+    }
+
     /// Whether keys of different slots are on different servers.
     pub(super) fn is_cluster(&self) -> bool {
-        matches!(self.url.deployment(), Deployment::Cluster(_))
+        matches!(self.deployment(), Deployment::Cluster(_))
     }
 
     /// Turns an error into one that says what it concerns, and drops the connection if it broke.

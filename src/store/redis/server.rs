@@ -1,20 +1,63 @@
-//! What a Redis server says of itself, for `evertoken check`.
+//! What a Redis says of itself, for `evertoken check`: each server that holds data, and those that
+//! watch over it. Only facts; what they mean is judged elsewhere.
 
 use std::collections::HashMap;
 
-use redis::{RedisError, Value};
+use futures_util::future;
+use redis::{
+    Client, ConnectionInfo, FromRedisValue, RedisError, RedisResult, Value,
+    cluster_async::ClusterConnection,
+    cluster_routing::{MultipleNodeRoutingInfo, RoutingInfo},
+};
 
-use super::RedisStore;
-use crate::store::StoreError;
+use super::{
+    RedisStore, answers,
+    connect::{Connection, SEARCH_TIMEOUT},
+    url::{Deployment, Sentinel},
+};
+use crate::{clock::StoreTime, store::StoreError};
 
-/// What a Redis server says of itself.
-#[derive(Clone, Debug)]
+/// What a Redis says of itself, and its sentinels of it.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    /// The one server, or each master of a cluster.
+    pub servers: Vec<Server>,
+    /// The sentinels that were named.
+    pub sentinels: Vec<Watcher>,
+    /// What a cluster says of itself as a whole: the text of `CLUSTER INFO`, if it may be asked.
+    pub cluster: Option<String>,
+}
+
+/// What a server says of itself.
+#[derive(Clone, Debug, Default)]
 pub struct Server {
+    /// Its address, where there are several.
+    pub address: Option<String>,
     /// The text of `INFO`, empty if it may not be asked.
     pub info: String,
-    /// What happens when it is full, if that may be asked.
-    pub maxmemory_policy: Option<String>,
+    /// What its clock shows, if that may be asked.
+    pub time: Option<StoreTime>,
 }
+
+/// A sentinel.
+#[derive(Clone, Debug)]
+pub struct Watcher {
+    /// Its address.
+    pub address: String,
+    /// What it says; or why it says nothing.
+    pub says: Result<Watching, String>,
+}
+
+/// What a sentinel says of a master.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Watching {
+    /// The master's address, if it knows one of that name.
+    pub master: Option<String>,
+    /// Why no failover could be agreed upon, if it could not.
+    pub no_quorum: Option<String>,
+}
+
+// === impl Server ===
 
 impl Server {
     /// One field of `INFO`.
@@ -32,27 +75,89 @@ pub(super) fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
 // === impl RedisStore ===
 
 impl RedisStore {
-    /// What `INFO` says of the server, and its `maxmemory-policy` if it may be asked.
+    /// What the servers say of themselves, and the sentinels of them. What may not be asked is left
+    /// out.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn server(&self) -> Result<Server, StoreError> {
-        let mut pipeline = redis::pipe();
-        pipeline.ignore_errors();
-        pipeline.cmd("INFO").cmd("CONFIG").arg("GET").arg("maxmemory-policy");
-        let values: Vec<Result<Value, RedisError>> = self.query(&pipeline).await?;
-        let mut values = values.into_iter();
-        let info = match values.next() {
-            Some(Ok(info)) => redis::from_redis_value::<String>(info).unwrap_or_default(),
-            // Without the right to ask, there is nothing to tell.
-            _ => String::new(),
+    pub async fn facts(&self) -> Result<Facts, StoreError> {
+        let on = self.link.connection().await?;
+        let generation = on.generation;
+        let asked = match on.connection {
+            Connection::One(mut connection) => {
+                async {
+                    let mut pipeline = redis::pipe();
+                    pipeline.ignore_errors().cmd("INFO").cmd("TIME");
+                    let values: Vec<RedisResult<Value>> =
+                        pipeline.query_async(&mut connection).await?;
+                    let mut values = values.into_iter().map(Result::ok);
+                    let (info, time) = (values.next().flatten(), values.next().flatten());
+                    Ok(Facts { servers: vec![server(None, info, time)], ..Facts::default() })
+                }
+                .await
+            }
+            Connection::Cluster(mut connection) => cluster(&mut connection).await,
         };
-        let policy = match values.next() {
-            Some(Ok(policy)) => redis::from_redis_value::<HashMap<String, String>>(policy)
-                .ok()
-                .and_then(|mut map| map.remove("maxmemory-policy")),
-            _ => None,
+        let mut facts = match asked {
+            Ok(facts) => facts,
+            Err(error) => return Err(self.link.failed(generation, error).await),
         };
-        Ok(Server { info, maxmemory_policy: policy })
+        if let Deployment::Sentinel(sentinel) = self.link.deployment() {
+            let watchers = sentinel.sentinels.iter().map(|each| watcher(sentinel, each));
+            facts.sentinels = future::join_all(watchers).await;
+        }
+        Ok(facts)
     }
+}
+
+fn server(address: Option<String>, info: Option<Value>, time: Option<Value>) -> Server {
+    let info = info.and_then(|info| String::from_redis_value(info).ok()).unwrap_or_default();
+    Server { address, info, time: time.and_then(|time| answers::time(&time).ok()) }
+}
+
+async fn cluster(connection: &mut ClusterConnection) -> RedisResult<Facts> {
+    let mut of_masters: HashMap<&str, HashMap<String, Value>> = HashMap::new();
+    for command in ["INFO", "TIME"] {
+        let masters = RoutingInfo::MultiNode((MultipleNodeRoutingInfo::AllMasters, None));
+        let answers = connection.route_command(redis::cmd(command), masters).await?;
+        of_masters.insert(command, HashMap::from_redis_value(answers)?);
+    }
+    let infos = of_masters.remove("INFO").unwrap_or_default();
+    let mut times = of_masters.remove("TIME").unwrap_or_default();
+    let mut servers: Vec<Server> = infos
+        .into_iter()
+        .map(|(address, info)| {
+            let time = times.remove(&address);
+            server(Some(address), Some(info), time)
+        })
+        .collect();
+    servers.sort_by(|one, other| one.address.cmp(&other.address));
+    let mut info = redis::cmd("CLUSTER");
+    let cluster: RedisResult<String> = info.arg("INFO").query_async(connection).await;
+    Ok(Facts { servers, cluster: cluster.ok(), ..Facts::default() })
+}
+
+// --- sentinels ---
+
+async fn watcher(sentinel: &Sentinel, info: &ConnectionInfo) -> Watcher {
+    let asked = tokio::time::timeout(SEARCH_TIMEOUT, watching(sentinel, info));
+    let says = match asked.await {
+        Ok(says) => says.map_err(|error| error.to_string()),
+        Err(_late) => Err("it does not answer in time".to_owned()),
+    };
+    Watcher { address: info.addr().to_string(), says }
+}
+
+async fn watching(sentinel: &Sentinel, info: &ConnectionInfo) -> RedisResult<Watching> {
+    let client = match &sentinel.certificates {
+        Some(certificates) => Client::build_with_tls(info.clone(), certificates.clone())?,
+        None => Client::open(info.clone())?,
+    };
+    let mut connection = client.get_multiplexed_async_connection().await?;
+    let ask = |what: &str| redis::cmd("SENTINEL").arg(what).arg(&sentinel.master).to_owned();
+    let master: Option<(String, u16)> =
+        ask("GET-MASTER-ADDR-BY-NAME").query_async(&mut connection).await?;
+    let quorum: Result<String, RedisError> = ask("CKQUORUM").query_async(&mut connection).await;
+    let no_quorum = quorum.err().filter(|_| master.is_some()).map(|error| error.to_string());
+    Ok(Watching { master: master.map(|(host, port)| format!("{host}:{port}")), no_quorum })
 }

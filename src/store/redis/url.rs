@@ -35,9 +35,8 @@ pub(super) enum Deployment {
 }
 
 pub(super) struct Sentinel {
-    pub(super) sentinels: Vec<ConnectionAddr>,
-    /// How to log in at a sentinel; nothing of it holds for the master.
-    pub(super) sentinel_login: RedisConnectionInfo,
+    /// With their own login, which does not hold for the master.
+    pub(super) sentinels: Vec<ConnectionInfo>,
     pub(super) master: String,
     /// How to log in at the master.
     pub(super) settings: RedisConnectionInfo,
@@ -104,16 +103,16 @@ impl RedisUrl {
 
 impl fmt::Display for RedisUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let list = |addresses: &mut dyn Iterator<Item = &ConnectionAddr>| {
-            addresses.map(ToString::to_string).collect::<Vec<_>>().join(", ")
+        let list = |infos: &[ConnectionInfo]| {
+            infos.iter().map(|info| info.addr().to_string()).collect::<Vec<_>>().join(", ")
         };
         match self.deployment() {
             Deployment::Single(client) => client.get_connection_info().addr().fmt(f),
             Deployment::Sentinel(Sentinel { master, sentinels, .. }) => {
-                write!(f, "{master} (sentinels {})", list(&mut sentinels.iter()))
+                write!(f, "{master} (sentinels {})", list(sentinels))
             }
             Deployment::Cluster(Cluster { nodes, .. }) => {
-                write!(f, "{} (cluster)", list(&mut nodes.iter().map(ConnectionInfo::addr)))
+                write!(f, "{} (cluster)", list(nodes))
             }
         }
     }
@@ -129,7 +128,7 @@ impl fmt::Debug for RedisUrl {
 
 impl Sentinel {
     pub(super) fn uses_tls(&self) -> bool {
-        self.sentinels.iter().any(is_tls)
+        self.sentinels.iter().any(|each| is_tls(each.addr()))
     }
 }
 
@@ -226,8 +225,10 @@ fn sentinel(
     let nodes = nodes(authority, uses_tls, SENTINEL_PORT, SENTINEL)?;
     let settings = with_ours(nodes[0].redis_settings().clone()).set_db(i64::from(db));
     Ok(Deployment::Sentinel(Sentinel {
-        sentinels: nodes.iter().map(|node| node.addr().clone()).collect(),
-        sentinel_login: login.redis_settings().clone(),
+        sentinels: nodes
+            .into_iter()
+            .map(|node| node.set_redis_settings(login.redis_settings().clone()))
+            .collect(),
         master: master.to_owned(),
         settings,
         certificates,

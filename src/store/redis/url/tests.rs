@@ -41,7 +41,7 @@ fn sentinels_have_a_login_of_their_own() {
     };
     let pair = |user: &str, password: &str| (Some(user.to_owned()), Some(password.to_owned()));
     assert_eq!(login(&sentinel.settings), pair("u", "p@"));
-    assert_eq!(login(&sentinel.sentinel_login), pair("v", "q/"));
+    assert_eq!(login(sentinel.sentinels[0].redis_settings()), pair("v", "q/"));
     assert_eq!((sentinel.settings.db(), &*sentinel.master), (3, "m"));
 }
 

@@ -1,0 +1,112 @@
+use super::*;
+
+const GOOD: &str = "redis_version:7.0.15\r\nrole:master\r\nconnected_slaves:1\r\naof_enabled:1\r\n\
+                    maxmemory_policy:noeviction\r\n";
+const NOW: StoreTime = StoreTime::from_millis(1_700_000_000_000);
+
+fn server(info: &str) -> Server {
+    Server { address: None, info: info.to_owned(), time: Some(NOW) }
+}
+
+fn found(info: &str) -> Vec<Finding> {
+    findings(&Facts { servers: vec![server(info)], ..Facts::default() }, NOW)
+}
+
+fn dangers(findings: &[Finding]) -> Vec<&str> {
+    let danger = |finding: &'_ Finding| match finding {
+        Finding::Danger(_) => true,
+        Finding::Good(_) | Finding::Bad(_) => false,
+    };
+    findings.iter().filter(|finding| danger(finding)).map(Finding::text).collect()
+}
+
+#[test]
+fn a_durable_server_is_good_in_every_respect() {
+    let findings = found(GOOD);
+    assert!(findings.iter().all(|f| matches!(f, Finding::Good(_))), "{findings:#?}");
+}
+
+#[test]
+fn each_danger_is_told() {
+    for (from, to, part) in [
+        ("noeviction", "allkeys-lru", "set noeviction"),
+        ("aof_enabled:1", "aof_enabled:0", "set appendonly yes"),
+        ("aof_enabled:1", "aof_enabled:1\naof_last_write_status:err", "see to the disk"),
+        ("connected_slaves:1", "connected_slaves:0", "no replica"),
+        ("role:master", "role:master\nused_memory:95\nmaxmemory:100", "95 % of maxmemory"),
+    ] {
+        let findings = found(&GOOD.replace(from, to));
+        let dangers = dangers(&findings);
+        assert!(dangers.len() == 1 && dangers[0].contains(part), "{to}: {findings:#?}");
+    }
+    assert!(dangers(&found(""))[0].contains("INFO is not allowed"));
+}
+
+#[test]
+fn an_old_server_and_a_replica_are_bad() {
+    let findings = found("redis_version:6.0.16\nrole:slave\n");
+    let bad = |f: &&Finding| matches!(f, Finding::Bad(_));
+    assert_eq!(findings.iter().filter(bad).count(), 2);
+}
+
+#[test]
+fn a_valkey_is_called_by_its_name() {
+    let findings = found(&format!("valkey_version:9.1.0\n{GOOD}"));
+    assert_eq!(findings[0], Finding::Good("Valkey 9.1.0".to_owned()));
+}
+
+#[test]
+fn clocks_that_disagree_are_told_with_what_it_means() {
+    let facts = |times: &[u64]| {
+        let after = |seconds: &u64| NOW.plus(Duration::from_secs(*seconds));
+        let servers = times.iter().map(|time| Server { time: Some(after(time)), ..server(GOOD) });
+        Facts { servers: servers.collect(), ..Facts::default() }
+    };
+    assert!(dangers(&findings(&facts(&[0, 3]), NOW)).is_empty());
+    let ahead = findings(&facts(&[0]), NOW.plus(Duration::from_secs(60)));
+    assert!(dangers(&ahead)[0].contains("60 s ahead of that of Redis"), "{ahead:#?}");
+    let behind = findings(&facts(&[60]), NOW);
+    assert!(dangers(&behind)[0].contains("60 s behind that of Redis"), "{behind:#?}");
+    let apart = findings(&facts(&[0, 60]), NOW);
+    assert!(dangers(&apart)[0].contains("clocks of the masters are 60 s apart"), "{apart:#?}");
+}
+
+#[test]
+fn what_is_wrong_with_sentinels_is_told() {
+    let says = |master: Option<&str>, no_quorum: Option<&str>| {
+        Ok(Watching { master: master.map(str::to_owned), no_quorum: no_quorum.map(str::to_owned) })
+    };
+    let watchers = |all: Vec<Result<Watching, String>>| {
+        let watcher = |says| Watcher { address: "s:26379".to_owned(), says };
+        sentinels(&all.into_iter().map(watcher).collect::<Vec<_>>())
+    };
+    let a = || says(Some("a:1"), None);
+    assert_eq!(watchers(vec![a(), a(), a()]), [good("3 of 3 sentinels name a:1")]);
+    for (odd, part) in [
+        (Err("refused".to_owned()), "s:26379 says nothing: refused"),
+        (says(None, None), "knows no master"),
+        (says(Some("b:1"), None), "do not name the same master (a:1, a:1, b:1)"),
+        (says(Some("a:1"), Some("NOQUORUM")), "could not have a failover: NOQUORUM"),
+    ] {
+        let findings = watchers(vec![a(), a(), odd]);
+        let dangers = dangers(&findings);
+        assert!(dangers.len() == 1 && dangers[0].contains(part), "{part}: {findings:#?}");
+    }
+    assert!(dangers(&watchers(vec![a()]))[0].contains("name three or more"));
+}
+
+#[test]
+fn each_master_of_a_cluster_is_told_by_its_address() {
+    let master = |at: u8, info: &str| Server { address: Some(format!("n{at}:1")), ..server(info) };
+    let lonely = GOOD.replace("connected_slaves:1", "connected_slaves:0");
+    let facts = Facts {
+        servers: vec![master(1, GOOD), master(2, &lonely)],
+        cluster: Some("cluster_state:ok\r\n".to_owned()),
+        ..Facts::default()
+    };
+    let whole = findings(&facts, NOW);
+    assert!(dangers(&whole)[0].starts_with("n2:1: no replica"), "{whole:#?}");
+    assert!(whole.contains(&good("the cluster has all its slots")));
+    let facts = Facts { cluster: Some("cluster_state:fail\r\n".to_owned()), ..facts };
+    assert!(matches!(findings(&facts, NOW).last(), Some(Finding::Bad(_))));
+}
