@@ -37,6 +37,10 @@ pub const SHORTEST_LIFETIME: Duration = Duration::from_secs(2);
 /// The longest lifetime that is believed (`pitfalls.md` P9).
 pub const LONGEST_LIFETIME: Duration = Duration::from_secs(30 * 86_400);
 
+/// No moment of a record lies further ahead than this: the longest life of a token, and a day for
+/// clocks that differ.
+pub const FARTHEST: Duration = Duration::from_secs(31 * 86_400);
+
 /// The wait after an error that only an operator can mend (`DESIGN.md` section 4).
 pub const PERMANENT_WAIT: Duration = Duration::from_secs(600);
 
@@ -261,6 +265,17 @@ mod tests {
                 prop_assert!(wait >= Duration::from_millis(800) && wait <= Duration::from_secs(360));
             }
             prop_assert!(wait_for_store(failures, draw) <= Duration::from_secs(4));
+        }
+
+        #[test]
+        fn the_next_try_is_never_later_than_the_end_and_the_longest_wait(
+            failures in 0..=10_000u32, secs in 0u64..2_592_000, draw in 0.0..1.0f64,
+        ) {
+            let remaining = Duration::from_secs(secs);
+            let longest = jittered(VALID_WAIT.1, 1.0);
+            for standing in [Standing::Valid(remaining), Standing::Suspect, Standing::Nothing] {
+                prop_assert!(wait_after_failure(standing, failures, draw) <= remaining + longest);
+            }
         }
 
         #[test]

@@ -19,7 +19,7 @@ use self::{late::Late, number::number};
 use crate::{
     clock::{StoreTime, Uptime, millis},
     lease::{AttemptId, Epoch, Holder, Reason},
-    policy::{COOL_DOWN, asks_a_day},
+    policy::{COOL_DOWN, FARTHEST, asks_a_day},
     store::{Asked, Calls, Glance, Record},
 };
 
@@ -160,7 +160,34 @@ impl Sheet {
             self.written_at = now;
             self.suspect = Some("the clock was set back".to_owned());
         }
+        self.believe(now);
         self
+    }
+
+    /// What lies further ahead than any token lives was not written by evertoken, and counts as
+    /// absent.
+    fn believe(&mut self, now: u64) {
+        let farthest = now.saturating_add(millis(FARTHEST));
+        let moments = [
+            &mut self.due_at,
+            &mut self.quiet_until,
+            &mut self.closed_until,
+            &mut self.calls_until,
+            &mut self.asked_at,
+        ];
+        for moment in moments.into_iter().chain(&mut self.open_until) {
+            if farthest < *moment {
+                *moment = 0;
+            }
+        }
+        self.expires_at = self.expires_at.min(farthest);
+    }
+
+    /// When the next refresh may be asked for. A last one in the future was not.
+    fn cooled_at(&self, now: u64) -> u64 {
+        let cool_down = millis(COOL_DOWN);
+        let is_possible = self.asked_at <= now.saturating_add(cool_down);
+        if is_possible { self.asked_at.saturating_add(cool_down) } else { 0 }
     }
 
     /// The sheet was changed now.
@@ -202,8 +229,7 @@ impl Sheet {
         if now.as_millis() < self.calls_until && asks_a_day(daily_quota) <= self.asks {
             return Asked::Spent(StoreTime::from_millis(self.calls_until));
         }
-        let cooled_at = self.asked_at.saturating_add(millis(COOL_DOWN));
-        match cooled_at.checked_sub(now.as_millis()) {
+        match self.cooled_at(now.as_millis()).checked_sub(now.as_millis()) {
             Some(left) if 0 < left => Asked::Cooling(Duration::from_millis(left)),
             _ => {
                 self.forced = true;

@@ -9,6 +9,7 @@ use crate::{
     clock::StoreTime,
     credential::Token,
     lease::{Epoch, Reason},
+    policy::FARTHEST,
     store::{Glance, Record, StoreError, StoreErrorKind},
 };
 
@@ -98,18 +99,23 @@ pub(super) fn glance(now: StoreTime, values: &[Result<Value, RedisError>]) -> Gl
         Some(Ok(Value::Array(fields))) => fields.iter().map(text).collect(),
         _ => Vec::new(),
     };
-    let record = fields.iter().any(Option::is_some).then(|| record(&fields));
+    let record = fields.iter().any(Option::is_some).then(|| record(now, &fields));
     let leased = record.as_ref().is_some_and(|record| record.is_leased(now));
     Glance { record, has_token: exists(1), has_report: exists(2), leased }
 }
 
-fn record(fields: &[Option<String>]) -> Record {
+fn record(now: StoreTime, fields: &[Option<String>]) -> Record {
     let field = |name: &str| -> Option<&str> {
         let at = RECORD_FIELDS.iter().position(|field| *field == name)?;
         fields.get(at)?.as_deref()
     };
     let count = |name: &str| field(name).and_then(number).unwrap_or(0);
-    let moment = |name: &str| field(name).and_then(number).map(StoreTime::from_millis);
+    // What lies further ahead than any token lives was not written by evertoken.
+    let farthest = now.plus(FARTHEST);
+    let moment = |name: &str| {
+        let moment = field(name).and_then(number).map(StoreTime::from_millis);
+        moment.filter(|moment| *moment <= farthest)
+    };
     let text = |name: &str| field(name).map(Record::printable);
     Record {
         epoch: Epoch(count("epoch")),
@@ -164,20 +170,20 @@ mod tests {
     fn what_cannot_be_read_in_a_record_counts_as_absent() {
         let foreign = fields(&[("epoch", "7"), ("due_at", "soon"), ("failures", "-1")]);
         let expected = Record { epoch: Epoch(7), ..Record::default() };
-        assert_eq!(record(&foreign), expected);
+        assert_eq!(record(StoreTime::default(), &foreign), expected);
     }
 
     #[test]
     fn a_foreign_text_cannot_move_the_cursor() {
         let foreign = fields(&[("error", "\u{1b}[2Jgone\r\n")]);
-        assert_eq!(record(&foreign).error.as_deref(), Some("[2Jgone"));
+        assert_eq!(record(StoreTime::default(), &foreign).error.as_deref(), Some("[2Jgone"));
     }
 
     proptest! {
         #[test]
         fn no_record_makes_it_panic(values in proptest::collection::vec(".{0,30}", 0..20)) {
             let values: Vec<Option<String>> = values.into_iter().map(Some).collect();
-            let _ = record(&values);
+            let _ = record(StoreTime::default(), &values);
         }
     }
 }

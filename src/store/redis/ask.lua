@@ -11,12 +11,12 @@
 --   {'cooling', now, ms until the next one may be asked for}
 --   {'spent',   now, until}   those of this day are used up
 
-local _, number = read(KEYS[1], {'asked_at', 'asks', 'calls_until'})
-local calls_until = number('calls_until')
+local _, number, moment = read(KEYS[1], {'asked_at', 'asks', 'calls_until'})
+local calls_until = moment('calls_until')
 if now < calls_until and tonumber(ARGV[2]) <= number('asks') then
   return {'spent', ms(now), ms(calls_until)}
 end
-local cooled_at = number('asked_at') + tonumber(ARGV[1])
+local cooled_at = cooled(number('asked_at'), tonumber(ARGV[1]))
 if now < cooled_at then return {'cooling', ms(now), ms(cooled_at - now)} end
 
 redis.call('HSET', KEYS[1], 'forced', '1')

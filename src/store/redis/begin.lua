@@ -33,16 +33,16 @@
 
 local SPENT = "applications report it as dead, and today's refreshes on request are used up"
 
-local record, number = read(KEYS[2], {'begun', 'attempt', 'reason', 'granted_at', 'open_until', 'quiet_until', 'due_at',
+local record, number, moment = read(KEYS[2], {'begun', 'attempt', 'reason', 'granted_at', 'open_until', 'quiet_until', 'due_at',
   'closed_until', 'failures', 'forced', 'asked_at', 'refused', 'suspect', 'calls', 'calls_until',
   'expires_at', 'asks', 'epoch', 'on_request', 'lease_until'})
 
 -- The clock was set back, or a replica's is behind: what ends in the future would never end. The
 -- epochs go on, but nothing lasts longer than if it began now, and the token may be dead.
 local lasts, day = tonumber(ARGV[3]) + tonumber(ARGV[4]), 86400000
-local function limit(name, moment)
-  if moment < number(name) then
-    record[name] = ms(moment)
+local function limit(name, most)
+  if most < number(name) then
+    record[name] = ms(most)
     redis.call('HSET', KEYS[2], name, record[name])
   end
 end
@@ -75,7 +75,7 @@ if lease then
   return {'held', ms(now), ms(left), ms(number('begun'))}
 end
 
-local quiet_until = math.max(number('open_until'), number('quiet_until'))
+local quiet_until = math.max(moment('open_until'), moment('quiet_until'))
 if now < quiet_until then return {'quiet', ms(now), ms(quiet_until - now)} end
 
 -- The issuer's day: what was used of it, and when it ends.
@@ -96,11 +96,11 @@ if rejected and not (record.suspect or abandoned or lost) then
 end
 -- The wait after a failure is not cut short by reports: they would hammer an issuer that refuses.
 local reported = rejected and number('failures') == 0
-local cooled_at = number('asked_at') + tonumber(ARGV[7])
+local cooled_at = cooled(number('asked_at'), tonumber(ARGV[7]))
 local spent = tonumber(ARGV[12]) <= asks
 -- When the next refresh that is asked for may begin.
 local heard_at = spent and math.max(cooled_at, calls_until) or cooled_at
-local due_at = number('due_at')
+local due_at = moment('due_at')
 local mended = record.refused and not string.find(record.refused, ARGV[8], 1, true)
 local reason
 if mended then reason = 'mended'
@@ -131,11 +131,11 @@ if not reason then
 end
 
 -- May the issuer be asked?
-local closed_until = number('closed_until')
+local closed_until = moment('closed_until')
 if now < closed_until then return {'exhausted', ms(now), ms(closed_until)} end
 local quota = tonumber(ARGV[5])
 -- The last tenth is kept for tokens that are gone, may be dead, or end before two takeovers would.
-local last_moment = number('expires_at') - 2 * (tonumber(ARGV[3]) + tonumber(ARGV[4]))
+local last_moment = math.min(number('expires_at'), FARTHEST) - 2 * (tonumber(ARGV[3]) + tonumber(ARGV[4]))
 local urgent = not token or record.suspect or abandoned or rejected or lost or last_moment <= now
 if not urgent then quota = quota - math.floor(quota / 10) end
 if quota <= calls then

@@ -73,7 +73,7 @@ if expires_at <= now then return {'expired', ms(now)} end
 
 local repeated = current == ARGV[4]
 -- The same token never gets a shorter life than was published for it.
-if repeated then expires_at = math.max(expires_at, number('expires_at')) end
+if repeated then expires_at = math.max(expires_at, math.min(number('expires_at'), FARTHEST)) end
 -- A doubt that arose during this very call is not settled by it, unless the dates tell that its
 -- answer is the later one: one more call is due at once.
 local settled = late and was_before(late.dated, dated)

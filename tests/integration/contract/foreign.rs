@@ -1,8 +1,20 @@
 //! Numbers that something else wrote into a record: none of them stops or misleads a worker.
 
-use evertoken::store::Begun;
+use std::{collections::BTreeMap, time::Duration};
 
-use super::{Pair, QUOTA};
+use evertoken::{
+    clock::StoreTime,
+    lease::AttemptId,
+    policy::FARTHEST,
+    store::{Begun, Completed, Failed},
+};
+use proptest::{
+    prelude::*,
+    sample::select,
+    test_runner::{Config, TestRunner},
+};
+
+use super::{Pair, QUOTA, failure, publication, request, token};
 
 #[tokio::test]
 async fn numbers_that_are_none_count_as_absent() {
@@ -29,5 +41,110 @@ async fn no_number_of_a_record_costs_a_call_that_is_not_made() {
         assert!(matches!(begun, Begun::Granted { failures: 0, .. }), "{number}: {begun:?}");
         pair.set("asked_at", number).await;
         pair.a.ask(&pair.id, QUOTA).await.expect("an answer");
+    }
+}
+
+/// The fields of a record that are numbers.
+const NUMBERS: &[&str] = &[
+    "begun",
+    "epoch",
+    "issued_at",
+    "expires_at",
+    "due_at",
+    "granted_at",
+    "lease_until",
+    "open_until",
+    "quiet_until",
+    "closed_until",
+    "failures",
+    "error_at",
+    "overlapped",
+    "calls",
+    "calls_until",
+    "asked_at",
+    "asks",
+    "on_request",
+];
+
+/// Any number of up to sixteen digits, and what is none.
+fn foreign() -> impl Strategy<Value = BTreeMap<&'static str, String>> {
+    let edges = ["9999999999999999", "9007199254740993", "9000000000000000", "1", "0"];
+    let value = prop_oneof![
+        (1..=16_u32, any::<u64>()).prop_map(|(digits, any)| (any % 10_u64.pow(digits)).to_string()),
+        select(edges.map(str::to_owned).to_vec()),
+        select(["-1", "1e300", "soon", ""].map(str::to_owned).to_vec()),
+    ];
+    proptest::collection::btree_map(select(NUMBERS), value, 1..NUMBERS.len())
+}
+
+/// No script fails, and nothing is put off for longer than a token lives.
+async fn lives_with(pair: &Pair, record: &BTreeMap<&str, String>) {
+    let put_record = async || {
+        for (field, value) in record {
+            pair.set(field, value).await;
+        }
+    };
+    pair.lose_everything().await;
+    pair.publish("first").await;
+    put_record().await;
+    let most = pair.now().await.plus(FARTHEST).plus(Duration::from_secs(60));
+    let sane = |moment: StoreTime| assert!(moment <= most, "{moment}");
+    pair.a.report(&pair.id, &token("first")).await.expect("an answer");
+    for round in 0..3 {
+        let attempt = AttemptId::fresh();
+        match pair.begin_as(&pair.a, &request(&attempt)).await {
+            Begun::Granted { lease, .. } => {
+                put_record().await;
+                match round {
+                    0 => match pair.fail(&pair.a, &lease, &failure()).await {
+                        Failed::Recorded { due_at } | Failed::Restored { due_at, .. } => {
+                            let before = record.get("due_at").map(String::as_str);
+                            let is_foreign = before == Some(&*due_at.as_millis().to_string());
+                            assert!(is_foreign || due_at <= most, "{due_at}");
+                        }
+                        Failed::Fenced => {}
+                    },
+                    _ => match pair
+                        .complete(&pair.a, &lease, publication(&lease, &token("first")))
+                        .await
+                    {
+                        Completed::Published { expires_at, .. }
+                        | Completed::Repeated { expires_at, .. } => sane(expires_at),
+                        Completed::Fenced { .. } | Completed::Expired => {}
+                    },
+                }
+                pair.release(&pair.a, &lease).await;
+            }
+            Begun::Held(wait) | Begun::Quiet(wait) => assert!(wait <= FARTHEST, "{wait:?}"),
+            Begun::NotDue(at) | Begun::Exhausted(at) | Begun::Uncured(at) | Begun::Spent(at) => {
+                sane(at);
+            }
+            Begun::Lost => panic!("nobody has heard of a later publication"),
+        }
+        pair.a.ask(&pair.id, QUOTA).await.expect("an answer");
+        let seen = pair.glance().await.record.unwrap_or_default();
+        for moment in [seen.due_at, seen.expires_at, seen.open_until, seen.calls_until] {
+            sane(moment.unwrap_or_default());
+        }
+        // On files nothing else tells when the token ends.
+        if !record.contains_key("expires_at") {
+            assert_eq!(pair.shown().await.as_deref(), Some("first"), "it is served all the while");
+        }
+        put_record().await;
+    }
+}
+
+#[test]
+fn no_number_of_a_record_makes_a_script_fail_or_puts_anything_off_for_ever() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.expect("a runtime");
+    let pair = runtime.block_on(Pair::new());
+    let cases = Config { failure_persistence: None, ..Config::with_cases(60) };
+    let outcome = TestRunner::new(cases).run(&foreign(), |record| {
+        runtime.block_on(lives_with(&pair, &record));
+        Ok(())
+    });
+    if let Err(error) = outcome {
+        panic!("{error}");
     }
 }

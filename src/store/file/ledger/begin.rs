@@ -8,7 +8,7 @@ use super::{Sheet, Verdict};
 use crate::{
     clock::{StoreTime, millis},
     lease::{Epoch, Holder, Reason},
-    policy::{self, COOL_DOWN},
+    policy,
     store::{BeginRequest, Calls},
 };
 
@@ -92,15 +92,11 @@ impl Sheet {
         self.is_rejected(now) && self.failures == 0
     }
 
-    fn cooled_at(&self) -> u64 {
-        self.asked_at.saturating_add(millis(COOL_DOWN))
-    }
-
     /// Says when a refresh is due; and once, why a report is not acted on before.
     fn not_due(&mut self, now: u64, window: &Window, due_at: StoreTime) -> Verdict {
         let is_reported = self.is_reported(now);
         let on_request = self.on_request != 0 && self.on_request == self.epoch;
-        if is_reported && now < self.cooled_at() && on_request {
+        if is_reported && now < self.cooled_at(now) && on_request {
             self.on_request = 0;
             self.suspect = Some(UNCURED.to_owned());
             Verdict::Uncured(due_at)
@@ -116,7 +112,7 @@ impl Sheet {
     fn reason(&self, now: u64, window: &Window, mark: &str, lost: bool) -> Result<Reason, u64> {
         let has_token = self.has_token(now);
         let reported = self.is_reported(now);
-        let cooled_at = self.cooled_at();
+        let cooled_at = self.cooled_at(now);
         // When the next refresh that is asked for may begin.
         let heard_at = if window.is_spent { cooled_at.max(window.ends) } else { cooled_at };
         let is_mended =

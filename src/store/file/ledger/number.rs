@@ -6,7 +6,7 @@ use serde_json::Value;
 /// What is no whole number of a sane length counts as absent, as in the scripts.
 pub(super) fn number<'de, D: Deserializer<'de>, N: Number>(deserializer: D) -> Result<N, D::Error> {
     let value = Value::deserialize(deserializer)?;
-    let sane = value.as_u64().filter(|number| *number < 10_u64.pow(16));
+    let sane = value.as_u64().filter(|number| *number <= 9 * 10_u64.pow(15));
     Ok(sane.map(N::of).unwrap_or_default())
 }
 
