@@ -55,6 +55,7 @@ if now + 5000 < number('granted_at') then
   end
   record.suspect = 'the clock of the store was set back'
   redis.call('HSET', KEYS[2], 'suspect', record.suspect)
+  redis.call('HDEL', KEYS[2], 'late')
 end
 
 -- A lease is alive: ours, if its reply was lost, or another's.

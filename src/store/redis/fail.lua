@@ -40,9 +40,11 @@ if epoch < number('begun') then
   end
   return {'fenced', ms(now), ms(number('begun'))}
 end
--- An attempt that a store which lost its data forgot is recorded all the same.
+-- An attempt that a store which lost its data forgot is recorded all the same. What is kept there
+-- was overtaken by another attempt, whose end is lost, too.
 if number('begun') < epoch then
   redis.call('HSET', KEYS[2], 'begun', ms(epoch), 'attempt', ARGV[2])
+  record.late = nil
 elseif record.attempt ~= ARGV[2] or not record.open_until then
   local restored = number('epoch') == epoch and record.published_by ~= ARGV[2]
   if restored then return {'restored', ms(now), ms(number('expires_at')), ms(number('due_at'))} end

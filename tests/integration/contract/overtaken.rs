@@ -262,3 +262,13 @@ async fn an_overtaken_token_is_in_nothing_that_is_shown() {
     assert_eq!(held.token, token("first"));
     assert!(StoreTime::default() < held.expires_at);
 }
+
+#[tokio::test]
+async fn an_overtaken_token_in_a_record_that_forgot_the_failing_attempt_is_not_published() {
+    let (pair, _, lease) = offered(true).await;
+    // A later attempt was granted, and the store has lost that.
+    pair.set("begun", lease.epoch.0 - 1).await;
+    let failed = pair.fail(&pair.b, &lease, &not_sent()).await;
+    assert!(matches!(failed, Failed::Recorded { .. }), "{failed:?}");
+    assert_eq!(pair.shown().await.as_deref(), Some("first"));
+}

@@ -146,9 +146,11 @@ impl Sheet {
             }
             return Failed::Fenced;
         }
-        // An attempt that a store which lost its data forgot is recorded all the same.
+        // An attempt that a store which lost its data forgot is recorded all the same. What is kept
+        // there was overtaken by another attempt, whose end is lost, too.
         let forgotten = self.begun < lease.epoch.0;
         if forgotten {
+            self.late = None;
             self.begun = lease.epoch.0;
             lease.attempt.as_str().clone_into(&mut self.attempt);
         }

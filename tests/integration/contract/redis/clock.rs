@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use evertoken::{lease::Reason, store::Begun};
 
-use super::{LEASE, LOCK, Pair, QUIET, TOKEN, publication, token};
+use super::{LEASE, LOCK, Pair, QUIET, TOKEN, ended, publication, token};
 
 const BACK: Duration = Duration::from_secs(10 * 86_400);
 
@@ -77,4 +77,18 @@ async fn a_clock_that_is_off_by_seconds_was_not_set() {
     pair.set_moment("granted_at", ahead).await;
     assert!(matches!(pair.begin(&pair.b).await, Begun::NotDue(_)));
     assert_eq!(pair.field("suspect").await, None);
+}
+
+#[tokio::test]
+async fn an_overtaken_token_does_not_outlast_a_clock_that_was_set_back() {
+    let pair = Pair::with_token("first").await;
+    pair.make_due().await;
+    let slept = ended(pair.grant(&pair.a).await);
+    pair.outlive().await;
+    pair.grant(&pair.b).await;
+    pair.complete(&pair.a, &slept, publication(&slept, &token("overtaken"))).await;
+    assert!(pair.field("late").await.is_some());
+    pair.set_clock_back().await;
+    pair.begin(&pair.a).await;
+    assert_eq!(pair.field("late").await, None, "nobody knows how long it lives");
 }
