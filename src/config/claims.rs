@@ -17,6 +17,10 @@ const LONGEST_LINE: usize = 1000;
 /// If a claim does not hold.
 pub fn hold(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
+    // The fuzzer learns what is planted, and would plant it where it may be shown.
+    if text.contains(PLANTED) {
+        return;
+    }
     let mut parts = text.split('\0');
     let file = parts.next().unwrap_or_default();
     let mut environment: Environment = parts

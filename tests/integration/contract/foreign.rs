@@ -109,6 +109,7 @@ async fn lives_with(pair: &Pair, record: &BTreeMap<&str, String>) {
                         .await
                     {
                         Completed::Published { expires_at, .. }
+                        | Completed::Replaced { expires_at, .. }
                         | Completed::Repeated { expires_at, .. } => sane(expires_at),
                         Completed::Fenced { .. } | Completed::Expired => {}
                     },
