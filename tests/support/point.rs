@@ -198,15 +198,16 @@ impl Scene {
 }
 
 /// How a worker names the script in its requests.
-fn sha(verb: &str) -> Vec<u8> {
+fn sha(parts: &[&str]) -> Vec<u8> {
     let prelude = include_str!("../../src/store/redis/prelude.lua");
-    Script::new(&format!("{prelude}\n{verb}")).get_hash().as_bytes().to_vec()
+    Script::new(&format!("{prelude}\n{}", parts.join("\n"))).get_hash().as_bytes().to_vec()
 }
 
 fn sha_of_begin() -> Vec<u8> {
-    sha(include_str!("../../src/store/redis/begin.lua"))
+    sha(&[include_str!("../../src/store/redis/begin.lua")])
 }
 
 fn sha_of_complete() -> Vec<u8> {
-    sha(include_str!("../../src/store/redis/complete.lua"))
+    let publish = include_str!("../../src/store/redis/publish.lua");
+    sha(&[publish, include_str!("../../src/store/redis/complete.lua")])
 }

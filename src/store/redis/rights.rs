@@ -24,8 +24,8 @@ const IN_SCRIPTS: [&str; 10] =
     ["DEL", "GET", "HDEL", "HMGET", "HSET", "PEXPIRE", "PTTL", "PUBLISH", "SET", "TIME"];
 
 /// What is done beside them.
-const BESIDE_SCRIPTS: [&str; 7] =
-    ["EVALSHA", "SCRIPT|LOAD", "EXISTS", "HGET", "INFO", "MGET", "SUBSCRIBE"];
+const BESIDE_SCRIPTS: [&str; 8] =
+    ["EVAL", "EVALSHA", "SCRIPT|LOAD", "EXISTS", "HGET", "INFO", "MGET", "SUBSCRIBE"];
 
 /// What the way to a server takes: its role under Sentinel; the nodes of a cluster.
 const ON_THE_WAY: [&str; 4] = ["ROLE", "CLUSTER|SLOTS", "CLUSTER|INFO", "ASKING"];
@@ -103,13 +103,14 @@ impl RedisStore {
 
     async fn missing_beside_scripts(&self, id: &CredentialId) -> Result<Vec<String>, StoreError> {
         let (lock, record) = (self.keys.lock(id), self.keys.record(id));
-        let tries: [&[&str]; 8] = [
+        let tries: [&[&str]; 9] = [
             &["SET", &lock, "a check", "NX", "PX", "10000"],
             &["GET", &lock],
             &["PTTL", &lock],
             &["EXISTS", &lock],
             &["HGET", &record, "epoch"],
             &["HMGET", &record, "epoch"],
+            &["EVAL", "return 1", "0"],
             &["TIME"],
             &["INFO", "server"],
         ];
