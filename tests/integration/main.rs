@@ -6,6 +6,7 @@ mod support;
 
 mod asking;
 mod canary;
+mod cluster;
 mod commands;
 mod connecting;
 mod contract;

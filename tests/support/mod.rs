@@ -4,6 +4,7 @@
 //! Each test has its own server, ports and directory. All output of all processes is kept, and
 //! looked through for secrets and tokens when the test ends.
 
+pub(crate) mod cluster;
 pub(crate) mod fleet;
 pub(crate) mod point;
 pub(crate) mod process;

@@ -27,10 +27,24 @@ pub(crate) struct RedisServer {
 pub(crate) fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     // Below the range from which the system gives ports to outgoing connections.
-    let first = 10_000 + (std::process::id() % 200) as u16 * 100;
+    let first = 10_000 + (std::process::id() % 100) as u16 * 100;
     loop {
         let port = first + NEXT.fetch_add(1, Ordering::Relaxed);
         if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+/// The same for a node of a cluster, which also takes the port 10,000 above.
+pub(crate) fn free_cluster_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    // Both below that range, and above those of single servers.
+    let first = 21_000 + (std::process::id() % 100) as u16 * 15;
+    loop {
+        let port = first + NEXT.fetch_add(1, Ordering::Relaxed);
+        let is_free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
+        if is_free(port) && is_free(port + 10_000) {
             return port;
         }
     }
@@ -62,10 +76,18 @@ impl RedisServer {
 
     /// A server with further options, for one that asks for a password or speaks TLS.
     pub(crate) async fn start_with_options(directory: PathBuf, options: &[&str]) -> Self {
+        Self::start_on(free_port(), directory, options)
+    }
+
+    /// A node of a cluster.
+    pub(crate) fn start_node(directory: PathBuf, options: &[&str]) -> Self {
+        Self::start_on(free_cluster_port(), directory, options)
+    }
+
+    fn start_on(port: u16, directory: PathBuf, options: &[&str]) -> Self {
         std::fs::create_dir_all(&directory).expect("a directory for redis-server");
         let options = options.iter().map(|option| (*option).to_owned()).collect();
-        let mut server =
-            Self { port: free_port(), directory, durable: false, options, child: None };
+        let mut server = Self { port, directory, durable: false, options, child: None };
         server.spawn();
         server
     }

@@ -2,10 +2,16 @@
 //!
 //! Every connection is bounded in time, and is heard on from its first moment if hints are wanted.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, Pipeline, ProtocolVersion, PushInfo, RedisFuture,
+    AsyncConnectionConfig, Client, Cmd, Pipeline, ProtocolVersion, PushInfo, PushKind, RedisFuture,
     RedisResult, TlsMode, Value,
     aio::{ConnectionLike, MultiplexedConnection},
     cluster::ClusterClientBuilder,
@@ -119,14 +125,21 @@ impl ConnectionLike for Connection {
     }
 }
 
-/// Hands on what is heard.
+/// Hands on what is heard. The first answer to each subscription says nothing new; a further one
+/// says that a cluster's client hears the channel on another node now.
 fn ear(
     channels: &Channels,
 ) -> impl Fn(PushInfo) -> Result<(), redis::aio::SendError> + Send + Sync + 'static {
     let hints = channels.hints.clone();
+    let awaited = AtomicUsize::new(channels.names.len());
     move |info| {
-        // A full queue drops the hint; a closed one means that the process is ending.
-        let _ = hints.try_send(info);
+        let take_one = |awaited: usize| awaited.checked_sub(1);
+        let is_first = info.kind == PushKind::Subscribe
+            && awaited.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take_one).is_ok();
+        if !is_first {
+            // A full queue drops the hint; a closed one means that the process is ending.
+            let _ = hints.try_send(info);
+        }
         Ok(())
     }
 }

@@ -19,8 +19,9 @@ struct Changed {
 
 /// Reads a message; `None` if it is none of ours or makes no sense.
 pub(super) fn read(info: &PushInfo, keys: &Keys) -> Option<Hint> {
-    // The library's own: the connection has ended, and what was published since is lost.
-    if info.kind == PushKind::Disconnection {
+    // A connection has ended: what is published from now on is lost. A channel is heard again: what
+    // was published until now was lost.
+    if let PushKind::Disconnection | PushKind::Subscribe = info.kind {
         return Some(Hint::Missed);
     }
     if info.kind != PushKind::Message {

@@ -1,0 +1,183 @@
+//! A Redis Cluster: credentials are spread over masters, one of which may be lost.
+
+use std::{sync::Arc, time::Duration};
+
+use evertoken::{
+    credential::CredentialId,
+    lease::{AttemptId, Holder},
+    store::{Begun, Completed, Hearing, Hint, Store, StoreUrl},
+};
+
+use crate::{
+    contract::{publication, request, token},
+    support::{
+        CAP,
+        cluster::Cluster,
+        fleet::{Fleet, issuer_settings},
+        wait_for, wait_until,
+    },
+};
+use tempfile::TempDir;
+
+fn open(url: &str, hearing: Hearing) -> Arc<dyn Store> {
+    StoreUrl::parse(url).expect("a URL").open("evertoken", Holder::fresh(), hearing)
+}
+
+async fn canary(store: &Arc<dyn Store>) -> String {
+    wait_for("the store answers", || async { store.canary().await.ok().flatten() }).await
+}
+
+fn id(text: &str) -> CredentialId {
+    text.parse().expect("an id")
+}
+
+/// Publishes `text` for a credential.
+async fn publish(store: &Arc<dyn Store>, id: &CredentialId, text: &str) {
+    let attempt = AttemptId::fresh();
+    let (_, begun) = store.begin(id, &request(&attempt)).await.expect("an answer");
+    let Begun::Granted { lease, .. } = begun else { panic!("{begun:?}") };
+    let token = token(text);
+    let completed = store.complete(id, &lease, publication(&lease, &token)).await;
+    let (_, completed) = completed.expect("an answer");
+    assert!(matches!(completed, Completed::Published { .. }), "{completed:?}");
+}
+
+#[tokio::test]
+async fn every_verb_works_on_every_master_and_every_loss_changes_the_canary() {
+    let directory = TempDir::new().expect("a directory");
+    let mut cluster = Cluster::start(directory.path()).await;
+    let store = open(&cluster.url(), Hearing::Nothing);
+    let hearing = open(&cluster.url(), Hearing::Hints);
+    let first = store.set_canary().await.expect("an answer");
+    assert_eq!(hearing.set_canary().await.expect("an answer"), first);
+
+    // Enough credentials for each master to have some.
+    let ids: Vec<CredentialId> = (0..30).map(|at| id(&format!("shop-{at}"))).collect();
+    for id in &ids {
+        publish(&store, id, id.as_str()).await;
+    }
+    let (_, glances) = store.look(&ids).await.expect("an answer");
+    assert!(glances.iter().all(|glance| glance.has_token && glance.record.is_some()));
+    for each in &ids {
+        let held = store.held(each).await.expect("an answer").expect("a token");
+        assert_eq!(held.token, token(each.as_str()), "in their order");
+        assert!(held.epoch.0 > 0);
+    }
+    let (_, none) = store.look(&[]).await.expect("an answer");
+    assert!(none.is_empty());
+    store.report(&ids[0], &token("shop-0")).await.expect("an answer");
+    let all_heard = async {
+        let (mut changed, mut reported) = (0, false);
+        while changed < ids.len() || !reported {
+            match hearing.next_hint().await {
+                Hint::Changed { .. } => changed += 1,
+                Hint::Look(id) => reported |= id == ids[0],
+                Hint::Missed => {}
+            }
+        }
+    };
+    tokio::time::timeout(CAP, all_heard).await.expect("all messages of all masters are heard");
+    assert_eq!(canary(&store).await, first, "nothing was lost");
+
+    // One master loses all its data, and goes on.
+    cluster.nodes[1].command(&["FLUSHALL"]).await;
+    assert_eq!(store.canary().await.expect("an answer"), None, "the loss is seen");
+    let second = store.set_canary().await.expect("an answer");
+    assert_ne!(second, first);
+    assert_eq!(hearing.set_canary().await.expect("an answer"), second);
+
+    // An operator has a replica take over: no connection is broken, and nothing is lost.
+    cluster.nodes[3].command(&["CLUSTER", "FAILOVER"]).await;
+    let third = wait_for("the change is seen", || async {
+        store.canary().await.ok().flatten().filter(|canary| *canary != second)
+    })
+    .await;
+
+    // The connection breaks on which reports are heard. Whoever hears is told that it may have
+    // missed something, both when it hears no more and when it hears again.
+    let master = cluster.master_of("evertoken:rejected").await;
+    for kind in ["normal", "pubsub"] {
+        cluster.nodes[master].command(&["CLIENT", "KILL", "TYPE", kind, "SKIPME", "yes"]).await;
+    }
+    let missed = async {
+        for _ in 0..2 {
+            while hearing.next_hint().await != Hint::Missed {}
+        }
+    };
+    tokio::time::timeout(CAP, missed).await.expect("both are hints");
+    assert_eq!(canary(&store).await, third, "a broken connection loses nothing");
+
+    // That master dies.
+    cluster.nodes[master].stop();
+    let fourth = wait_for("the promotion is seen", || async {
+        store.canary().await.ok().flatten().filter(|canary| *canary != third)
+    })
+    .await;
+    assert_ne!(fourth, first);
+    wait_for("reports are heard again", || async {
+        hearing.canary().await.ok()?;
+        store.report(&ids[1], &token("shop-1")).await.ok()?;
+        let pause = Duration::from_millis(200);
+        let heard = async { while hearing.next_hint().await != Hint::Look(ids[1].clone()) {} };
+        tokio::time::timeout(pause, heard).await.ok()
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_master_of_a_cluster_that_is_killed_costs_one_call_at_the_most() {
+    a_lost_master_costs_one_call_at_the_most("KILL").await;
+}
+
+#[tokio::test]
+async fn a_master_of_a_cluster_that_freezes_costs_one_call_at_the_most() {
+    a_lost_master_costs_one_call_at_the_most("STOP").await;
+}
+
+async fn a_lost_master_costs_one_call_at_the_most(signal: &str) {
+    let mut fleet = Fleet::new(issuer_settings(Duration::from_secs(7200))).await;
+    let cluster = Cluster::start(&fleet.path().join("cluster")).await;
+    let text = fleet.configuration("token", "").replace(&fleet.redis.url(), &cluster.url());
+    let configuration = fleet.write("evertoken.toml", &text);
+    fleet.start_many(2, &configuration);
+    let first = wait_for("a token is published", || cluster.token()).await;
+    let check = fleet.command(&["check", "--config", &configuration]).await;
+    assert_eq!(check.status.code(), Some(0), "{} {}", check.stdout, check.stderr);
+    assert!(check.stdout.contains("the cluster has all its slots"), "{}", check.stdout);
+    assert_eq!(check.stdout.matches("replicas: 1").count(), 3, "{}", check.stdout);
+
+    // Killed in the middle of a call.
+    fleet.issuer.set(|settings| settings.reply_latency_ms = 500).expect("settings");
+    let arguments = ["refresh", "shop", "--wait", "1ms", "--config", &configuration];
+    fleet.command(&arguments).await;
+    fleet.call_under_way().await;
+    let master = cluster.master_of("evertoken:{shop}:token").await;
+    cluster.nodes[master].signal(signal);
+    // The issuer's last token: the one that was on its way, or one more.
+    wait_for("the live token stands", || async {
+        let newest = fleet.issuer.tokens(None).pop().expect("a token").value.as_str().to_owned();
+        let ended = fleet.calls().iter().all(|call| call.done_ms.is_some());
+        cluster.token().await.filter(|read| ended && *read == newest && *read != first)
+    })
+    .await;
+    for w in &fleet.workers {
+        eprintln!(
+            "{}",
+            w.stderr()
+                .lines()
+                .filter(|l| l.contains("evertoken::") && !l.contains("TRACE"))
+                .collect::<Vec<_>>()
+                .join("\n")
+        );
+    }
+    wait_until("every worker is back", || {
+        let back = |text: &str| text.contains("the store is back") || !text.contains("is away");
+        fleet.workers.iter().all(|worker| back(&worker.stderr()))
+    })
+    .await;
+    let read = cluster.token().await.expect("a token");
+    assert!(fleet.issuer.alive(&read).alive);
+    let calls = fleet.summary().calls;
+    assert!(calls <= 3, "{calls} calls: the first, the one under way, one for the failover");
+    fleet.end().await;
+}
