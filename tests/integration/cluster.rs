@@ -160,16 +160,6 @@ async fn a_lost_master_costs_one_call_at_the_most(signal: &str) {
         cluster.token().await.filter(|read| ended && *read == newest && *read != first)
     })
     .await;
-    for w in &fleet.workers {
-        eprintln!(
-            "{}",
-            w.stderr()
-                .lines()
-                .filter(|l| l.contains("evertoken::") && !l.contains("TRACE"))
-                .collect::<Vec<_>>()
-                .join("\n")
-        );
-    }
     wait_until("every worker is back", || {
         let back = |text: &str| text.contains("the store is back") || !text.contains("is away");
         fleet.workers.iter().all(|worker| back(&worker.stderr()))
