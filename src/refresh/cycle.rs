@@ -182,6 +182,13 @@ impl Cycle {
         let attempt = Attempt { credential, lease: &lease, failures, calls, mark: &mark };
         match fetched {
             Ok(issued) => self.complete(&attempt, issued, took, rng, heard).await,
+            // Nothing was sent, and this worker tries no more: another can begin at once.
+            Err(error) if error.fate == Fate::NotSent && *self.stopping.borrow() => {
+                debug!(credential = %credential.id, error = %Chain(&error),
+                    "gave the lease back before anything was sent");
+                self.store.release(&credential.id, &lease, true).await?;
+                Ok(Outcome::Released)
+            }
             Err(error) => self.fail(&attempt, &error, rng, heard).await,
         }
     }

@@ -23,7 +23,12 @@ use futures_util::future;
 use redis::{Pipeline, RedisError, Script, ScriptInvocation, Value};
 use tokio::sync::{Mutex, mpsc};
 
-use self::{answers::Answer, keys::Keys, link::Link};
+use self::{
+    answers::Answer,
+    canary::Seen,
+    keys::Keys,
+    link::{Connected, Link},
+};
 pub use self::{
     rights::Role,
     server::{Facts, Server, Watcher, Watching},
@@ -31,7 +36,7 @@ pub use self::{
 };
 use super::{
     Asked, BeginRequest, Begun, Calls, Completed, Failed, Failure, Glance, Held, Hint, Offer,
-    Offered, Publication, Store, StoreError, Timed,
+    Offered, Publication, Store, StoreError, StoreErrorKind, Timed,
 };
 use crate::{
     clock::millis,
@@ -52,6 +57,7 @@ pub struct RedisStore {
     keys: Keys,
     holder: Holder,
     scripts: Scripts,
+    seen: Seen,
 }
 
 struct Scripts {
@@ -70,16 +76,15 @@ impl RedisStore {
     /// A store for a command that only asks. Nothing is connected yet.
     #[must_use]
     pub fn new(url: RedisUrl, prefix: &str, holder: Holder) -> Self {
-        let keys = Keys::new(prefix);
-        Self { link: Link::new(url), heard: None, keys, holder, scripts: Scripts::new() }
+        let (link, keys) = (Link::new(url), Keys::new(prefix));
+        Self { link, heard: None, keys, holder, scripts: Scripts::new(), seen: Seen::default() }
     }
 
     /// A store for a worker, which also hears hints. Nothing is connected yet.
     #[must_use]
     pub fn with_hints(url: RedisUrl, prefix: &str, holder: Holder) -> Self {
-        let keys = Keys::new(prefix);
-        let (link, heard) = Link::with_hints(url, &keys);
-        Self { link, heard: Some(Mutex::new(heard)), keys, holder, scripts: Scripts::new() }
+        let (link, heard) = Link::with_hints(url.clone(), &Keys::new(prefix));
+        Self { link, heard: Some(Mutex::new(heard)), ..Self::new(url, prefix, holder) }
     }
 
     /// Runs commands on keys of one credential, in one round trip.
@@ -118,7 +123,15 @@ impl RedisStore {
     }
 
     async fn invoke(&self, call: &ScriptInvocation<'_>) -> Result<Answer, StoreError> {
-        let mut on = self.link.connection().await?;
+        let on = self.link.connection().await?;
+        self.invoke_on(on, call).await
+    }
+
+    async fn invoke_on(
+        &self,
+        mut on: Connected,
+        call: &ScriptInvocation<'_>,
+    ) -> Result<Answer, StoreError> {
         match call.invoke_async::<Vec<Vec<u8>>>(&mut on.connection).await {
             Ok(parts) => Ok(Answer::new(&parts)),
             Err(error) => Err(self.link.failed(on.generation, error).await),
@@ -130,7 +143,7 @@ impl RedisStore {
 impl Store for RedisStore {
     async fn next_hint(&self) -> Hint {
         match &self.heard {
-            Some(heard) => link::next_hint(&mut *heard.lock().await, &self.keys).await,
+            Some(heard) => link::next_hint(&mut *heard.lock().await, &self.keys, &self.seen).await,
             None => std::future::pending().await,
         }
     }
@@ -140,9 +153,13 @@ impl Store for RedisStore {
     }
 
     async fn set_canary(&self) -> Result<String, StoreError> {
-        self.set_canaries().await?;
-        let canary = self.see_canary().await?;
-        canary.ok_or_else(|| answers::unexpected("GET of the canary"))
+        self.set_canaries(false).await?;
+        if let Some(canary) = self.see_canary().await? {
+            return Ok(canary);
+        }
+        // A key of another type stands in its place, which evertoken did not set.
+        self.set_canaries(true).await?;
+        self.see_canary().await?.ok_or_else(|| answers::unexpected("GET of the canary"))
     }
 
     async fn look(&self, ids: &[CredentialId]) -> Result<Timed<Vec<Glance>>, StoreError> {
@@ -182,7 +199,14 @@ impl Store for RedisStore {
             .arg(request.heard.0)
             .arg(flag(request.waited))
             .arg(crate::policy::asks_a_day(request.daily_quota));
-        let answer = self.invoke(&call).await?;
+        let on = self.link.connection().await?;
+        // What this server has lost is to be found out first: a call may be in flight of which it
+        // has not heard.
+        if self.seen.is_another(&on.server) {
+            let message = "another Redis answers than before: its data is compared first";
+            return Err(StoreError::new(StoreErrorKind::Unavailable, message));
+        }
+        let answer = self.invoke_on(on, &call).await?;
         let begun = match answer.verb() {
             "granted" => Begun::Granted {
                 lease: Lease {
@@ -227,7 +251,7 @@ impl Store for RedisStore {
             .arg(publication.due_at.as_millis())
             .arg(flag(publication.issues_anew))
             .arg(flag(publication.late))
-            .arg(id.as_str())
+            .arg(self.seen.about(id))
             .arg(self.keys.changed_channel())
             .arg(lease.granted_at.as_millis())
             .arg(lease.granted_at.plus(lease.length).as_millis())
@@ -273,7 +297,7 @@ impl Store for RedisStore {
             .arg(millis(failure.quiet_period))
             .arg(failure.refused.unwrap_or_default())
             .arg(flag(failure.not_sent))
-            .arg(id.as_str())
+            .arg(self.seen.about(id))
             .arg(self.keys.changed_channel());
         let answer = self.invoke(&call).await?;
         let failed = match answer.verb() {
@@ -298,7 +322,7 @@ impl Store for RedisStore {
             .key(self.keys.record(id))
             .arg(self.holder.as_str())
             .arg(lease.attempt.as_str())
-            .arg(id.as_str())
+            .arg(self.seen.about(id))
             .arg(self.keys.changed_channel())
             .arg(flag(tell));
         self.invoke(&call).await.map(drop)
@@ -322,7 +346,7 @@ impl Store for RedisStore {
             .arg(millis(offer.due_in))
             .arg(offer.calls.count)
             .arg(offer.calls.until.as_millis())
-            .arg(id.as_str())
+            .arg(self.seen.about(id))
             .arg(self.keys.changed_channel());
         let answer = self.invoke(&call).await?;
         let offered = match answer.verb() {

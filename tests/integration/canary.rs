@@ -3,13 +3,16 @@
 use std::sync::Arc;
 
 use evertoken::{
-    lease::Holder,
-    store::{Hearing, Store, StoreUrl},
+    lease::{AttemptId, Holder},
+    store::{Begun, Hearing, Store, StoreErrorKind, StoreUrl},
 };
 use redis::{AsyncCommands, aio::MultiplexedConnection};
 use tempfile::TempDir;
 
-use crate::support::{redis::RedisServer, wait_for};
+use crate::{
+    contract::request,
+    support::{redis::RedisServer, wait_for},
+};
 
 fn open(url: &str) -> Arc<dyn Store> {
     let url = StoreUrl::parse(url).expect("a URL");
@@ -87,4 +90,24 @@ async fn where_the_server_may_not_be_asked_each_connection_counts_as_another() {
     assert_eq!(canary(&store).await, first);
     drop_connections(&server).await;
     assert_ne!(canary(&store).await, first);
+}
+
+#[tokio::test]
+async fn a_server_is_not_asked_for_a_lease_before_its_data_was_compared() {
+    let directory = TempDir::new().expect("a directory");
+    let mut server = RedisServer::start_durable(directory.path().join("redis")).await;
+    let store = open(&server.url());
+    store.set_canary().await.expect("an answer");
+    server.stop();
+    server.resume().await;
+    let (id, attempt) = ("shop".parse().expect("an id"), AttemptId::fresh());
+    let begin = async || store.begin(&id, &request(&attempt)).await;
+    wait_for("another server is noticed", || async {
+        let error = begin().await.expect_err("nothing is granted");
+        assert_eq!(error.kind, StoreErrorKind::Unavailable);
+        error.to_string().contains("another Redis answers").then_some(())
+    })
+    .await;
+    canary(&store).await;
+    assert!(matches!(begin().await, Ok((_, Begun::Granted { .. }))));
 }

@@ -197,6 +197,45 @@ async fn a_call_in_flight_when_the_data_is_lost_is_waited_for() {
     fleet.end().await;
 }
 
+#[tokio::test]
+async fn two_fleets_in_two_databases_of_one_redis_do_not_mind_each_other() {
+    let mut fleet = Fleet::new(issuer_settings(LIFETIME)).await;
+    let one = fleet.configuration("token", QUIET);
+    // The channels of a Redis are those of all its databases.
+    let other = one.replace("/0\"", "/1\"").replace("wx0123", "wx9123");
+    assert_ne!(one, other);
+    let (one, other) = (fleet.write("one.toml", &one), fleet.write("other.toml", &other));
+    fleet.start(&one);
+    fleet.start(&other);
+    let mut connection = fleet.redis.connect().await;
+    all_know(&fleet).await;
+    let first = fleet.published().await;
+    let () = redis::cmd("SELECT").arg(1).query_async(&mut connection).await.expect("an answer");
+    let token = wait_for("the other's token is published", || {
+        let mut connection = connection.clone();
+        async move { connection.get::<_, Option<String>>(KEYS[0]).await.ok().flatten() }
+    })
+    .await;
+    // The one publishes, and the other hears of it.
+    fleet.make_due().await;
+    fleet.published_after(&first).await;
+    let () = connection.hset(KEYS[1], "due_at", 0).await.expect("redis answers");
+    let () = connection.publish("evertoken:rejected", "shop").await.expect("redis answers");
+    wait_for("the other publishes, too", || {
+        let (mut connection, token) = (connection.clone(), token.clone());
+        async move {
+            let now = connection.get::<_, Option<String>>(KEYS[0]).await.ok().flatten()?;
+            (now != token).then_some(())
+        }
+    })
+    .await;
+    for worker in &fleet.workers {
+        assert!(!worker.stderr().contains(NOTICED), "nothing was lost");
+    }
+    assert_eq!(fleet.issuer.summary(None).calls, 4);
+    fleet.end().await;
+}
+
 /// A failover to a replica that had not heard of the newest token yet, whose writer died with the
 /// master. Applications are served the older, dead token until somebody notices.
 async fn an_older_record_comes_back(tell: impl AsyncFn(&Fleet, &mut MultiplexedConnection)) {

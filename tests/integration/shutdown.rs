@@ -131,6 +131,24 @@ async fn a_worker_told_to_stop_at_any_point_of_its_call_leaves_no_attempt_open()
 }
 
 #[tokio::test]
+async fn a_worker_told_to_stop_while_it_connects_hands_over_at_once() {
+    let mut scene = Scene::set(Point::Connecting, "token", CALM).await;
+    scene.reach().await;
+    told_to_stop(&scene).await;
+    // The issuer never answers: the connection is given up after its time.
+    let ended = scene.fleet.workers[scene.worker].ended().await;
+    assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
+    let fleet = scene.fleet;
+    assert_eq!(fleet.field("open_until").await, None, "no attempt is left open");
+    assert_eq!(fleet.field("error").await, None, "it is no failure");
+    let due_at: u64 = fleet.field("due_at").await.expect("it").parse().expect("a moment");
+    let granted_at: u64 = fleet.field("granted_at").await.expect("it").parse().expect("a moment");
+    let lease = CALM.lease;
+    assert!(due_at < granted_at + lease, "it was due when it was given back, within the lease");
+    fleet.end().await;
+}
+
+#[tokio::test]
 async fn a_worker_whose_store_never_answers_stops_and_says_what_it_leaves() {
     let mut scene = Scene::set(Point::Publishing, "token", CALM).await;
     scene.reach().await;

@@ -5,6 +5,8 @@
 //! the one before acknowledged. In a cluster both are asked of every master: any of them may be
 //! lost, and another promoted, while the connections to the others stand.
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
 use futures_util::future;
 use redis::{
     ErrorKind, FromRedisValue, RedisResult, Value,
@@ -13,7 +15,49 @@ use redis::{
 };
 
 use super::{RedisStore, connect::Connection, link::Connected, server};
-use crate::store::StoreError;
+use crate::{credential::CredentialId, store::StoreError};
+
+/// What was last seen of the canary.
+#[derive(Default)]
+pub(super) struct Seen(Mutex<Sight>);
+
+#[derive(Default)]
+struct Sight {
+    uuid: Option<String>,
+    server: Option<Arc<str>>,
+}
+
+// === impl Seen ===
+
+impl Seen {
+    /// Whether another server answers than the one whose canary was seen.
+    pub(super) fn is_another(&self, server: &Arc<str>) -> bool {
+        self.sight().server.as_ref().is_some_and(|seen| seen != server)
+    }
+
+    /// The beginning of a message about a credential. It names the data that it is about: several
+    /// databases of one Redis share their channels.
+    pub(super) fn about(&self, id: &CredentialId) -> String {
+        match &self.sight().uuid {
+            Some(uuid) => format!("{{\"id\":\"{id}\",\"canary\":\"{uuid}\""),
+            None => format!("{{\"id\":\"{id}\""),
+        }
+    }
+
+    /// Whether a message with this canary may be about the data that was seen.
+    pub(super) fn may_be(&self, canary: Option<&str>) -> bool {
+        match (&self.sight().uuid, canary) {
+            (Some(seen), Some(canary)) => seen == canary,
+            _ => true,
+        }
+    }
+
+    fn sight(&self) -> MutexGuard<'_, Sight> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl RedisStore ===
 
 impl RedisStore {
     /// The canary, if all of it is there.
@@ -29,8 +73,12 @@ impl RedisStore {
     async fn seen(&self, on: Connected) -> RedisResult<Option<String>> {
         let (uuids, server) = match on.connection {
             Connection::One(mut connection) => {
-                let uuid: Option<String> =
-                    redis::cmd("GET").arg(self.keys.canary()).query_async(&mut connection).await?;
+                let mut get = redis::cmd("GET");
+                let get = get.arg(self.keys.canary());
+                let uuid: Option<String> = match get.query_async(&mut connection).await {
+                    Err(error) if error.code() == Some("WRONGTYPE") => None,
+                    uuid => uuid?,
+                };
                 (vec![uuid], on.server.to_string())
             }
             Connection::Cluster(mut connection) => {
@@ -41,18 +89,20 @@ impl RedisStore {
             }
         };
         let uuids: Option<Vec<String>> = uuids.into_iter().collect();
+        let uuid = uuids.as_ref().and_then(|uuids| uuids.first().cloned());
+        *self.seen.sight() = Sight { uuid, server: Some(on.server) };
         Ok(uuids.map(|uuids| format!("{} {server}", uuids.join(" "))))
     }
 
     /// Sets what is missing of the canary. A fresh uuid each time: after a loss, everybody is to
-    /// see that it is another.
-    pub(super) async fn set_canaries(&self) -> Result<(), StoreError> {
+    /// see that it is another. `anew` puts it in the place of whatever stands there.
+    pub(super) async fn set_canaries(&self, anew: bool) -> Result<(), StoreError> {
         let keys =
             if self.link.is_cluster() { self.keys.canaries() } else { vec![self.keys.canary()] };
         let uuid = uuid::Uuid::new_v4().to_string();
         let set = |key: String| {
             let mut pipeline = redis::pipe();
-            pipeline.cmd("SET").arg(key).arg(&uuid).arg("NX").ignore();
+            pipeline.cmd("SET").arg(key).arg(&uuid).arg((!anew).then_some("NX")).ignore();
             async move { self.query::<()>(&pipeline).await }
         };
         future::try_join_all(keys.into_iter().map(set)).await.map(drop)

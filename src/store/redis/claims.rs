@@ -4,6 +4,7 @@ use redis::{PushInfo, PushKind, RedisError, Value};
 
 use super::{
     answers::{self, Answer, RECORD_FIELDS},
+    canary::Seen,
     hints,
     keys::Keys,
 };
@@ -59,7 +60,11 @@ pub fn hold_for_messages(bytes: &[u8]) {
     for channel in [keys.changed_channel(), keys.rejected_channel()] {
         let read = |text: &[u8]| {
             let data = [channel.as_bytes(), text].map(|bytes| Value::BulkString(bytes.to_vec()));
-            hints::read(&PushInfo { kind: PushKind::Message, data: data.to_vec() }, &keys)
+            hints::read(
+                &PushInfo { kind: PushKind::Message, data: data.to_vec() },
+                &keys,
+                &Seen::default(),
+            )
         };
         let hint = read(bytes);
         let Some(told) = &hint else { continue };

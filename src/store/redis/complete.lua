@@ -14,7 +14,7 @@
 --       6 due_at             ms
 --       7 issues anew        1 if a call retires the published token, else 0
 --       8 late               1 if the answer came after the lease had ended, else 0
---       9 id                 for the message
+--       9 about              the beginning of the message: the id, and the store
 --      10 channel            of the message
 --      11 issued_at          ms, from before the request was sent
 --      12 lease's end        ms

@@ -16,7 +16,7 @@
 --       8 quiet period       ms for which nobody calls, because the outcome is unknown, or 0
 --       9 refused mark       mark of the settings that the issuer refused for good, or empty
 --      10 not sent           1 if no byte of the request was sent: the call is not counted
---      11 id                 for the message
+--      11 about              the beginning of the message: the id, and the store
 --      12 channel            of the message, sent if the credential is left to others at once
 --
 -- Answers, the store's time in ms in second place:

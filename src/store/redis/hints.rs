@@ -3,7 +3,7 @@
 use redis::{PushInfo, PushKind, Value};
 use serde::Deserialize;
 
-use super::keys::Keys;
+use super::{canary::Seen, keys::Keys};
 use crate::{clock::StoreTime, lease::Epoch, store::Hint};
 
 /// The longest message that is read, in bytes. An id has at most 128.
@@ -15,10 +15,12 @@ struct Changed {
     epoch: u64,
     expires_at: u64,
     due_at: u64,
+    canary: Option<String>,
 }
 
-/// Reads a message; `None` if it is none of ours or makes no sense.
-pub(super) fn read(info: &PushInfo, keys: &Keys) -> Option<Hint> {
+/// Reads a message; `None` if it is none of ours, makes no sense, or is about other data than what
+/// was `seen`.
+pub(super) fn read(info: &PushInfo, keys: &Keys, seen: &Seen) -> Option<Hint> {
     // A connection has ended: what is published from now on is lost. A channel is heard again: what
     // was published until now was lost.
     if let PushKind::Disconnection | PushKind::Subscribe = info.kind {
@@ -41,6 +43,9 @@ pub(super) fn read(info: &PushInfo, keys: &Keys) -> Option<Hint> {
         return None;
     }
     let changed: Changed = serde_json::from_str(message).ok()?;
+    if !seen.may_be(changed.canary.as_deref()) {
+        return None;
+    }
     Some(Hint::Changed {
         id: changed.id.parse().ok()?,
         epoch: Epoch(changed.epoch),
@@ -58,7 +63,7 @@ mod tests {
     fn message(channel: &str, text: &[u8]) -> Option<Hint> {
         let data = [channel.as_bytes(), text].map(|bytes| Value::BulkString(bytes.to_vec()));
         let info = PushInfo { kind: PushKind::Message, data: data.to_vec() };
-        read(&info, &Keys::new("evertoken"))
+        read(&info, &Keys::new("evertoken"), &Seen::default())
     }
 
     #[test]

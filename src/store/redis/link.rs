@@ -12,6 +12,7 @@ use tokio::{
 };
 
 use super::{
+    canary::Seen,
     connect::{Channels, Connection},
     errors, hints,
     keys::Keys,
@@ -126,9 +127,13 @@ impl Link {
 }
 
 /// The next hint that can be understood; never, if the link is gone.
-pub(super) async fn next_hint(heard: &mut mpsc::Receiver<PushInfo>, keys: &Keys) -> Hint {
+pub(super) async fn next_hint(
+    heard: &mut mpsc::Receiver<PushInfo>,
+    keys: &Keys,
+    seen: &Seen,
+) -> Hint {
     while let Some(info) = heard.recv().await {
-        if let Some(hint) = hints::read(&info, keys) {
+        if let Some(hint) = hints::read(&info, keys, seen) {
             return hint;
         }
     }

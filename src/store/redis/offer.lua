@@ -13,7 +13,7 @@
 --       7 due in             ms
 --       8 calls              counted when it was fetched
 --       9 calls until        end of the quota's window then, ms
---      10 id                 for the message
+--      10 about              the beginning of the message: the id, and the store
 --      11 channel            of the message
 --
 -- Answers, the store's time in ms in second place:

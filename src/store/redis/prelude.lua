@@ -54,8 +54,9 @@ local function cooled(asked_at, cool_down)
   return asked_at <= now + cool_down and asked_at + cool_down or 0
 end
 
--- The message that a token or its due time has changed.
-local function tell(channel, id, epoch, expires_at, due_at)
-  redis.call('PUBLISH', channel, '{"id":"' .. id .. '","epoch":' .. ms(epoch) ..
+-- The message that a token or its due time has changed. What it is `about` is a JSON object that is
+-- not ended yet.
+local function tell(channel, about, epoch, expires_at, due_at)
+  redis.call('PUBLISH', channel, about .. ',"epoch":' .. ms(epoch) ..
     ',"expires_at":' .. ms(expires_at) .. ',"due_at":' .. ms(due_at) .. '}')
 end

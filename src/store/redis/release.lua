@@ -4,7 +4,7 @@
 -- KEYS  1 lock  2 record
 -- ARGV  1 holder
 --       2 attempt
---       3 id                 for the message
+--       3 about              the beginning of the message: the id, and the store
 --       4 channel            of the message
 --       5 tell               1 if the others are to be told, else 0
 --

@@ -91,8 +91,11 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         },
     );
     let over = prop::bool::weighted(0.1);
-    let offer = (0..2_usize, 0..3_usize, over.clone())
-        .prop_map(|(lease, token, over)| Step::Offer { lease, token, over });
+    let offer = (0..2_usize, 0..3_usize, over).prop_map(|(lease, token, over)| Step::Offer {
+        lease,
+        token,
+        over,
+    });
     let complete = (0..3_usize, 0..3_usize, flag(), flag(), 0..4_u64, flag(), over);
     let complete =
         complete.prop_map(|(lease, token, late, was_ended, dated, issues_anew, over)| {

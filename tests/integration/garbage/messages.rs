@@ -56,7 +56,6 @@ async fn a_worker_survives_any_messages_and_does_its_next_refresh() {
 }
 
 #[tokio::test]
-#[ignore = "a foreign key in the canary's place stops every worker so far"]
 async fn a_canary_of_another_type_stops_no_worker() {
     let mut fleet = Fleet::new(issuer_settings(Duration::from_secs(7200))).await;
     let mut connection = fleet.redis.connect().await;
