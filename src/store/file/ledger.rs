@@ -173,6 +173,7 @@ impl Sheet {
             &mut self.quiet_until,
             &mut self.closed_until,
             &mut self.calls_until,
+            &mut self.early_until,
             &mut self.asked_at,
         ];
         for moment in moments.into_iter().chain(&mut self.open_until) {

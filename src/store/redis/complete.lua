@@ -30,7 +30,7 @@
 --                                            of the two calls is in doubt
 --   {'expired',   now}                       its life is over already; nothing was written
 
-local record, number = read(KEYS[2], {'begun', 'epoch', 'published_by', 'expires_at', 'due_at', 'overlapped', 'doubted_by',
+local record, number, moment = read(KEYS[2], {'begun', 'epoch', 'published_by', 'expires_at', 'due_at', 'overlapped', 'doubted_by',
   'granted_at', 'open_until', 'late', 'dated', 'reason', 'accused', 'early', 'early_until',
   'calls_until'})
 
@@ -91,7 +91,7 @@ tell(ARGV[10], ARGV[9], epoch, expires_at, due_at)
 -- A token has died early if it was accused, and the issuer gave another one within its life.
 local accused = number('accused')
 if current and not repeated and 0 < accused and accused == number('epoch') then
-  local early = (now < number('early_until') and number('early') or 0) + 1
+  local early = (now < moment('early_until') and number('early') or 0) + 1
   redis.call('HSET', KEYS[2], 'early', ms(early), 'early_until', ms(number('calls_until')))
   return {'replaced', ms(now), ms(expires_at), ms(due_at), ms(early)}
 end

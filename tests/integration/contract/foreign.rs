@@ -64,6 +64,9 @@ const NUMBERS: &[&str] = &[
     "asked_at",
     "asks",
     "on_request",
+    "accused",
+    "early",
+    "early_until",
 ];
 
 /// Any number of up to sixteen digits, and what is none.
