@@ -8,6 +8,7 @@
 mod support;
 
 mod idle;
+mod loss;
 mod memory;
 mod takeover;
 mod throughput;
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
         figures.extend(memory::measure().await);
         figures.extend(idle::measure().await);
         figures.extend(takeover::measure().await);
+        figures.extend(loss::measure().await);
         figures
     });
     let mut table = Table::new();

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, time::Duration};
 use redis::{AsyncCommands, aio::MultiplexedConnection};
 
 use crate::support::{
-    fleet::{APPID, Fleet, SECRET, issuer_settings},
+    fleet::{Fleet, issuer_settings},
     reader::Reader,
     wait_for, wait_until,
 };
@@ -96,36 +96,16 @@ async fn data_lost_without_a_broken_connection_is_noticed_and_brought_back() {
 #[tokio::test]
 async fn a_hundred_tokens_come_back_from_memory_without_a_call() {
     let mut fleet = Fleet::new(issuer_settings(LIFETIME)).await;
-    let base_url = fleet.issuer.base_url();
-    let mut text = fleet.configuration("token", "");
-    for number in 1..100 {
-        let appid = format!("{}{number:02}", &APPID[..APPID.len() - 2]);
-        let secret = format!("secret-of-{appid}");
-        text += &format!(
-            "[credentials.shop{number}]\nappid = \"{appid}\"\nsecret = \"{secret}\"\n\
-             endpoint = \"token\"\nbase_url = \"{base_url}\"\n"
-        );
-        fleet.secrets.push(secret);
-    }
-    assert!(text.contains(SECRET));
+    let text = fleet.configuration_of(100, "token");
     let configuration = fleet.write("evertoken.toml", &text);
     fleet.start_many(3, &configuration);
-    let connection = fleet.redis.connect().await;
-    let tokens = || {
-        let mut connection = connection.clone();
-        async move {
-            let keys: Vec<String> = connection.keys("evertoken:{*}:token").await.ok()?;
-            let whole = keys.len() == 100;
-            if !whole {
-                return None;
-            }
-            let tokens: Vec<String> = connection.mget(&keys).await.ok()?;
-            Some(keys.into_iter().zip(tokens).collect::<BTreeMap<_, _>>())
-        }
+    let whole = async || {
+        let tokens = fleet.all_published().await;
+        (tokens.len() == 100).then_some(tokens)
     };
-    let before = wait_for("a hundred tokens are published", tokens).await;
-    flush(&mut connection.clone()).await;
-    let after = wait_for("a hundred tokens are back", tokens).await;
+    let before = wait_for("a hundred tokens are published", whole).await;
+    flush(&mut fleet.redis.connect().await).await;
+    let after = wait_for("a hundred tokens are back", whole).await;
     assert_eq!(before, after);
     assert_eq!(fleet.issuer.summary(None).calls, 100);
     fleet.end().await;

@@ -1,6 +1,6 @@
 //! A fleet: a Redis, a simulated issuer, and worker processes, in a directory of their own.
 
-use std::{net::SocketAddr, path::Path, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, path::Path, time::Duration};
 
 use evertoken::simulator::{CallFilter, CallRecord, Endpoint, Settings, Simulator, Summary};
 use redis::{AsyncCommands, aio::MultiplexedConnection};
@@ -81,6 +81,34 @@ impl Fleet {
             self.redis.url(),
             self.issuer.base_url(),
         )
+    }
+
+    /// A configuration with `count` credentials, `shop`, `shop1` and so on, each with its account.
+    pub(crate) fn configuration_of(&mut self, count: usize, endpoint: &str) -> String {
+        let mut text = self.configuration(endpoint, "");
+        for number in 1..count {
+            let appid = format!("{}{number:03}", &APPID[..APPID.len() - 3]);
+            let secret = format!("secret-of-{appid}");
+            text += &format!(
+                "[credentials.shop{number}]\nappid = \"{appid}\"\nsecret = \"{secret}\"\n\
+                 endpoint = \"{endpoint}\"\nbase_url = \"{}\"\n",
+                self.issuer.base_url()
+            );
+            self.secrets.push(secret);
+        }
+        text
+    }
+
+    /// Every token that is published, by its key.
+    pub(crate) async fn all_published(&self) -> BTreeMap<String, String> {
+        let mut connection = self.redis.connect().await;
+        let keys: Vec<String> =
+            connection.keys("evertoken:{*}:token").await.expect("redis answers");
+        if keys.is_empty() {
+            return BTreeMap::new();
+        }
+        let tokens: Vec<Option<String>> = connection.mget(&keys).await.expect("redis answers");
+        keys.into_iter().zip(tokens).filter_map(|(key, token)| Some((key, token?))).collect()
     }
 
     /// Writes a configuration file, and tells its name.
