@@ -8,6 +8,7 @@
 #   make bench              the benchmarks, with a table of results
 #   make chaos              the long fault run, with its report; FOR=10m is its length
 #   make fuzz               any bytes for all that is read; FOR=60s for each, TARGET=answer for one
+#   make versions           the tests of what is said to Redis, on its oldest and newest, and on Valkey
 
 CARGO ?= cargo
 ARGS ?=
@@ -15,7 +16,7 @@ FOR ?=
 STORE ?= redis
 TARGET ?= all
 
-.PHONY: demo test bench chaos fuzz
+.PHONY: demo test bench chaos fuzz versions
 
 demo:
 	@$(if $(filter redis,$(STORE)),tools/need redis-server)
@@ -40,3 +41,13 @@ chaos:
 
 fuzz:
 	@tools/fuzz $(TARGET) $(or $(FOR),60s)
+
+# Some builds have no TLS; those tests run on the installed server alone, with make test.
+versions:
+	@tools/need redis-server python3
+	@$(CARGO) test --locked --test integration --no-run
+	@for server in redis-server $$(tools/servers); do \
+	    $$server --version && REDIS_SERVER=$$server $(CARGO) test --locked --quiet --test integration -- \
+	        contract::redis canary:: connecting:: refused:: rights:: sentinel:: cluster:: \
+	        --test-threads=4 || exit 1; \
+	done

@@ -32,3 +32,4 @@ mod sentinel;
 mod shutdown;
 mod stopped;
 mod takeover;
+mod tls;

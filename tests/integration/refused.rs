@@ -2,7 +2,6 @@
 
 use std::{path::Path, time::Duration};
 
-use redis::AsyncCommands;
 use tempfile::TempDir;
 
 use crate::support::{
@@ -82,20 +81,17 @@ async fn a_redis_that_cannot_save_is_named() {
     fleet.end().await;
 }
 
-/// A server that takes about half a minute to read its file.
+/// A server that takes ten seconds to read its file, and answers now and then meanwhile.
 async fn loading(directory: &Path) -> RedisServer {
-    let mut first = RedisServer::start_with_options(directory.to_owned(), &[]).await;
-    let client = first.client();
-    let mut connection =
-        wait_for("it answers", || async { client.get_multiplexed_async_connection().await.ok() })
-            .await;
-    let keys: Vec<(String, String)> =
-        (0..3000).map(|at| (format!("key-{at}"), "x".repeat(100))).collect();
-    let () = connection.mset(&keys).await.expect("redis answers");
+    let plain = ["--rdbcompression", "no"];
+    let mut first = RedisServer::start_with_options(directory.to_owned(), &plain).await;
+    for at in 0..40 {
+        first.command(&["SETRANGE", &format!("key-{at}"), "1000000", "x"]).await;
+    }
     first.command(&["SAVE"]).await;
     first.stop();
-    // Read slowly, and with an ear for clients.
-    let slow = ["--key-load-delay", "10000", "--loading-process-events-interval-bytes", "1024"];
+    // A quarter of a second for each key; clients are heard every other megabyte.
+    let slow = ["--key-load-delay", "250000"];
     RedisServer::start_with_options(directory.to_owned(), &slow).await
 }
 
@@ -104,8 +100,7 @@ async fn a_redis_that_is_loading_is_named() {
     let (mut fleet, _) = fleet().await;
     let directory = TempDir::new().expect("a directory");
     let redis = loading(&directory.path().join("redis")).await;
-    let client = redis.client();
-    wait_for("it listens", || async { client.get_multiplexed_async_connection().await.ok() }).await;
+    wait_for("it listens", || redis.ask::<String>(&["INFO", "persistence"])).await;
     let said = said(&mut fleet, &redis.url()).await;
     assert!(said.contains("is still loading its data"), "{said}");
     fleet.end().await;

@@ -1,0 +1,104 @@
+//! How a worker gets to its Redis over TLS. These tests are apart because some builds of Redis have
+//! none.
+
+use std::{path::Path, time::Duration};
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use tempfile::TempDir;
+
+use crate::{
+    connecting::check,
+    support::{
+        fleet::{Fleet, issuer_settings},
+        process::Process,
+        redis::{RedisServer, free_port},
+    },
+};
+
+/// Writes a certificate authority, and a certificate of `localhost` with its key, which is good for
+/// a server and for a client.
+fn certificates(directory: &Path) {
+    let mut params = CertificateParams::new(Vec::new()).expect("parameters");
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key"));
+    let authority = authority.expect("an authority");
+    let key = KeyPair::generate().expect("a key");
+    let mut params = CertificateParams::new(vec!["localhost".to_owned()]).expect("parameters");
+    // Its issuer has the default name, and nobody takes a certificate that seems to sign itself.
+    params.distinguished_name.push(DnType::CommonName, "localhost");
+    let certificate = params.signed_by(&key, &authority).expect("a certificate");
+    for (name, text) in [
+        ("ca.pem", authority.pem()),
+        ("cert.pem", certificate.pem()),
+        ("key.pem", key.serialize_pem()),
+    ] {
+        std::fs::write(directory.join(name), text).expect("a file");
+    }
+}
+
+/// A server that speaks TLS with those certificates, and its URL; it asks for a client's as
+/// `clients` says: `yes` or `no`.
+async fn tls_server(directory: &Path, clients: &str) -> (RedisServer, String) {
+    certificates(directory);
+    let file = |name: &str| directory.join(name).display().to_string();
+    let port = free_port().to_string();
+    let (ca, cert, key) = (file("ca.pem"), file("cert.pem"), file("key.pem"));
+    let mut options = vec!["--tls-port", &*port, "--tls-auth-clients", clients];
+    options.extend(["--tls-cert-file", &cert, "--tls-key-file", &key, "--tls-ca-cert-file", &ca]);
+    let server = RedisServer::start_with_options(directory.join("tls"), &options).await;
+    (server, format!("rediss://localhost:{port}"))
+}
+
+#[tokio::test]
+async fn a_redis_behind_tls_is_spoken_to_if_its_certificate_is_trusted() {
+    let fleet = Fleet::new(issuer_settings(Duration::from_secs(7200))).await;
+    let (_redis, url) = tls_server(fleet.path(), "no").await;
+    let ca = fleet.path().join("ca.pem").display().to_string();
+    let trusting = [("SSL_CERT_FILE", &*ca)];
+    let good = check(fleet.path(), &url, &trusting).await;
+    assert_eq!(good.status.code(), Some(0), "{}", good.stderr);
+    let stranger = check(fleet.path(), &url, &[]).await;
+    assert_eq!(stranger.status.code(), Some(69));
+    assert!(stranger.stderr.contains("store.tls.ca_cert_file"), "{}", stranger.stderr);
+
+    let text = fleet.configuration("stable_token", "").replace(&fleet.redis.url(), &url);
+    let configuration = fleet.write("evertoken.toml", &text);
+    let arguments = ["get", "shop", "--fetch", "--config", &configuration];
+    let fetched = Process::start(fleet.path(), "get", &arguments, &trusting).ended().await;
+    assert_eq!(fetched.status.code(), Some(0), "{}", fetched.stderr);
+    assert!(fleet.issuer.alive(fetched.stdout.trim()).alive);
+    fleet.end().await;
+}
+
+#[tokio::test]
+async fn a_private_authority_and_a_client_certificate_are_taken_from_the_configuration() {
+    let directory = TempDir::new().expect("a directory");
+    let (_redis, url) = tls_server(directory.path(), "yes").await;
+    let ca = [("EVERTOKEN_STORE__TLS__CA_CERT_FILE", "ca.pem")];
+    let client = [
+        ca[0],
+        ("EVERTOKEN_STORE__TLS__CERT_FILE", "cert.pem"),
+        ("EVERTOKEN_STORE__TLS__KEY_FILE", "key.pem"),
+    ];
+    let good = check(directory.path(), &url, &client).await;
+    assert_eq!(good.status.code(), Some(0), "{}", good.stderr);
+    let nobody = check(directory.path(), &url, &ca).await;
+    assert_eq!(nobody.status.code(), Some(69));
+    assert!(nobody.stderr.contains("asks for a certificate"), "{}", nobody.stderr);
+    let plain = url.replace("rediss", "redis");
+    let wrong = check(directory.path(), &plain, &client).await;
+    assert_eq!(wrong.status.code(), Some(64), "{}", wrong.stderr);
+    assert!(wrong.stderr.contains("begins with rediss://"), "{}", wrong.stderr);
+}
+
+#[tokio::test]
+async fn a_mistaken_scheme_is_named() {
+    let directory = TempDir::new().expect("a directory");
+    let (redis, url) = tls_server(directory.path(), "no").await;
+    let plain = check(directory.path(), &url.replace("rediss", "redis"), &[]).await;
+    assert!(plain.stderr.contains("begin the store's URL with rediss://"), "{}", plain.stderr);
+    let ca = [("EVERTOKEN_STORE__TLS__CA_CERT_FILE", "ca.pem")];
+    let secure = format!("rediss://localhost:{}", redis.port());
+    let secure = check(directory.path(), &secure, &ca).await;
+    assert!(secure.stderr.contains("if this port does not speak TLS"), "{}", secure.stderr);
+}
