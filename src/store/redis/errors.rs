@@ -196,6 +196,11 @@ mod tests {
             ("LOADING Redis is loading the dataset in memory", "still loading"),
             ("NOPERM this user has no permissions", "does not allow this user"),
             ("MISCONF Redis is configured to save RDB snapshots", "cannot save"),
+            ("NOREPLICAS Not enough good replicas to write.", "fewer good replicas"),
+            ("MASTERDOWN Link with MASTER is down", "without its master"),
+            ("CLUSTERDOWN The cluster is down", "misses a master"),
+            ("TRYAGAIN Multiple keys request during rehashing of slot", "to another node"),
+            ("BUSY Redis is busy running a script.", "a script of somebody else"),
             ("WRONGPASS invalid username-password pair", "refused the user or password"),
             ("NOAUTH Authentication required.", "refused the user or password"),
         ] {
