@@ -2,7 +2,7 @@
 
 use std::{error::Error, io, sync::Arc};
 
-use rustls::{CertificateError, InvalidMessage};
+use rustls::{AlertDescription, CertificateError, InvalidMessage};
 
 /// Makes `ring` the process's provider, unless one is set already. Cheap to repeat.
 pub fn use_ring() {
@@ -10,9 +10,28 @@ pub fn use_ring() {
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
-/// Why a TLS connection could not be made, and how to mend it; `None` if `error` has another cause.
+/// Why a TLS connection could not be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The certificate is not valid at this time, by this machine's clock.
+    Time,
+    /// The certificate is for another host.
+    Name,
+    /// The certificate is of an authority that this machine does not trust.
+    Authority,
+    /// What answers does not speak TLS.
+    Plain,
+    /// A certificate of ours is asked for.
+    OursWanted,
+    /// What answers refuses us by an alert: our certificate, or the version of TLS.
+    Alert,
+    /// Something else is wrong with the certificate or the handshake.
+    Other,
+}
+
+/// Why a TLS connection could not be made; `None` if `error` has another cause.
 #[must_use]
-pub fn refusal(error: &(dyn Error + 'static)) -> Option<&'static str> {
+pub fn refusal(error: &(dyn Error + 'static)) -> Option<Refusal> {
     use CertificateError::{
         Expired, ExpiredContext, NotValidForName, NotValidForNameContext, NotValidYet,
         NotValidYetContext, UnknownIssuer,
@@ -20,21 +39,16 @@ pub fn refusal(error: &(dyn Error + 'static)) -> Option<&'static str> {
     Some(match handshake(error)? {
         rustls::Error::InvalidCertificate(certificate) => match certificate {
             Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. } => {
-                "its certificate is not valid at this time: is this machine's clock right?"
+                Refusal::Time
             }
-            NotValidForName | NotValidForNameContext { .. } => {
-                "its certificate is for another host: use the host's name as in the certificate"
-            }
-            UnknownIssuer => {
-                "its certificate is of an authority that this machine does not trust: install the \
-                 authority's certificate, or name its file in SSL_CERT_FILE"
-            }
-            _ => "its certificate is not accepted",
+            NotValidForName | NotValidForNameContext { .. } => Refusal::Name,
+            UnknownIssuer => Refusal::Authority,
+            _ => Refusal::Other,
         },
-        rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
-            "it does not answer in TLS: is it another port, or a plain one?"
-        }
-        _ => "the handshake failed",
+        rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => Refusal::Plain,
+        rustls::Error::AlertReceived(AlertDescription::CertificateRequired) => Refusal::OursWanted,
+        rustls::Error::AlertReceived(_) => Refusal::Alert,
+        _ => Refusal::Other,
     })
 }
 

@@ -10,6 +10,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{Fate, FetchError, Remedy};
 use crate::credential::Dated;
+use crate::tls::Refusal;
 
 /// The longest answer that is read, in bytes.
 const MAX_ANSWER: usize = 64 * 1024;
@@ -123,8 +124,8 @@ fn not_answered(error: reqwest::Error, base: &Url) -> FetchError {
     if error.is_connect() {
         let message = if error.is_timeout() {
             format!("the issuer at {issuer} could not be reached in time")
-        } else if let Some(why) = crate::tls::refusal(&error) {
-            format!("the issuer at {issuer} cannot be spoken to by TLS: {why}")
+        } else if let Some(refusal) = crate::tls::refusal(&error) {
+            format!("the issuer at {issuer} cannot be spoken to by TLS: {}", mended(refusal))
         } else {
             format!("the issuer at {issuer} cannot be reached (see base_url and the network)")
         };
@@ -136,6 +137,25 @@ fn not_answered(error: reqwest::Error, base: &Url) -> FetchError {
     };
     let message = format!("the connection to {issuer} broke after the request was sent{hint}");
     FetchError::new(Remedy::Retry, Fate::Unknown, message).caused_by(error)
+}
+
+/// What a refusal of TLS asks of an operator.
+fn mended(refusal: Refusal) -> &'static str {
+    match refusal {
+        Refusal::Time => {
+            "its certificate is not valid at this time: is this machine's clock right?"
+        }
+        Refusal::Name => {
+            "its certificate is for another host: use the host's name as in the certificate"
+        }
+        Refusal::Authority => {
+            "its certificate is of an authority that this machine does not trust: install the \
+             authority's certificate, or name its file in SSL_CERT_FILE"
+        }
+        Refusal::Plain => "it does not answer in TLS: check base_url",
+        Refusal::OursWanted | Refusal::Alert => "it refuses this client: check base_url",
+        Refusal::Other => "the handshake failed",
+    }
 }
 
 fn cut_short(error: reqwest::Error) -> FetchError {

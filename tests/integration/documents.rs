@@ -14,6 +14,8 @@ fn names(text: &str) -> BTreeSet<String> {
     let is_part = |char: char| char.is_ascii_alphanumeric() || char == '_';
     text.split(|char| !is_part(char))
         .filter(|word| 3 <= word.matches('_').count() && word.starts_with(char::is_lowercase))
+        // A metric is none.
+        .filter(|word| !word.starts_with("evertoken_"))
         .map(str::to_owned)
         .collect()
 }

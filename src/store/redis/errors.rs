@@ -3,7 +3,10 @@
 use redis::{ErrorKind, RedisError};
 
 use super::url::RedisUrl;
-use crate::store::{StoreError, StoreErrorKind};
+use crate::{
+    store::{StoreError, StoreErrorKind},
+    tls::{self, Refusal},
+};
 
 /// Codes that are told apart.
 const CODES: [&str; 11] = [
@@ -40,9 +43,9 @@ pub(super) fn read(url: &RedisUrl, error: RedisError) -> StoreError {
         }
         ErrorKind::Io
             if url.uses_tls()
-                && let Some(what) = refused_by_tls(&text) =>
+                && let Some(refusal) = tls::refusal(&error) =>
         {
-            what
+            refused_by_tls(refusal)
         }
         ErrorKind::Io if text.contains("failed to lookup address") => {
             "cannot be found: no such host, check the name in the store's URL"
@@ -119,36 +122,28 @@ fn answers_in_tls(text: &str) -> bool {
     text.contains('\u{15}')
 }
 
-/// What went wrong with TLS, by the words of rustls.
-fn refused_by_tls(text: &str) -> Option<&'static str> {
-    let words = [
-        (
-            "InvalidContentType",
-            "does not speak TLS on this port: begin the store's URL with redis://, or name the \
-             server's tls-port",
-        ),
-        (
-            "UnknownIssuer",
+/// What a refusal of TLS asks of an operator.
+fn refused_by_tls(refusal: Refusal) -> &'static str {
+    match refusal {
+        Refusal::Time => {
+            "has a certificate that is not valid at this time: is this machine's clock right?"
+        }
+        Refusal::Name => "has a certificate for another name: use that name in the store's URL",
+        Refusal::Authority => {
             "has a certificate of an authority that is not trusted here: name its file in \
-             store.tls.ca_cert_file",
-        ),
-        (
-            "not valid for name",
-            "has a certificate for another name: use that name in the store's URL",
-        ),
-        ("xpired", "has a certificate that has expired, or this machine's clock is far off"),
-        (
-            "not valid yet",
-            "has a certificate that is not valid yet, or this machine's clock is far off",
-        ),
-        (
-            "CertificateRequired",
+             store.tls.ca_cert_file"
+        }
+        Refusal::Plain => {
+            "does not speak TLS on this port: begin the store's URL with redis://, or name the \
+             server's tls-port"
+        }
+        Refusal::OursWanted => {
             "asks for a certificate of ours: name its files in store.tls.cert_file and \
-             store.tls.key_file",
-        ),
-        ("fatal alert", "refuses our certificate, or the version of TLS"),
-    ];
-    words.into_iter().find(|(words, _)| text.contains(words)).map(|(_, what)| what)
+             store.tls.key_file"
+        }
+        Refusal::Alert => "refuses our certificate, or the version of TLS",
+        Refusal::Other => "cannot be spoken to by TLS: the handshake failed",
+    }
 }
 
 /// The server's own code, empty if the error is none of the server's.

@@ -157,8 +157,11 @@ mod tests {
             include_str!("begin.lua"),
             include_str!("complete.lua"),
             include_str!("fail.lua"),
+            include_str!("publish.lua"),
             include_str!("release.lua"),
+            include_str!("offer.lua"),
             include_str!("ask.lua"),
+            include_str!("look.lua"),
         ];
         for call in scripts.iter().flat_map(|script| script.split("call('").skip(1)) {
             let command = call.split('\'').next().unwrap_or_default();
@@ -172,16 +175,10 @@ mod tests {
 
     #[test]
     fn the_rules_are_those_of_the_handbook() {
-        let worker = "resetchannels ~evertoken:* &evertoken:changed &evertoken:rejected -@all +del \
-                      +get +hdel +hmget +hset +pexpire +pttl +publish +set +time +evalsha \
-                      +script|load +exists +hget +info +mget +subscribe +role +cluster|slots \
-                      +cluster|info +asking";
-        assert_eq!(Role::Worker.rules("evertoken"), worker);
-        let reader = "resetchannels ~evertoken:{*}:token &evertoken:changed -@all +get +pttl +time \
-                      +subscribe";
-        assert_eq!(Role::Reader.rules("evertoken"), reader);
-        let reporter = "resetchannels %W~evertoken:{*}:rejected &evertoken:rejected -@all +set \
-                        +publish";
-        assert_eq!(Role::Reporter.rules("evertoken"), reporter);
+        let handbook = include_str!("../../../README.md");
+        for role in [Role::Worker, Role::Reader, Role::Reporter] {
+            let rules = format!(" on >PASSWORD {}\n", role.rules("evertoken"));
+            assert!(handbook.contains(&rules), "{rules}");
+        }
     }
 }
