@@ -36,7 +36,7 @@ const ISSUER_DURATION: Metric =
     ("evertoken_issuer_duration_seconds", "How long calls for a token took");
 const PROBES: Metric = (
     "evertoken_probes_total",
-    "Probes of a published token by this worker, by their verdict: alive, dead, unknown",
+    "Probes of a published token by this worker, by their verdict: alive, dead, unclear",
 );
 const TOKEN_EXPIRY: Metric = (
     "evertoken_token_expiry_timestamp_seconds",
@@ -47,7 +47,9 @@ const QUOTA_USED: Metric =
 const SUSPECT: Metric = ("evertoken_suspect", "Published tokens that may be dead");
 const REJECTIONS: Metric = (
     "evertoken_rejections_total",
-    "Reports of a dead token that this worker looked at, by their verdict: current, stale, waiting",
+    "Reports of the published token as dead that this worker acted on for all, by their verdict: \
+     current (it is refreshed), uncured (a refresh on request had not helped), spent (today's \
+     refreshes on request are used up)",
 );
 const EARLY_DEATHS: Metric = (
     "evertoken_early_deaths_total",
@@ -185,7 +187,7 @@ pub fn probed(credential: &CredentialId, verdict: &'static str) {
     counter!(PROBES.0, of_with(credential, "verdict", verdict)).increment(1);
 }
 
-/// A report of a dead token was looked at.
+/// A report of the published token was acted on.
 pub fn rejection_seen(credential: &CredentialId, verdict: &'static str) {
     counter!(REJECTIONS.0, of_with(credential, "verdict", verdict)).increment(1);
 }

@@ -1,13 +1,27 @@
-//! What is counted of refreshes: how they ended, and the calls that they made.
+//! What is counted of refreshes: the reports that led to them, the calls that they made, and how they
+//! ended.
 
 use std::time::Duration;
 
 use super::{Credential, Outcome};
 use crate::{
     credential::{CredentialId, Issued},
+    lease::Reason,
     metrics,
     provider::FetchError,
+    store::Begun,
 };
+
+/// A lease was asked for. Whoever is told of a report acts on it for the fleet, and counts it.
+pub(super) fn begun(credential: &CredentialId, begun: &Begun) {
+    let verdict = match begun {
+        Begun::Granted { lease, .. } if lease.reason == Reason::Rejected => "current",
+        Begun::Uncured(_) => "uncured",
+        Begun::Spent(_) => "spent",
+        _ => return,
+    };
+    metrics::rejection_seen(credential, verdict);
+}
 
 /// A call to the issuer has ended.
 pub(super) fn called(

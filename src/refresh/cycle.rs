@@ -131,6 +131,7 @@ impl Cycle {
     ) -> Result<Outcome, StoreError> {
         let mark = credential.provider.mark();
         let (now, begun) = self.begin(credential, known, &mark).await?;
+        count::begun(&credential.id, &begun);
         *heard = Some(StoreClock::heard(now, Moment::now()));
         let (lease, failures, calls) = match begun {
             Begun::Granted { lease, failures, calls } => (lease, failures, calls),
@@ -160,9 +161,6 @@ impl Cycle {
                 return Ok(Outcome::NotBefore(if is_midnight { until.plus(after) } else { until }));
             }
         };
-        if lease.reason == Reason::Rejected {
-            metrics::rejection_seen(&credential.id, "current");
-        }
         let started = clock::now();
         if *self.stopping.borrow() {
             debug!(credential = %credential.id, "gave the lease back before anything was sent");

@@ -153,6 +153,25 @@ async fn a_worker_counts_what_happened_at_the_issuer() {
 }
 
 #[tokio::test]
+async fn a_report_that_a_refresh_did_not_cure_is_counted_as_such() {
+    let mut fleet = Fleet::new(issuer_settings(TWO_HOURS)).await;
+    let scraper = Scraper::new();
+    let text = scraper.listening(&fleet.configuration("token", ""));
+    let configuration = fleet.write("evertoken.toml", &text);
+    fleet.start(&configuration);
+    let first = fleet.published().await;
+    let report = ["reject", "shop", &first, "--config", &configuration];
+    assert!(fleet.command(&report).await.status.success());
+    let second = fleet.published_after(&first).await;
+    let report = ["reject", "shop", &second, "--config", &configuration];
+    assert!(fleet.command(&report).await.status.success());
+    let uncured = r#"evertoken_rejections_total{credential="shop",verdict="uncured"}"#;
+    let page = scraper.scrape_until(uncured, 1.0).await;
+    assert_eq!(page.sum("evertoken_rejections_total"), 2.0);
+    fleet.end().await;
+}
+
+#[tokio::test]
 async fn a_store_that_is_away_is_counted_and_said() {
     let mut fleet = Fleet::durable(issuer_settings(TWO_HOURS)).await;
     let scraper = Scraper::new();
