@@ -79,6 +79,8 @@ pub struct CredentialSettings {
     pub quiet_period: Option<Duration>,
     /// Calls a day, if the default of the endpoint is not wanted.
     pub daily_quota: Option<u64>,
+    /// How often the published token is probed at the issuer, if at all.
+    pub verify_every: Option<Duration>,
 }
 
 /// What the command line says about the configuration.

@@ -126,6 +126,20 @@ pub fn return_within(credentials: usize) -> Duration {
     Duration::from_millis(u64::try_from(credentials).unwrap_or(u64::MAX))
 }
 
+/// How long after the last probe of a token, or its publication, the next probe may begin. A tenth
+/// of `verify_every` is left for the stagger and the answer, so that a dead token is found within it.
+#[must_use]
+pub fn probe_period(verify_every: Duration) -> Duration {
+    verify_every - verify_every / 10
+}
+
+/// How long a worker stays behind the moment at which a probe may begin, so that not all of a fleet
+/// ask at one moment.
+#[must_use]
+pub fn probe_stagger(verify_every: Duration, draw: f64) -> Duration {
+    (verify_every / 20).mul_f64(draw)
+}
+
 /// How long until the issuer's day ends. Its quota is by calendar day, `offset` ahead of UTC.
 #[must_use]
 pub fn quota_window_left(now: StoreTime, offset: Duration) -> Duration {

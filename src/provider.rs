@@ -17,7 +17,10 @@ pub use self::{
     transport::{InvalidTransport, Transport},
     wechat::{Endpoint, SecretSource, WeChat},
 };
-use crate::{credential::Issued, policy::Issuance};
+use crate::{
+    credential::{Issued, Token},
+    policy::Issuance,
+};
 
 /// Our code that speaks to one kind of issuer, for one account.
 pub trait Provider: Send + Sync {
@@ -49,6 +52,21 @@ pub trait Provider: Send + Sync {
     /// # Errors
     /// [`FetchError`], classed by what it asks for.
     fn fetch(&self, deadline: Instant) -> BoxFuture<'_, Result<Issued, FetchError>>;
+
+    /// Asks the issuer, by a cheap call that changes nothing there, whether `token` still works. One
+    /// HTTP request is sent, and the call ends by `deadline`.
+    fn probe<'a>(&'a self, token: &'a Token, deadline: Instant) -> BoxFuture<'a, Probed>;
+}
+
+/// What an issuer says of a token.
+#[derive(Debug)]
+pub enum Probed {
+    /// It works.
+    Alive,
+    /// It is dead, and the issuer has said just that.
+    Dead,
+    /// Anything else: nothing is known of the token.
+    Unclear(FetchError),
 }
 
 /// What an error asks for.
@@ -87,6 +105,20 @@ pub struct FetchError {
     pub fate: Fate,
     message: String,
     source: Option<Arc<dyn Error + Send + Sync>>,
+}
+
+// === impl Probed ===
+
+impl Probed {
+    /// In one word.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Alive => "alive",
+            Self::Dead => "dead",
+            Self::Unclear(_) => "unclear",
+        }
+    }
 }
 
 // === impl Fate ===

@@ -31,6 +31,8 @@ pub struct Credential {
     pub quiet_period: Duration,
     /// Calls to the issuer a day.
     pub daily_quota: u64,
+    /// How often the published token is probed at the issuer, if at all.
+    pub verify_every: Option<Duration>,
 }
 
 /// The times of an attempt. One call fits into one lease, which is never renewed.

@@ -117,6 +117,18 @@ pub trait Store: Send + Sync {
     /// [`StoreError`].
     async fn ask(&self, id: &CredentialId, daily_quota: u64) -> Result<Timed<Asked>, StoreError>;
 
+    /// Asks whether this process may have the issuer verify the published token now: one of a fleet
+    /// may, once in a `period`. The issuer `takes` so long to answer at the most.
+    ///
+    /// # Errors
+    /// [`StoreError`]. It may have been granted: then nobody verifies the token for a period.
+    async fn verify(
+        &self,
+        id: &CredentialId,
+        period: Duration,
+        takes: Duration,
+    ) -> Result<Timed<Verification>, StoreError>;
+
     /// The current token, as an application reads it: nothing but the token's key is asked for.
     ///
     /// # Errors
@@ -401,6 +413,15 @@ pub enum Asked {
     Cooling(Duration),
     /// Those of this day of the issuer are used up; it ends then.
     Spent(StoreTime),
+}
+
+/// The answer of `verify`.
+#[derive(Clone, Debug)]
+pub enum Verification {
+    /// This process is to verify this token, and nobody else for a period.
+    Yours(Token),
+    /// There is nothing to verify before this moment.
+    NotBefore(StoreTime),
 }
 
 /// Something that was heard. Losing it may delay work, never lose it.

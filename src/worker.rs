@@ -124,6 +124,7 @@ fn credential(settings: CredentialSettings, transport: &Transport) -> Credential
         refresh_before: settings.refresh_before,
         quiet_period: settings.quiet_period(),
         daily_quota: settings.daily_quota(),
+        verify_every: settings.verify_every,
         id: settings.id,
         provider: Box::new(WeChat {
             appid: settings.appid.into(),

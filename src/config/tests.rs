@@ -21,6 +21,7 @@ base_url = ["https://api.weixin.qq.com", "https://api2.weixin.qq.com"]
 refresh_before = "5m"
 quiet_period = "20s"
 daily_quota = 200
+verify_every = "10m"
 
 [credentials.mini]
 appid = "wxfedcba9876543210"
@@ -239,4 +240,14 @@ proptest::proptest! {
             }
         }
     }
+}
+
+#[test]
+fn a_token_is_probed_every_second_at_the_most() {
+    let shop = |every: &str| WHOLE.replace("\"10m\"", every);
+    let said = mistakes(&shop("\"500ms\""), &[("MINI_SECRET", "s")]);
+    assert!(said[0].contains("credentials.shop.verify_every: 500ms is out of range: 1s to 30days"));
+    let settings = read(&shop("\"1s\""), &[("MINI_SECRET", "s")]).expect("settings");
+    let every = settings.credentials.iter().map(|credential| credential.verify_every);
+    assert_eq!(every.collect::<Vec<_>>(), [None, Some(Duration::from_secs(1))]);
 }

@@ -2,9 +2,11 @@
 //!
 //! Two endpoints (`wechat-api.md` sections 1 and 2): `POST /cgi-bin/stable_token` in normal mode,
 //! which repeats a token until 300 s before its end, and the older `GET /cgi-bin/token`, which
-//! issues anew at each call. What an answer means is in `wechat/answer.rs`, pure.
+//! issues anew at each call. What an answer means is in `wechat/answer.rs`, pure; what one to a probe
+//! means, in `wechat/probe.rs`.
 
 mod answer;
+mod probe;
 
 use std::{fmt, fs::File, io::Read, path::PathBuf, sync::Arc, time::Duration};
 
@@ -16,9 +18,9 @@ use tokio::time::Instant;
 
 #[cfg(any(test, fuzzing))]
 pub(crate) use self::answer::claims as answer_claims;
-use super::{Fate, FetchError, Provider, Remedy, Transport};
+use super::{Fate, FetchError, Probed, Provider, Remedy, Transport};
 use crate::{
-    credential::{Issued, Secret},
+    credential::{Issued, Secret, Token},
     policy::{Issuance, PERMANENT_WAIT},
 };
 
@@ -146,10 +148,9 @@ impl fmt::Debug for SecretSource {
 
 impl WeChat {
     fn request(&self, client: &Client, base: &Url, secret: &Secret) -> reqwest::Result<Request> {
-        let url = |path: &str| format!("{}{path}", base.as_str().trim_end_matches('/'));
         match self.endpoint {
             Endpoint::StableToken => client
-                .request(Method::POST, url("/cgi-bin/stable_token"))
+                .request(Method::POST, address(base, "/cgi-bin/stable_token"))
                 .json(&StableTokenRequest {
                     grant_type: "client_credential",
                     appid: &self.appid,
@@ -159,7 +160,7 @@ impl WeChat {
                 })
                 .build(),
             Endpoint::Token => client
-                .request(Method::GET, url("/cgi-bin/token"))
+                .request(Method::GET, address(base, "/cgi-bin/token"))
                 .query(&[
                     ("grant_type", "client_credential"),
                     ("appid", &self.appid),
@@ -168,6 +169,11 @@ impl WeChat {
                 .build(),
         }
     }
+}
+
+/// The address of an endpoint.
+fn address(base: &Url, path: &str) -> String {
+    format!("{}{path}", base.as_str().trim_end_matches('/'))
 }
 
 impl Provider for WeChat {
@@ -214,6 +220,19 @@ impl Provider for WeChat {
             let issued =
                 answer::read(&self.appid, answer.status, &answer.media_type, &answer.body)?;
             Ok(Issued { dated: answer.dated, ..issued })
+        })
+    }
+
+    fn probe<'a>(&'a self, token: &'a Token, deadline: Instant) -> BoxFuture<'a, Probed> {
+        Box::pin(async move {
+            let request = |client: &Client, base: &Url| {
+                let url = address(base, "/cgi-bin/get_api_domain_ip");
+                client.get(url).query(&[("access_token", token.expose())]).build()
+            };
+            match self.transport.call(&self.base_urls, deadline, request).await {
+                Ok(answer) => probe::read(answer.status, &answer.media_type, &answer.body),
+                Err(error) => Probed::Unclear(error),
+            }
         })
     }
 }

@@ -5,6 +5,7 @@
 //! that no credential holds up another.
 
 mod presence;
+mod probing;
 mod recovery;
 
 use std::{
@@ -22,7 +23,7 @@ use tokio::{
 };
 use tracing::{debug, error, info};
 
-use self::recovery::Recovery;
+use self::{probing::Probing, recovery::Recovery};
 use super::{
     Credential, Cycle, Knowledge, Outcome, Report,
     memory::Memory,
@@ -68,6 +69,7 @@ pub struct Keeper {
     store_clock: Option<StoreClock>,
     memory: Memory,
     recovery: Recovery,
+    probing: Probing,
     next_pulse: Option<Instant>,
     /// The last heartbeat.
     pulsed: Moment,
@@ -116,6 +118,7 @@ enum Done {
     Reached(Result<String, StoreError>),
     Mended(Vec<Place>),
     Offered(recovery::Offers),
+    Probed(probing::Probe, Result<probing::Look, StoreError>),
 }
 
 // === impl Keeper ===
@@ -126,7 +129,7 @@ impl Keeper {
     pub fn new(
         credentials: Arc<[Credential]>,
         cycle: Cycle,
-        rng: fastrand::Rng,
+        mut rng: fastrand::Rng,
     ) -> (Self, watch::Receiver<bool>) {
         let (reached, latch) = watch::channel(false);
         let mut numbers = HashMap::new();
@@ -139,6 +142,7 @@ impl Keeper {
             })
             .collect();
         let running = vec![0; numbers.len()];
+        let probing = Probing::new(&credentials, numbers.len(), &mut rng);
         let ids = credentials.iter().map(|credential| &credential.id);
         let timetable = Timetable::new(ids.zip(issuers));
         let keeper = Self {
@@ -154,6 +158,7 @@ impl Keeper {
             store_clock: None,
             memory: Memory::default(),
             recovery: Recovery::default(),
+            probing,
             next_pulse: Some(clock::now()),
             pulsed: Moment::now(),
             trouble: None,
@@ -216,7 +221,8 @@ impl Keeper {
         match self.phase {
             Phase::Up => {
                 let open = (0..self.running.len()).filter(|issuer| self.may_start(*issuer));
-                open.filter_map(|issuer| self.timetable.next_due(issuer)).fold(pulse, Instant::min)
+                let due = open.filter_map(|issuer| self.timetable.next_due(issuer));
+                due.chain(self.probing.next()).fold(pulse, Instant::min)
             }
             Phase::Down => pulse,
         }
@@ -230,6 +236,7 @@ impl Keeper {
             self.pulse();
         }
         if matches!(self.phase, Phase::Up) {
+            self.probe_due(now);
             for issuer in 0..self.running.len() {
                 while self.may_start(issuer)
                     && let Some(place) = self.timetable.take_due(issuer, now)
@@ -276,6 +283,7 @@ impl Keeper {
             Ok(Done::Pulse(Err(error)) | Done::Reached(Err(error))) => self.pulse_failed(&error),
             Ok(Done::Mended(places)) => self.mended(places),
             Ok(Done::Offered(offers)) => self.offered(offers),
+            Ok(Done::Probed(probe, looked)) => self.probe_ended(probe, looked),
             // Panics are caught inside the jobs, and jobs are cancelled only at the end.
             Err(error) => error!(%error, "a job was lost"),
         }

@@ -34,7 +34,7 @@ use self::{
 };
 use super::{
     Asked, BeginRequest, Begun, Completed, Failed, Failure, Glance, Hearing, Held, Hint, Offer,
-    Offered, Publication, Store, StoreError, StoreErrorKind, Timed,
+    Offered, Publication, Store, StoreError, StoreErrorKind, Timed, Verification,
 };
 use crate::{
     chain::Chain,
@@ -345,6 +345,15 @@ impl Store for FileStore {
 
     async fn ask(&self, id: &CredentialId, daily_quota: u64) -> Result<Timed<Asked>, StoreError> {
         self.change(id, |sheet, now| Ok(sheet.ask(now, daily_quota))).await
+    }
+
+    async fn verify(
+        &self,
+        id: &CredentialId,
+        period: Duration,
+        takes: Duration,
+    ) -> Result<Timed<Verification>, StoreError> {
+        self.change(id, |sheet, now| sheet.verify(now, period, takes)).await
     }
 
     async fn token(&self, id: &CredentialId) -> Result<Option<Token>, StoreError> {

@@ -36,7 +36,7 @@ pub use self::{
 };
 use super::{
     Asked, BeginRequest, Begun, Calls, Completed, Failed, Failure, Glance, Held, Hint, Offer,
-    Offered, Publication, Store, StoreError, StoreErrorKind, Timed,
+    Offered, Publication, Store, StoreError, StoreErrorKind, Timed, Verification,
 };
 use crate::{
     clock::millis,
@@ -67,6 +67,7 @@ struct Scripts {
     release: Script,
     offer: Script,
     ask: Script,
+    verify: Script,
     rights: Script,
 }
 
@@ -375,6 +376,26 @@ impl Store for RedisStore {
         Ok((answer.now()?, asked))
     }
 
+    async fn verify(
+        &self,
+        id: &CredentialId,
+        period: Duration,
+        takes: Duration,
+    ) -> Result<Timed<Verification>, StoreError> {
+        let mut call = self.scripts.verify.prepare_invoke();
+        call.key(self.keys.record(id))
+            .key(self.keys.token(id))
+            .arg(millis(period))
+            .arg(millis(takes));
+        let answer = self.invoke(&call).await?;
+        let verification = match answer.verb() {
+            "yours" => Verification::Yours(answer.token(2)?),
+            "not_before" => Verification::NotBefore(answer.moment(2)?),
+            _ => return Err(answers::unexpected("verify")),
+        };
+        Ok((answer.now()?, verification))
+    }
+
     async fn token(&self, id: &CredentialId) -> Result<Option<Token>, StoreError> {
         let mut pipeline = redis::pipe();
         pipeline.get(self.keys.token(id));
@@ -422,6 +443,7 @@ impl Scripts {
             release: script(&[include_str!("redis/release.lua")]),
             offer: script(&[include_str!("redis/offer.lua")]),
             ask: script(&[include_str!("redis/ask.lua")]),
+            verify: script(&[include_str!("redis/verify.lua")]),
             rights: Script::new(include_str!("redis/rights.lua")),
         }
     }

@@ -16,11 +16,11 @@ use evertoken::{
     credential::{CredentialId, Issued, Token},
     lease::{Holder, Lease},
     policy::Issuance,
-    provider::{Fate, FetchError, Provider, Remedy},
+    provider::{Fate, FetchError, Probed, Provider, Remedy},
     refresh::{Credential, Cycle, Keeper, Knowledge, Outcome, Times},
     store::{
         Asked, BeginRequest, Begun, Completed, Failed, Failure, FileStore, Glance, Hearing, Held,
-        Hint, Offer, Offered, Publication, Record, Store, StoreError, Timed,
+        Hint, Offer, Offered, Publication, Record, Store, StoreError, Timed, Verification,
     },
 };
 use futures_util::future::BoxFuture;
@@ -122,6 +122,7 @@ impl Bench {
             refresh_before: None,
             quiet_period: Duration::ZERO,
             daily_quota: 2_000,
+            verify_every: None,
         };
         let store = Arc::new(Troubled { store: self.store(), trouble: Mutex::new(trouble) });
         Worker { cycle: Cycle { store, times: TIMES, stopping }, credential, calls }
@@ -206,6 +207,10 @@ impl Provider for Double {
             }
         })
     }
+
+    fn probe<'a>(&'a self, _token: &'a Token, _deadline: Instant) -> BoxFuture<'a, Probed> {
+        Box::pin(std::future::ready(Probed::Alive))
+    }
 }
 
 // === impl Troubled ===
@@ -287,6 +292,15 @@ impl Store for Troubled {
 
     async fn ask(&self, id: &CredentialId, daily_quota: u64) -> Result<Timed<Asked>, StoreError> {
         self.store.ask(id, daily_quota).await
+    }
+
+    async fn verify(
+        &self,
+        id: &CredentialId,
+        period: Duration,
+        takes: Duration,
+    ) -> Result<Timed<Verification>, StoreError> {
+        self.store.verify(id, period, takes).await
     }
 
     async fn token(&self, id: &CredentialId) -> Result<Option<Token>, StoreError> {

@@ -1,13 +1,16 @@
 //! Another system refreshes the same account: what is said of it, and how it is found.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
-use evertoken::simulator::Endpoint;
+use evertoken::simulator::{CallFilter, CallRecord, Endpoint, Fault, FaultKind};
 use redis::AsyncCommands;
 
 use crate::{
     metrics::Scraper,
-    support::fleet::{APPID, Fleet, issuer_settings},
+    support::{
+        fleet::{APPID, Fleet, issuer_settings},
+        wait_until,
+    },
 };
 
 const TWO_HOURS: Duration = Duration::from_secs(7200);
@@ -60,5 +63,121 @@ async fn tokens_that_die_early_again_and_again_are_said_by_name_with_what_to_do(
     let () = connection.hset("evertoken:{shop}:record", "early_until", 1).await.expect("an answer");
     let said = fleet.command(&status).await.stdout;
     assert!(said.contains(r#""error":null"#), "{said}");
+    fleet.end().await;
+}
+
+/// The probes that the issuer has heard, oldest first.
+fn probes(fleet: &Fleet) -> Vec<CallRecord> {
+    let mut calls = fleet.issuer.calls(&CallFilter::default());
+    calls.retain(|call| call.endpoint == Endpoint::GetApiDomainIp);
+    calls
+}
+
+/// All that the record says, but for when the token was verified.
+async fn record(fleet: &Fleet) -> BTreeMap<String, String> {
+    let mut connection = fleet.redis.connect().await;
+    let mut record: BTreeMap<String, String> =
+        connection.hgetall("evertoken:{shop}:record").await.expect("an answer");
+    record.remove("verified_at");
+    record
+}
+
+/// The configuration of a worker that probes every second.
+fn probing(fleet: &Fleet) -> String {
+    fleet.write("evertoken.toml", &fleet.configuration("token", "verify_every = \"1s\""))
+}
+
+#[tokio::test]
+async fn a_foreign_refresh_is_found_by_the_probe_without_any_report() {
+    let mut fleet = Fleet::new(issuer_settings(TWO_HOURS)).await;
+    let configuration = probing(&fleet);
+    fleet.start_many(3, &configuration);
+    let first = fleet.published().await;
+    wait_until("it was probed", || !probes(&fleet).is_empty()).await;
+    refresh_elsewhere(&fleet);
+    let second = fleet.published_after(&first).await;
+    assert!(fleet.issuer.alive(&second).alive);
+    assert_eq!(fleet.summary().calls, 2);
+    let dead = probes(&fleet).iter().filter(|probe| probe.errcode == Some(40001)).count();
+    assert_eq!(dead, 1, "it is reported, and not asked for again");
+    let said = "the issuer calls the published token dead";
+    let workers = fleet.workers.iter().filter(|worker| worker.stderr().contains(said)).count();
+    assert_eq!(workers, 1);
+    assert_eq!(fleet.field("early").await.as_deref(), Some("1"));
+    assert_eq!(fleet.field("suspect").await, None);
+    fleet.end().await;
+}
+
+#[tokio::test]
+async fn ten_workers_probe_once_in_a_period() {
+    let mut fleet = Fleet::new(issuer_settings(TWO_HOURS)).await;
+    let configuration = probing(&fleet);
+    fleet.start_many(10, &configuration);
+    wait_until("four probes were made", || 4 <= probes(&fleet).len()).await;
+    let at: Vec<u64> = probes(&fleet).iter().map(|probe| probe.at_ms).collect();
+    for pair in at.windows(2) {
+        // Nine tenths of the period; a probe may be under way for longer than the next.
+        assert!(pair[0] + 800 <= pair[1], "two probes in a period: {at:?}");
+    }
+    assert_eq!(fleet.summary().calls, 1);
+    fleet.end().await;
+}
+
+#[tokio::test]
+async fn an_answer_to_a_probe_that_does_not_say_dead_changes_nothing() {
+    let mut fleet = Fleet::new(issuer_settings(TWO_HOURS)).await;
+    let configuration = probing(&fleet);
+    // The first one meets each probe until the next is ordered.
+    let faults = [
+        FaultKind::Errcode { code: 45009, message: Some("40001 invalid credential".to_owned()) },
+        FaultKind::Errcode { code: 40164, message: None },
+        FaultKind::Errcode { code: -1, message: None },
+        FaultKind::ErrcodeString { code: 40001 },
+        FaultKind::HttpStatus { status: 401, body: Some(r#"{"errcode":40001}"#.to_owned()) },
+        FaultKind::HttpStatus { status: 502, body: None },
+        FaultKind::Html200,
+        FaultKind::ResetAfter,
+        FaultKind::Hang { ms: 60_000 },
+        FaultKind::Redirect { location: "http://127.0.0.1:1/".to_owned() },
+    ];
+    let order = |kind: FaultKind| Fault {
+        endpoint: Some(Endpoint::GetApiDomainIp),
+        count: 1,
+        ..Fault::new(kind)
+    };
+    let all = faults.len();
+    for kind in faults {
+        fleet.issuer.fault(order(kind)).expect("a fault");
+    }
+    fleet.start(&configuration);
+    let token = fleet.published().await;
+    let before = record(&fleet).await;
+    wait_until("all were met", || all < probes(&fleet).len()).await;
+    assert_eq!(fleet.published().await, token);
+    assert_eq!(record(&fleet).await, before);
+    assert_eq!(fleet.summary().calls, 1);
+    let log = fleet.workers[0].stderr();
+    let said = log.lines().filter(|line| {
+        line.contains("WARN") && line.contains("a probe of the published token has no clear answer")
+    });
+    assert_eq!(said.count(), 1, "it is said once: {log}");
+    fleet.end().await;
+}
+
+#[tokio::test]
+async fn a_worker_that_is_told_to_stop_waits_for_no_probe_and_makes_no_more() {
+    let mut fleet = Fleet::new(issuer_settings(TWO_HOURS)).await;
+    let configuration = probing(&fleet);
+    let hang = Fault::new(FaultKind::Hang { ms: 60_000 });
+    let hang = Fault { endpoint: Some(Endpoint::GetApiDomainIp), ..hang };
+    fleet.issuer.fault(hang).expect("a fault");
+    let worker = fleet.start(&configuration);
+    fleet.published().await;
+    wait_until("a probe is under way", || !probes(&fleet).is_empty()).await;
+    let before = record(&fleet).await;
+    fleet.workers[worker].signal("TERM");
+    assert_eq!(fleet.workers[worker].ended().await.status.code(), Some(0));
+    assert_eq!(probes(&fleet).len(), 1);
+    assert_eq!(record(&fleet).await, before);
     fleet.end().await;
 }

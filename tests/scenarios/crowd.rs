@@ -16,11 +16,11 @@ use evertoken::{
     credential::{CredentialId, Issued, Token},
     lease::{Holder, Lease},
     policy::Issuance,
-    provider::{Fate, FetchError, Provider, Remedy},
+    provider::{Fate, FetchError, Probed, Provider, Remedy},
     refresh::{Credential, Cycle, Keeper, default_quiet_period},
     store::{
         Asked, BeginRequest, Begun, Completed, Failed, Failure, FileStore, Glance, Held, Hint,
-        Offer, Offered, Publication, Store, StoreError, Timed,
+        Offer, Offered, Publication, Store, StoreError, Timed, Verification,
     },
 };
 use futures_util::future::BoxFuture;
@@ -169,6 +169,7 @@ impl Crowd {
             provider: Box::new(way),
             refresh_before: None,
             daily_quota: member.daily_quota,
+            verify_every: None,
         }
     }
 
@@ -330,6 +331,15 @@ impl Store for Heard {
         self.files.ask(id, daily_quota).await
     }
 
+    async fn verify(
+        &self,
+        id: &CredentialId,
+        period: Duration,
+        takes: Duration,
+    ) -> Result<Timed<Verification>, StoreError> {
+        self.files.verify(id, period, takes).await
+    }
+
     async fn token(&self, id: &CredentialId) -> Result<Option<Token>, StoreError> {
         self.files.token(id).await
     }
@@ -404,5 +414,9 @@ impl Provider for Way {
             self.office.notes().change_under_way(issuer, |calls| calls - 1);
             fetched
         })
+    }
+
+    fn probe<'a>(&'a self, _token: &'a Token, _deadline: Instant) -> BoxFuture<'a, Probed> {
+        Box::pin(std::future::ready(Probed::Alive))
     }
 }

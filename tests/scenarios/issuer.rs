@@ -12,7 +12,7 @@ use evertoken::{
     clock,
     credential::{Issued, Token},
     policy::Issuance,
-    provider::{Fate, FetchError, Provider, Remedy},
+    provider::{Fate, FetchError, Probed, Provider, Remedy},
 };
 use futures_util::future::BoxFuture;
 use tokio::{sync::Notify, time::Instant};
@@ -44,6 +44,9 @@ struct State {
     calls: Vec<Instant>,
     tries: u64,
     under_way: usize,
+    /// Probes that came, and how many are under way.
+    probes: u64,
+    probing: usize,
     overlapped: u64,
 }
 
@@ -75,6 +78,8 @@ impl Issuer {
             calls: Vec::new(),
             tries: 0,
             under_way: 0,
+            probes: 0,
+            probing: 0,
             overlapped: 0,
         };
         Self { state: Mutex::new(state), issued: Notify::new() }
@@ -108,7 +113,20 @@ impl Issuer {
         self.state().tries
     }
 
-    /// How many calls came while another was under way.
+    /// How many probes came.
+    pub(crate) fn probes(&self) -> u64 {
+        self.state().probes
+    }
+
+    /// Another system fetches two tokens of the same account.
+    pub(crate) fn refresh_elsewhere(&self) {
+        let now = clock::now();
+        let mut state = self.state();
+        state.mint(now);
+        state.mint(now);
+    }
+
+    /// How many calls came while another was under way, or a probe.
     pub(crate) fn overlapped(&self) -> u64 {
         self.state().overlapped
     }
@@ -146,7 +164,7 @@ impl Issuer {
                 return Err(FetchError::new(Remedy::Retry, Fate::NotSent, message));
             }
             state.under_way += 1;
-            state.overlapped += u64::from(1 < state.under_way);
+            state.overlapped += u64::from(1 < state.under_way || 0 < state.probing);
             state.sent.clone()
         };
         let _under_way = UnderWay(self);
@@ -163,6 +181,31 @@ impl Issuer {
         }
         tokio::time::sleep(WAY).await;
         answer
+    }
+
+    async fn probe(&self, token: &Token, deadline: Instant) -> Probed {
+        let unclear = |what: &str| FetchError::new(Remedy::Retry, Fate::Unknown, what);
+        let mood = {
+            let mut state = self.state();
+            if state.mood == Mood::Unreachable {
+                return Probed::Unclear(unclear("no connection to the issuer"));
+            }
+            state.probes += 1;
+            state.probing += 1;
+            state.overlapped += u64::from(0 < state.under_way);
+            state.mood
+        };
+        tokio::time::sleep(WAY).await;
+        let verdict = self.verdict(token.expose());
+        if mood == Mood::Silent {
+            tokio::time::sleep_until(deadline).await;
+        }
+        self.state().probing -= 1;
+        match (mood, verdict) {
+            (Mood::Up, Ok(())) => Probed::Alive,
+            (Mood::Up, Err(_)) => Probed::Dead,
+            _ => Probed::Unclear(unclear("no clear answer")),
+        }
     }
 }
 
@@ -249,5 +292,9 @@ impl Provider for Double {
 
     fn fetch(&self, deadline: Instant) -> BoxFuture<'_, Result<Issued, FetchError>> {
         Box::pin(self.0.call(deadline))
+    }
+
+    fn probe<'a>(&'a self, token: &'a Token, deadline: Instant) -> BoxFuture<'a, Probed> {
+        Box::pin(self.0.probe(token, deadline))
     }
 }

@@ -67,6 +67,7 @@ stories! {
     a_permanent_error_is_mended_by_a_new_secret,
     a_busy_issuer_is_asked_a_dozen_times_in_its_hour_at_the_most,
     an_answer_that_is_lost_is_settled_by_one_more_call,
+    a_foreign_refresh_is_found_within_verify_every,
     a_worker_that_dies_in_a_call_is_replaced_within_half_a_minute,
 }
 

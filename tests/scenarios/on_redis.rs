@@ -95,7 +95,10 @@ impl RealStage {
     /// Does what a step says, and waits until its time has passed, reckoned from the beginning.
     async fn act(&mut self, step: &Step) {
         assert!(
-            step.issuer.is_none() && step.lifetime.is_none() && step.until.is_none(),
+            step.issuer.is_none()
+                && step.lifetime.is_none()
+                && step.until.is_none()
+                && !step.refreshed_elsewhere,
             "this step cannot be told in real time: {}",
             step.says
         );
@@ -135,6 +138,7 @@ impl RealStage {
         Facts {
             now: (clock::now() - self.began) * self.scale,
             tries: calls.len() as u64,
+            probes: 0,
             calls,
             overlapped: self.fleet.issuer.summary(Some(APPID)).overlaps,
             token: self.fleet.token(&mut connection).await,

@@ -40,6 +40,7 @@ pub(crate) struct Stage {
     began: Instant,
     id: CredentialId,
     endpoint: Endpoint,
+    verify_every: Option<Duration>,
     issuer: Arc<Issuer>,
     /// By their number; one that is dead leaves its place empty.
     workers: Vec<Option<Worker>>,
@@ -78,6 +79,7 @@ impl Stage {
             began,
             id,
             endpoint: story.start.endpoint,
+            verify_every: story.start.verify_every.map(|every| every.0),
             issuer,
             workers: Vec::new(),
             started: 0,
@@ -103,6 +105,9 @@ impl Stage {
         }
         if let Some(secret) = &step.secret_of_workers {
             self.issuer.be_sent(secret);
+        }
+        if step.refreshed_elsewhere {
+            self.issuer.refresh_elsewhere();
         }
         for &number in &step.kill {
             self.worker(number).take().expect("it runs").task.shutdown().await;
@@ -147,6 +152,7 @@ impl Stage {
             now: since(clock::now()),
             calls: self.issuer.calls().into_iter().map(since).collect(),
             tries: self.issuer.tries(),
+            probes: self.issuer.probes(),
             overlapped: self.issuer.overlapped(),
             token: self.reader.read().await,
             state: state(&status),
@@ -169,6 +175,7 @@ impl Stage {
             provider,
             refresh_before: None,
             daily_quota: self.quota(),
+            verify_every: self.verify_every,
         };
         let holder = Holder::fresh();
         let store = Arc::new(FileStore::on_clock(&self.path, holder.clone(), self.clock));

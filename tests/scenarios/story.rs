@@ -35,6 +35,8 @@ pub(crate) struct Start {
     /// How long before its end `stable_token` gives a new token.
     #[serde(default = "five_minutes")]
     pub(crate) window: Span,
+    /// How often the published token is probed.
+    pub(crate) verify_every: Option<Span>,
 }
 
 /// How a story is told against a real Redis, worker processes and the simulator.
@@ -83,6 +85,9 @@ pub(crate) struct Step {
     pub(crate) lifetime: Option<Span>,
     /// The issuer accepts this secret alone.
     pub(crate) secret_at_issuer: Option<String>,
+    /// Another system fetches two tokens of the account: at `token`, the published one is dead.
+    #[serde(default)]
+    pub(crate) refreshed_elsewhere: bool,
     /// The workers' file holds this secret.
     pub(crate) secret_of_workers: Option<String>,
     /// These workers stop in order, and start anew. They are counted from 1.
@@ -114,8 +119,8 @@ pub(crate) enum Until {
 }
 
 /// What is expected at the end of a step. What is not named is not looked at, except that no
-/// application ever reads a dead token, that none is ever without a token once there was one, and
-/// that no two calls overlap.
+/// application reads a dead token, that none is ever without a token once there was one, and that no
+/// two calls overlap, a probe with a call neither.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Expect {
@@ -125,6 +130,11 @@ pub(crate) struct Expect {
     pub(crate) new_calls: Option<Count>,
     /// Calls that were tried in this step, those that could not be sent included.
     pub(crate) new_tries: Option<Count>,
+    /// Probes of the published token that reached the issuer in this step.
+    pub(crate) new_probes: Option<Count>,
+    /// Applications may read a dead token in this step: somebody else has killed it.
+    #[serde(default)]
+    pub(crate) dead_reads: bool,
     /// The time between a call of this step and the one before it, for every call of this step.
     pub(crate) gaps: Option<[Span; 2]>,
     /// The longest of these less the shortest.
@@ -143,7 +153,7 @@ pub(crate) struct Expect {
     pub(crate) expires_in: Option<[Span; 2]>,
     /// How much of the step applications were without a token. Not at all, if it is not named.
     pub(crate) without_token: Option<[Span; 2]>,
-    /// What the last error says, in part.
+    /// What the last error says, in part; an empty text if there is none.
     pub(crate) error: Option<String>,
 }
 

@@ -10,6 +10,7 @@ mod end;
 mod late;
 mod number;
 mod offer;
+mod verify;
 
 use std::time::Duration;
 
@@ -110,6 +111,9 @@ pub(super) struct Sheet {
     early: u64,
     #[serde(deserialize_with = "number")]
     early_until: u64,
+    /// When somebody was last told to verify the token.
+    #[serde(deserialize_with = "number")]
+    verified_at: u64,
 }
 
 /// A token that was reported as dead, and when.
@@ -212,6 +216,7 @@ impl Sheet {
             &mut self.calls_until,
             &mut self.asked_at,
             &mut self.early_until,
+            &mut self.verified_at,
         ];
         let optional = [self.open_until.as_mut(), self.error_at.as_mut()];
         let reported = self.reported.as_mut().map(|Report(_, at)| at);

@@ -64,6 +64,10 @@ impl Answer {
         self.number(at).map(Duration::from_millis)
     }
 
+    pub(super) fn token(&self, at: usize) -> Result<Token, StoreError> {
+        token(self.0.get(at).map(String::as_bytes).unwrap_or_default())
+    }
+
     pub(super) fn reason(&self, at: usize) -> Result<Reason, StoreError> {
         let text = self.0.get(at).map(String::as_str).unwrap_or_default();
         Reason::from_script(text).ok_or_else(|| unexpected(self.verb()))

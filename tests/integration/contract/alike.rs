@@ -6,7 +6,10 @@ use evertoken::{
     clock::StoreTime,
     credential::Dated,
     lease::{AttemptId, Lease},
-    store::{BeginRequest, Begun, Calls, Completed, Failed, Failure, Offer, Publication, Record},
+    store::{
+        BeginRequest, Begun, Calls, Completed, Failed, Failure, Offer, Publication, Record,
+        Verification,
+    },
 };
 use proptest::{
     collection::vec,
@@ -18,6 +21,9 @@ use super::{
     Bench, CHINA, MARK, OTHER_MARK, OnFiles, OnRedis, Pair, QUIET, ended, failure, offer,
     publication, request, token,
 };
+
+/// How long the issuer takes to verify a token.
+const TAKES: Duration = Duration::from_secs(60);
 
 const TOKENS: [&str; 3] = ["first", "second", "third"];
 
@@ -59,6 +65,7 @@ enum Step {
     Release {
         lease: usize,
     },
+    Verify,
     Ask {
         daily_quota: u64,
     },
@@ -117,6 +124,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         "asked_at",
         "calls_until",
         "early_until",
+        "issued_at",
+        "verified_at",
     ];
     let step = prop_oneof![
         8 => begin,
@@ -124,6 +133,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         3 => fail,
         3 => offer,
         1 => (0..2_usize).prop_map(|lease| Step::Release { lease }),
+        2 => Just(Step::Verify),
         2 => (1..60_u64).prop_map(|daily_quota| Step::Ask { daily_quota }),
         2 => (0..3_usize).prop_map(|token| Step::Report { token }),
         8 => prop::sample::select(fields).prop_map(|field| Step::Pass { field }),
@@ -239,6 +249,13 @@ async fn take<B: Bench>(pair: &Pair<B>, leases: &mut Vec<(bool, Lease)>, step: &
             let asked = pair.a.ask(&pair.id, daily_quota).await.expect("an answer").1;
             let said = format!("{asked:?}");
             said.chars().take_while(char::is_ascii_alphabetic).collect()
+        }
+        Step::Verify => {
+            let verified = pair.a.verify(&pair.id, QUIET, TAKES).await.expect("an answer").1;
+            match verified {
+                Verification::Yours(token) => format!("yours {}", token.expose()),
+                Verification::NotBefore(moment) => format!("not before {}", about(moment, now)),
+            }
         }
         Step::Report { token: text } => {
             pair.b.report(&pair.id, &token(TOKENS[text])).await.expect("an answer");

@@ -32,6 +32,8 @@ mod quota;
 mod read;
 #[path = "release.rs"]
 mod release;
+#[path = "verify.rs"]
+mod verify;
 
 use super::*;
 

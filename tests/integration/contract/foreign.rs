@@ -6,7 +6,7 @@ use evertoken::{
     clock::StoreTime,
     lease::AttemptId,
     policy::FARTHEST,
-    store::{Begun, Completed, Failed},
+    store::{Begun, Completed, Failed, Verification},
 };
 use proptest::{
     prelude::*,
@@ -14,7 +14,7 @@ use proptest::{
     test_runner::{Config, TestRunner},
 };
 
-use super::{Pair, QUOTA, failure, publication, request, token};
+use super::{LEASE, Pair, QUIET, QUOTA, failure, publication, request, token};
 
 #[tokio::test]
 async fn numbers_that_are_none_count_as_absent() {
@@ -67,6 +67,7 @@ const NUMBERS: &[&str] = &[
     "accused",
     "early",
     "early_until",
+    "verified_at",
 ];
 
 /// Any number of up to sixteen digits, and what is none.
@@ -126,6 +127,10 @@ async fn lives_with(pair: &Pair, record: &BTreeMap<&str, String>) {
             Begun::Lost => panic!("nobody has heard of a later publication"),
         }
         pair.a.ask(&pair.id, QUOTA).await.expect("an answer");
+        let verified = pair.a.verify(&pair.id, QUIET, LEASE).await.expect("an answer").1;
+        if let Verification::NotBefore(at) = verified {
+            sane(at);
+        }
         let seen = pair.glance().await.record.unwrap_or_default();
         for moment in [seen.due_at, seen.expires_at, seen.open_until, seen.calls_until] {
             sane(moment.unwrap_or_default());

@@ -36,6 +36,8 @@ mod read;
 #[path = "release.rs"]
 mod release;
 mod types;
+#[path = "verify.rs"]
+mod verify;
 
 use super::*;
 

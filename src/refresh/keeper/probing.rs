@@ -1,0 +1,205 @@
+//! The keeper's probes: does the issuer still accept what is published?
+//!
+//! Another system that refreshes the same account kills the token, and nobody tells. Where the user
+//! wants it, a fleet probes each token once in a while. A token that the issuer calls dead is reported
+//! as an application would report it; any other answer changes nothing.
+
+use std::{
+    cmp::Reverse,
+    collections::{BTreeSet, BinaryHeap},
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::time::Instant;
+use tracing::{debug, info, warn};
+
+use super::{Done, Keeper, Place, SOON, guarded};
+use crate::{
+    chain::Chain,
+    clock::{self, Moment, StoreClock, StoreTime},
+    metrics, policy,
+    provider::Probed,
+    refresh::Credential,
+    store::{Hint, Store, StoreError, StoreErrorKind, Verification},
+};
+
+/// Probes at once for one issuer.
+const PROBES_PER_ISSUER: usize = 16;
+
+/// The wait for one of these places.
+const CROWDED_WAIT: Duration = Duration::from_secs(1);
+
+/// When which token is looked at next. Only credentials whose tokens are probed take memory here.
+pub(super) struct Probing {
+    /// Each credential once, unless a look at it runs.
+    queue: BinaryHeap<Reverse<(Instant, Probe)>>,
+    /// By issuer: how many looks run.
+    running: Vec<usize>,
+    /// Those whose last probe had no clear answer.
+    unclear: BTreeSet<Place>,
+}
+
+/// A credential whose token is probed every so often.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Probe {
+    place: Place,
+    every: Duration,
+}
+
+/// What a look at a token has brought.
+pub(super) enum Look {
+    /// The issuer was asked, by this worker.
+    Probed(Probed),
+    /// The store's time, and the moment before which there is nothing to do.
+    NotBefore(StoreTime, StoreTime),
+}
+
+// === impl Probing ===
+
+impl Probing {
+    /// Every token is looked at soon: the store knows when it was last probed.
+    pub(super) fn new(credentials: &[Credential], issuers: usize, rng: &mut fastrand::Rng) -> Self {
+        let now = clock::now();
+        let probes = credentials.iter().enumerate().filter_map(|(place, credential)| {
+            let every = credential.verify_every?;
+            let soon = now + policy::probe_stagger(every, rng.f64());
+            Some(Reverse((soon, Probe { place: place as Place, every })))
+        });
+        let queue = probes.collect();
+        Self { queue, running: vec![0; issuers], unclear: BTreeSet::new() }
+    }
+
+    /// When the next token is to be looked at.
+    pub(super) fn next(&self) -> Option<Instant> {
+        self.queue.peek().map(|Reverse((at, _))| *at)
+    }
+
+    /// Takes the next that is due, and whose issuer is not asked too much already: that one's others
+    /// wait, and hold up nobody else.
+    fn take_due(&mut self, now: Instant, issuer: impl Fn(Place) -> usize) -> Option<Probe> {
+        while self.next()? <= now {
+            let Reverse((_, probe)) = self.queue.pop()?;
+            let running = &mut self.running[issuer(probe.place)];
+            if *running < PROBES_PER_ISSUER {
+                *running += 1;
+                return Some(probe);
+            }
+            self.look_at(now + CROWDED_WAIT, probe);
+        }
+        None
+    }
+
+    fn look_at(&mut self, at: Instant, probe: Probe) {
+        self.queue.push(Reverse((at, probe)));
+    }
+}
+
+impl Keeper {
+    /// Looks at the tokens whose time has come.
+    pub(super) fn probe_due(&mut self, now: Instant) {
+        while let Some(probe) = self.probing.take_due(now, |place| self.timetable.issuer(place)) {
+            let (store, credentials) = (Arc::clone(&self.store), Arc::clone(&self.credentials));
+            let takes = self.cycle.times.request_timeout;
+            let job = async move {
+                let credential = &credentials[probe.place as usize];
+                Done::Probed(probe, look(&*store, credential, probe.every, takes).await)
+            };
+            self.jobs.spawn(guarded(job, move |defect| Done::Probed(probe, Err(defect))));
+        }
+    }
+
+    pub(super) fn probe_ended(&mut self, probe: Probe, looked: Result<Look, StoreError>) {
+        self.probing.running[self.timetable.issuer(probe.place)] -= 1;
+        let now = clock::now();
+        let next = match looked {
+            Ok(Look::Probed(probed)) => {
+                self.probed(probe.place, &probed);
+                now + policy::probe_period(probe.every)
+            }
+            Ok(Look::NotBefore(store_now, moment)) => {
+                let clock = StoreClock::heard(store_now, Moment::now());
+                clock.local(moment, now).max(now + SOON)
+            }
+            Err(error) => {
+                match error.kind {
+                    StoreErrorKind::Unavailable => self.store_went_away(&error),
+                    // What is wrong with one credential's keys, begin says.
+                    StoreErrorKind::Entry => metrics::store_failed(error.kind.as_str()),
+                }
+                now + policy::probe_stagger(probe.every, 1.0)
+            }
+        };
+        let behind = policy::probe_stagger(probe.every, self.rng.f64());
+        self.probing.look_at(next + behind, probe);
+    }
+
+    fn probed(&mut self, place: Place, probed: &Probed) {
+        let id = self.credentials[place as usize].id.clone();
+        metrics::probed(&id, probed.as_str());
+        let was_unclear = self.probing.unclear.remove(&place);
+        match probed {
+            Probed::Alive if was_unclear => info!(credential = %id, "probes are answered again"),
+            Probed::Alive => debug!(credential = %id, "the issuer accepts the published token"),
+            Probed::Dead => {
+                warn!(credential = %id,
+                    "the issuer calls the published token dead: it is reported as dead");
+                // As if the message of the report had been heard, which may be lost.
+                self.heard(Hint::Look(id));
+            }
+            Probed::Unclear(error) => {
+                self.probing.unclear.insert(place);
+                if was_unclear {
+                    debug!(credential = %id, error = %Chain(error), "no clear answer to a probe");
+                } else {
+                    warn!(credential = %id, error = %Chain(error),
+                        "a probe of the published token has no clear answer: nothing is changed");
+                }
+            }
+        }
+    }
+}
+
+/// Probes the published token, if it is this worker's turn, and reports it if it is dead.
+async fn look(
+    store: &dyn Store,
+    credential: &Credential,
+    every: Duration,
+    takes: Duration,
+) -> Result<Look, StoreError> {
+    let id = &credential.id;
+    let token = match store.verify(id, policy::probe_period(every), takes).await? {
+        (_, Verification::Yours(token)) => token,
+        (now, Verification::NotBefore(moment)) => return Ok(Look::NotBefore(now, moment)),
+    };
+    let probed = credential.provider.probe(&token, clock::now() + takes).await;
+    if matches!(probed, Probed::Dead) {
+        store.report(id, &token).await?;
+    }
+    Ok(Look::Probed(probed))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_issuer_that_does_not_answer_holds_up_no_other() {
+        let (now, every) = (clock::now(), Duration::from_secs(300));
+        let places = PROBES_PER_ISSUER as Place + 4;
+        let queue = (0..=places).map(|place| Reverse((now, Probe { place, every }))).collect();
+        let mut probing = Probing { queue, running: vec![0; 2], unclear: BTreeSet::new() };
+        // The last one is another issuer's.
+        let issuer = |place: Place| usize::from(place == places);
+        let mut taken = Vec::new();
+        while let Some(probe) = probing.take_due(now, issuer) {
+            taken.push(probe.place);
+        }
+        assert_eq!(taken.len(), PROBES_PER_ISSUER + 1);
+        assert!(taken.contains(&places));
+        assert_eq!(probing.next(), Some(now + CROWDED_WAIT));
+        probing.running[0] -= 1;
+        assert!(probing.take_due(now + CROWDED_WAIT, issuer).is_some());
+        assert!(probing.take_due(now + CROWDED_WAIT, issuer).is_none());
+    }
+}
