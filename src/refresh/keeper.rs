@@ -4,6 +4,7 @@
 //! store is there. All IO happens in jobs that it owns; the task itself never waits for one, so
 //! that no credential holds up another.
 
+mod hearing;
 mod presence;
 mod probing;
 mod recovery;
@@ -21,7 +22,7 @@ use tokio::{
     task::JoinSet,
     time::{Instant, sleep_until, timeout},
 };
-use tracing::{debug, error, info};
+use tracing::{error, info};
 
 use self::{probing::Probing, recovery::Recovery};
 use super::{
@@ -32,9 +33,8 @@ use super::{
 use crate::{
     chain::Chain,
     clock::{self, Moment, StoreClock, StoreTime},
-    lease::Epoch,
-    metrics, policy,
-    store::{Glance, Hint, Store, StoreError, StoreErrorKind},
+    metrics,
+    store::{Glance, Store, StoreError, StoreErrorKind},
 };
 
 /// Cycles at once for one issuer, so that a slow one takes neither all connections nor the place of
@@ -49,9 +49,6 @@ const RELEASED_WAIT: Duration = Duration::from_secs(5);
 
 /// The wait before a credential whose keys hold something foreign is tried again.
 const FOREIGN_ENTRY_WAIT: Duration = Duration::from_secs(30);
-
-/// How far an epoch that is heard may lie ahead of the store's clock.
-const AHEAD: Duration = Duration::from_secs(300);
 
 /// Keeps all credentials fresh until it is told to stop.
 pub struct Keeper {
@@ -346,98 +343,6 @@ impl Keeper {
             }
         };
         self.timetable.finished(place, due, now + SOON);
-    }
-
-    // --- what is heard ---
-
-    fn heard(&mut self, hint: Hint) {
-        let now = clock::now();
-        match hint {
-            Hint::Changed { id, epoch, expires_at, due_at } => {
-                let Some(place) = self.timetable.place(&id) else { return };
-                let due = self.behind(due_at, expires_at.since(due_at), now);
-                // Anybody may send anything: an epoch that lies ahead is not to be believed.
-                if self.is_plausible(epoch) {
-                    self.timetable.set_due_by(place, epoch, due);
-                    self.memory.forget_before(place, epoch);
-                } else {
-                    self.timetable.set_due(place, due);
-                }
-            }
-            Hint::Look(id) => {
-                let Some(place) = self.timetable.place(&id) else { return };
-                debug!(credential = %id, "a look was asked for");
-                if self.timetable.is_aside(place) {
-                    // The record tells whether an operator wishes it: that is heard here, too.
-                    return self.look_at(place);
-                }
-                let due = now + self.up_to(SOON);
-                self.timetable.look_by(place, due);
-            }
-            Hint::Missed => self.look_at_everything(),
-        }
-    }
-
-    fn looked(&mut self, places: &[Place], store_now: StoreTime, glances: &[Glance]) {
-        let now = clock::now();
-        self.hear_clock(StoreClock::heard(store_now, Moment::now()));
-        for (&place, glance) in places.iter().zip(glances) {
-            let stands = glance.record.as_ref().map_or(Epoch::default(), |record| record.epoch);
-            if stands < self.timetable.epoch(place) {
-                let due = self.return_at(place, glance.has_token, now);
-                self.timetable.set_due(place, due);
-                continue;
-            }
-            self.timetable.stands(place, stands);
-            self.memory.forget_before(place, stands);
-            let Some(record) = &glance.record else {
-                let due = now + self.up_to(SOON);
-                self.timetable.set_due(place, due);
-                continue;
-            };
-            let due_at = record.due_at.unwrap_or_default();
-            let lead = record.expires_at.unwrap_or_default().since(due_at);
-            let gone = !glance.has_token && record.failures == 0 && record.open_until.is_none();
-            let due = if gone || glance.has_report || record.forced {
-                now + self.up_to(SOON)
-            } else {
-                self.behind(due_at, lead, now)
-            };
-            if record.forced {
-                self.timetable.step_aside(place, None);
-            }
-            self.timetable.set_due(place, due);
-            match &record.refused {
-                Some(refused) => {
-                    self.refused.insert(place, refused.clone());
-                }
-                // What could not be used here stands in no record.
-                None if self.timetable.is_aside(place) => {}
-                None => {
-                    self.refused.remove(&place);
-                }
-            }
-        }
-    }
-
-    /// The local moment of a due time that all workers know, a little behind it so that not all
-    /// of them ask at once.
-    fn behind(&mut self, due_at: StoreTime, lead: Duration, now: Instant) -> Instant {
-        self.local(due_at, now) + policy::stagger(lead, self.rng.f64())
-    }
-
-    /// An epoch is at least the store's time of its grant, and not much more.
-    fn is_plausible(&self, epoch: Epoch) -> bool {
-        let now = self.store_clock.map_or(StoreTime::default(), |clock| clock.now(Moment::now()));
-        epoch.0 <= now.plus(AHEAD).as_millis()
-    }
-
-    fn local(&self, moment: StoreTime, now: Instant) -> Instant {
-        self.store_clock.map_or(now, |clock| clock.local(moment, now))
-    }
-
-    fn up_to(&mut self, most: Duration) -> Duration {
-        most.mul_f64(self.rng.f64())
     }
 }
 

@@ -67,8 +67,8 @@ impl Remembered {
 
 impl Memory {
     /// This worker has published.
-    pub(super) fn remember(&mut self, place: Place, publication: Remembered) {
-        self.publications.insert(place, Arc::new(publication));
+    pub(super) fn remember(&mut self, place: Place, publication: Arc<Remembered>) {
+        self.publications.insert(place, publication);
     }
 
     /// Somebody has published under `epoch`: what is older is of no use any more.
@@ -91,9 +91,9 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn published(epoch: u64) -> Remembered {
+    fn published(epoch: u64) -> Arc<Remembered> {
         let now = StoreTime::from_millis(1_000_000);
-        Remembered {
+        Arc::new(Remembered {
             token: Token::new("t").expect("a token"),
             attempt: AttemptId::fresh(),
             epoch: Epoch(epoch),
@@ -103,7 +103,7 @@ mod tests {
             due_at: now.plus(60 * SECOND),
             now,
             at: Moment::now(),
-        }
+        })
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod hints;
 mod keys;
 mod link;
 mod rights;
+mod scripts;
 mod server;
 mod url;
 
@@ -20,7 +21,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future;
-use redis::{Pipeline, RedisError, Script, ScriptInvocation, Value};
+use redis::{Pipeline, RedisError, ScriptInvocation, Value};
 use tokio::sync::{Mutex, mpsc};
 
 use self::{
@@ -28,6 +29,7 @@ use self::{
     canary::Seen,
     keys::Keys,
     link::{Connected, Link},
+    scripts::Scripts,
 };
 pub use self::{
     rights::Role,
@@ -47,9 +49,6 @@ use crate::{
 /// How long a report of a dead token stands, in seconds. A contract with applications.
 const REPORT_SECONDS: u64 = 600;
 
-/// What the scripts that publish share.
-const PUBLISH: &str = include_str!("redis/publish.lua");
-
 /// A store over one plain Redis, as seen by one process.
 pub struct RedisStore {
     link: Link,
@@ -58,17 +57,6 @@ pub struct RedisStore {
     holder: Holder,
     scripts: Scripts,
     seen: Seen,
-}
-
-struct Scripts {
-    begin: Script,
-    complete: Script,
-    fail: Script,
-    release: Script,
-    offer: Script,
-    ask: Script,
-    verify: Script,
-    rights: Script,
 }
 
 // === impl RedisStore ===
@@ -430,27 +418,6 @@ impl Store for RedisStore {
         pipeline.publish(self.keys.rejected_channel(), id.as_str()).ignore();
         self.query(&pipeline).await
     }
-}
-
-// === impl Scripts ===
-
-impl Scripts {
-    fn new() -> Self {
-        Self {
-            begin: script(&[include_str!("redis/begin.lua")]),
-            complete: script(&[PUBLISH, include_str!("redis/complete.lua")]),
-            fail: script(&[PUBLISH, include_str!("redis/fail.lua")]),
-            release: script(&[include_str!("redis/release.lua")]),
-            offer: script(&[include_str!("redis/offer.lua")]),
-            ask: script(&[include_str!("redis/ask.lua")]),
-            verify: script(&[include_str!("redis/verify.lua")]),
-            rights: Script::new(include_str!("redis/rights.lua")),
-        }
-    }
-}
-
-fn script(parts: &[&str]) -> Script {
-    Script::new(&format!("{}\n{}", include_str!("redis/prelude.lua"), parts.join("\n")))
 }
 
 fn flag(value: bool) -> &'static str {
