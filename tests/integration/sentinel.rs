@@ -14,7 +14,9 @@ use crate::support::{
 async fn fleet() -> (Fleet, Watched, String) {
     let fleet = Fleet::new(issuer_settings(Duration::from_secs(7200))).await;
     let watched = Watched::around(&fleet.redis, fleet.path()).await;
-    let text = fleet.configuration("token", "").replace(&fleet.redis.url(), &watched.url(""));
+    // After a failover nothing is begun for a lease and this long.
+    let text = fleet.configuration("token", "quiet_period = \"1s\"");
+    let text = text.replace(&fleet.redis.url(), &watched.url(""));
     let configuration = fleet.write("evertoken.toml", &text);
     (fleet, watched, configuration)
 }
@@ -51,10 +53,18 @@ async fn a_master_that_is_killed_costs_no_call_and_no_reader_a_dead_token() {
 
     // And the promoted one is worked with, once no call can be in flight that it has not heard of.
     let refresh = ["refresh", "shop", "--wait", "30s", "--config", &configuration];
-    let refreshed = fleet.command(&refresh).await;
-    assert_eq!(refreshed.status.code(), Some(0), "{}", refreshed.stderr);
-    let second = master.token().await.expect("a token");
-    assert!(second != token && fleet.issuer.alive(&second).alive);
+    // A sentinel may yet end its connections: what was asked for in vain is asked for again, and
+    // done once.
+    let mut second = None;
+    for _ in 0..5 {
+        fleet.command(&refresh).await;
+        second = master.token().await.filter(|read| *read != token);
+        if second.is_some() {
+            break;
+        }
+    }
+    let second = second.expect("it was refreshed");
+    assert!(fleet.issuer.alive(&second).alive);
     assert_eq!(fleet.summary().calls, 2);
     let seen = reader.seen(&fleet).await;
     assert!(seen.dead.is_empty() && 0 < seen.reads, "{seen:?}");

@@ -100,7 +100,7 @@ impl Sentinel {
         let text = format!(
             "port {port}\nbind 127.0.0.1\nsentinel monitor mymaster 127.0.0.1 {watched} 2\n\
              sentinel down-after-milliseconds mymaster 1000\n\
-             sentinel failover-timeout mymaster 5000\n{more}\n"
+             sentinel failover-timeout mymaster 2000\n{more}\n"
         );
         std::fs::write(&file, text).expect("a file");
         let log = std::fs::File::create(directory.join("sentinel.log")).expect("a log file");
