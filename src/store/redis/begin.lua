@@ -49,7 +49,7 @@ end
 if now + 5000 < number('granted_at') then
   for _, name in ipairs({'lease_until', 'open_until', 'quiet_until'}) do limit(name, now + lasts) end
   for _, name in ipairs({'closed_until', 'calls_until'}) do limit(name, now + day) end
-  for _, name in ipairs({'granted_at', 'due_at', 'asked_at'}) do limit(name, now) end
+  for _, name in ipairs({'granted_at', 'due_at'}) do limit(name, now) end
   if tonumber(ARGV[3]) < redis.call('PTTL', KEYS[1]) then
     redis.call('PEXPIRE', KEYS[1], ARGV[3])
   end
