@@ -165,6 +165,15 @@ async fn a_report_of_a_token_that_the_issuer_stands_by_is_dealt_with() {
 }
 
 #[tokio::test]
+async fn a_report_of_a_token_that_the_issuer_gives_again_is_dealt_with_though_none_stood() {
+    let pair = Pair::with_token("first").await;
+    pair.a.report(&pair.id, &token("second")).await.expect("an answer");
+    pair.lose_token().await;
+    pair.publish("second").await;
+    assert_eq!(pair.reported().await, None);
+}
+
+#[tokio::test]
 async fn a_report_of_any_other_token_stands() {
     let pair = Pair::with_token("first").await;
     pair.a.report(&pair.id, &token("zeroth")).await.expect("an answer");

@@ -1,11 +1,11 @@
 //! Tokens that die before their end: which deaths are counted, and for how long.
 
 use evertoken::{
-    lease::Reason,
-    store::{Begun, Completed, Failure},
+    lease::{AttemptId, Epoch, Reason},
+    store::{BeginRequest, Begun, Completed, Failure},
 };
 
-use super::{Pair, failure, publication, token};
+use super::{Pair, failure, publication, request, token};
 
 /// The token that stands is reported as dead, and the cool-down is over.
 async fn report(pair: &Pair, text: &str) {
@@ -89,6 +89,19 @@ async fn a_death_that_a_call_of_our_own_explains_is_not_counted() {
     pair.outlive().await;
     report(&pair, "second").await;
     assert_eq!(refresh(&pair, "third").await, None);
+}
+
+#[tokio::test]
+async fn a_death_that_a_loss_of_the_store_explains_is_not_counted() {
+    let pair = Pair::with_token("first").await;
+    report(&pair, "first").await;
+    let heard = Epoch(pair.now().await.as_millis() + 60_000);
+    let attempt = AttemptId::fresh();
+    let asked = BeginRequest { heard, waited: true, ..request(&attempt) };
+    let lease = pair.grant_as(&pair.b, &asked).await;
+    assert_eq!(lease.reason, Reason::Lost, "a later token was published");
+    let completed = pair.complete(&pair.b, &lease, publication(&lease, &token("third"))).await;
+    assert!(matches!(completed, Completed::Published { .. }), "{completed:?}");
 }
 
 #[tokio::test]

@@ -120,6 +120,28 @@ async fn a_fenced_token_stays_fenced_however_often_it_is_offered() {
 }
 
 #[tokio::test]
+async fn a_late_answer_that_is_sent_again_raises_no_second_doubt() {
+    let (pair, slept) = replaced().await;
+    let too_late = token("too-late");
+    assert_eq!(pair.complete(&pair.a, &slept, late(&slept, &too_late)).await, SUSPECT);
+    pair.publish("third").await;
+    let before = pair.record().await;
+    pair.complete(&pair.a, &slept, late(&slept, &too_late)).await;
+    assert_eq!(pair.record().await, before, "one more call has settled it");
+}
+
+#[tokio::test]
+async fn an_unclear_result_that_is_told_again_raises_no_second_doubt() {
+    let (pair, slept) = replaced().await;
+    let lost = Failure { suspect: Some("no clear result"), quiet_period: QUIET, ..failure() };
+    pair.fail(&pair.a, &slept, &lost).await;
+    pair.publish("third").await;
+    let before = pair.record().await;
+    assert_eq!(pair.fail(&pair.a, &slept, &lost).await, Failed::Fenced);
+    assert_eq!(pair.record().await, before, "one more call has settled it");
+}
+
+#[tokio::test]
 async fn an_overtaken_call_without_a_clear_result_puts_the_published_token_in_doubt() {
     let (pair, slept) = replaced().await;
     let lost = Failure { suspect: Some("no clear result"), quiet_period: QUIET, ..failure() };
@@ -188,6 +210,16 @@ async fn a_late_answer_of_the_same_second_or_a_later_one_puts_the_published_toke
 async fn dates_of_two_clocks_or_of_one_answer_alone_settle_nothing() {
     assert_eq!(late_after(Some(dated(6, "another:443"))).await, SUSPECT);
     assert_eq!(late_after(None).await, SUSPECT);
+}
+
+/// The token that stands is older than both calls: its date says nothing of their order.
+#[tokio::test]
+async fn a_late_answer_is_not_compared_with_a_token_that_was_published_before_its_call() {
+    let (pair, slept, _) = overtaken().await;
+    pair.set("dated", dated(6, "issuer:443")).await;
+    let (too_late, fifth) = (token("too-late"), dated(5, "issuer:443"));
+    let late = Publication { dated: Some(&fifth), ..late(&slept, &too_late) };
+    assert_eq!(pair.complete(&pair.a, &slept, late).await, SUSPECT);
 }
 
 #[tokio::test]

@@ -8,7 +8,9 @@ use evertoken::{
     store::{BeginRequest, Begun, Calls, Offer, Offered},
 };
 
-use super::{AGE, DUE, LEASE, LIFE, Pair, QUIET, failure, offer, publication, request, token};
+use super::{
+    AGE, DUE, LEASE, LIFE, Pair, QUIET, QUOTA, failure, offer, publication, request, token,
+};
 
 /// Who has heard of `epoch`, and has waited for calls in flight or not.
 fn asking(attempt: &AttemptId, heard: Epoch, waited: bool) -> BeginRequest<'_> {
@@ -80,6 +82,16 @@ async fn a_lost_count_of_calls_is_taken_for_all_but_the_kept_tenth() {
     let Begun::Granted { calls, .. } = begun else { panic!("{begun:?}") };
     assert_eq!(calls.count, 901, "of a thousand");
     assert_eq!(pair.field("calls").await.as_deref(), Some("901"));
+}
+
+#[tokio::test]
+async fn the_last_tenth_is_there_for_a_token_that_was_lost() {
+    let pair = Pair::with_token("first").await;
+    pair.set("calls", QUOTA - 1).await;
+    let heard = Epoch(pair.now().await.as_millis() + 60_000);
+    let begun = pair.ask_with(heard, true).await;
+    let Begun::Granted { lease, calls, .. } = begun else { panic!("{begun:?}") };
+    assert_eq!((lease.reason, calls.count), (Reason::Lost, QUOTA));
 }
 
 #[tokio::test]

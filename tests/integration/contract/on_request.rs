@@ -146,6 +146,16 @@ async fn a_wish_that_did_not_cure_is_told_too() {
 }
 
 #[tokio::test]
+async fn no_cure_is_told_within_the_cool_down_and_a_spent_budget_after_it() {
+    let (pair, lease) = refreshed_on_request().await;
+    pair.set("asks", MOST).await;
+    assert_eq!(pair.field("on_request").await, Some(lease.epoch.to_string()));
+    report_after_cool_down(&pair, "second").await;
+    let begun = pair.begin(&pair.b).await;
+    assert!(matches!(begun, Begun::Spent(_)), "{begun:?}");
+}
+
+#[tokio::test]
 async fn no_cure_is_told_of_nothing_but_a_new_token_that_a_request_brought() {
     // The issuer stands by the token: reports of it may have been on their way.
     let pair = Pair::with_token("first").await;

@@ -253,6 +253,58 @@ async fn a_token_older_than_the_published_one_is_not_kept() {
 }
 
 #[tokio::test]
+async fn a_late_token_older_than_the_published_one_makes_a_kept_one_doubtful() {
+    for is_one_kept in [true, false] {
+        let (pair, slept, lease) = overtaken().await;
+        pair.complete(&pair.b, &lease, publication(&lease, &token("second"))).await;
+        pair.make_due().await;
+        let slept_too = ended(pair.grant(&pair.a).await);
+        pair.outlive().await;
+        let lease = pair.grant(&pair.b).await;
+        if is_one_kept {
+            offer(&pair, &slept_too, "overtaken-too", true).await;
+        }
+        offer(&pair, &slept, "overtaken", true).await;
+        let failed = pair.fail(&pair.b, &lease, &not_sent()).await;
+        assert!(matches!(failed, Failed::Recorded { .. }), "{failed:?}");
+        assert_eq!(pair.shown().await.as_deref(), Some("second"), "nobody knows which lives");
+        assert!(pair.field("suspect").await.is_some());
+    }
+}
+
+/// It would get the end of the overtaken answer, which may be sooner than the one that stands.
+#[tokio::test]
+async fn an_overtaken_token_that_stands_already_is_not_kept() {
+    let (pair, slept, lease) = overtaken().await;
+    let first = token("first");
+    let completed = pair.complete(&pair.a, &slept, publication(&slept, &first)).await;
+    assert_eq!(completed, Completed::Fenced { suspect: false });
+    assert_eq!(pair.field("late").await, None);
+    let failed = pair.fail(&pair.b, &lease, &not_sent()).await;
+    assert!(matches!(failed, Failed::Recorded { .. }), "{failed:?}");
+}
+
+#[tokio::test]
+async fn nothing_is_kept_of_an_attempt_whose_successor_has_ended() {
+    let (pair, slept, lease) = overtaken().await;
+    pair.fail(&pair.b, &lease, &not_sent()).await;
+    offer(&pair, &slept, "overtaken", true).await;
+    assert_eq!(pair.field("late").await, None);
+    let (pair, slept, lease) = overtaken().await;
+    pair.complete(&pair.b, &lease, publication(&lease, &token("second"))).await;
+    assert_eq!(pair.fail(&pair.a, &slept, &unknown()).await, Failed::Fenced);
+    assert_eq!(pair.field("late").await, None);
+}
+
+#[tokio::test]
+async fn a_token_after_a_restoring_failure_of_its_own_attempt_is_still_published() {
+    let (pair, _, lease) = offered(true).await;
+    pair.fail(&pair.b, &lease, &not_sent()).await;
+    pair.complete(&pair.b, &lease, publication(&lease, &token("second"))).await;
+    assert_eq!(pair.shown().await.as_deref(), Some("second"));
+}
+
+#[tokio::test]
 async fn an_overtaken_token_is_in_nothing_that_is_shown() {
     let (pair, _, _) = offered(true).await;
     let glance = pair.glance().await;

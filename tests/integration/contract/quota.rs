@@ -118,6 +118,15 @@ async fn the_last_tenth_is_there_after_an_abandoned_call() {
 }
 
 #[tokio::test]
+async fn the_last_tenth_is_there_for_a_token_that_ends_before_two_takeovers() {
+    let (pair, _) = due_after_calls(99).await;
+    let ends = pair.now().await.plus(2 * (LEASE + QUIET)).minus(Duration::from_secs(1));
+    pair.set_moment("expires_at", ends).await;
+    let begun = begin_with_quota(&pair, 100).await;
+    assert!(matches!(begun, Begun::Granted { .. }), "{begun:?}");
+}
+
+#[tokio::test]
 async fn the_last_tenth_is_kept_from_wishes() {
     let (pair, ends) = due_after_calls(95).await;
     pair.a.ask(&pair.id, QUOTA).await.expect("an answer");

@@ -3,9 +3,12 @@
 
 use std::time::Duration;
 
-use evertoken::{lease::Reason, store::Begun};
+use evertoken::{
+    lease::Reason,
+    store::{Begun, Failure},
+};
 
-use super::{LEASE, LOCK, Pair, QUIET, TOKEN, ended, publication, token};
+use super::{LEASE, LOCK, Pair, QUIET, TOKEN, ended, failure, publication, token};
 
 const BACK: Duration = Duration::from_secs(10 * 86_400);
 
@@ -68,6 +71,19 @@ async fn a_clock_that_was_set_back_prolongs_no_lease_and_no_quiet_period() {
     let begun = pair.begin(&pair.b).await;
     let Begun::Quiet(left) = begun else { panic!("{begun:?}") };
     assert!(left <= LEASE + QUIET, "{left:?}");
+}
+
+#[tokio::test]
+async fn a_clock_that_was_set_back_closes_no_issuer_for_longer_than_a_day() {
+    let pair = Pair::with_token("first").await;
+    pair.make_due().await;
+    let lease = pair.grant(&pair.a).await;
+    let closed = Failure { closed: Duration::from_secs(3600), ..failure() };
+    pair.fail(&pair.a, &lease, &closed).await;
+    pair.set_clock_back().await;
+    let begun = pair.begin(&pair.b).await;
+    let Begun::Exhausted(until) = begun else { panic!("{begun:?}") };
+    assert!(until <= pair.now().await.plus(Duration::from_secs(86_400)), "{until}");
 }
 
 #[tokio::test]

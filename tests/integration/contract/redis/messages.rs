@@ -108,6 +108,39 @@ async fn a_doubt_is_told_under_the_epoch_of_the_token_that_stands() {
 }
 
 #[tokio::test]
+async fn the_doubt_of_an_unclear_result_is_told_under_the_epoch_of_the_token_that_stands() {
+    let pair = Pair::with_token("first").await;
+    pair.make_due().await;
+    let slept = ended(pair.grant(&pair.a).await);
+    pair.outlive().await;
+    let lease = pair.grant(&pair.b).await;
+    pair.complete(&pair.b, &lease, publication(&lease, &token("second"))).await;
+    let mut listener = Listener::of(&pair).await;
+    let unclear = Failure { suspect: Some("no clear result"), ..failure() };
+    pair.fail(&pair.a, &slept, &unclear).await;
+    let due_at = pair.moment("due_at").await.expect("it is due").as_millis();
+    assert_eq!(listener.next().await, changed(&lease, due_at));
+}
+
+#[tokio::test]
+async fn a_restored_token_is_told_under_the_epoch_of_the_attempt_that_failed() {
+    let pair = Pair::with_token("first").await;
+    pair.make_due().await;
+    let slept = ended(pair.grant(&pair.a).await);
+    pair.outlive().await;
+    let lease = pair.grant(&pair.b).await;
+    pair.complete(&pair.a, &slept, publication(&slept, &token("overtaken"))).await;
+    let mut listener = Listener::of(&pair).await;
+    pair.fail(&pair.b, &lease, &failure()).await;
+    let (expires_at, due_at) =
+        (slept.granted_at.plus(LIFE).as_millis(), slept.granted_at.plus(DUE).as_millis());
+    let epoch = lease.epoch;
+    let message =
+        format!(r#"{{"id":"shop","epoch":{epoch},"expires_at":{expires_at},"due_at":{due_at}}}"#);
+    assert_eq!(listener.next().await, (CHANGED.to_owned(), message));
+}
+
+#[tokio::test]
 async fn a_credential_that_is_left_to_others_at_once_is_told() {
     let pair = Pair::new().await;
     let published = pair.publish("first").await;
