@@ -3,25 +3,26 @@
 //! Unlike in a story, workers hear each other: what Redis and the file system tell is handed on
 //! here. Every call to the issuers is noted, and all that the store is asked.
 
+mod heard;
+
 use std::{
     os::unix::fs::PermissionsExt,
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
-use async_trait::async_trait;
 use evertoken::{
     clock::{self, StoreTime, WallClock},
-    credential::{CredentialId, Issued, Token},
-    lease::{Holder, Lease},
+    credential::{Issued, Token},
+    lease::Holder,
     policy::Issuance,
     provider::{Fate, FetchError, Probed, Provider, Remedy},
     refresh::{Credential, Cycle, Keeper, default_quiet_period},
-    store::{
-        Asked, BeginRequest, Begun, Completed, Failed, Failure, FileStore, Glance, Held, Hint,
-        Offer, Offered, Publication, Store, StoreError, Timed, Verification,
-    },
+    store::{FileStore, Hint, Timed},
 };
 use futures_util::future::BoxFuture;
 use tempfile::TempDir;
@@ -31,6 +32,7 @@ use tokio::{
     time::Instant,
 };
 
+use self::heard::Heard;
 use crate::stage::{MIDNIGHT, TIMES};
 
 /// How long a token lives.
@@ -77,6 +79,8 @@ pub(crate) struct Crowd {
 struct Office {
     hints: broadcast::Sender<Hint>,
     notes: Mutex<Notes>,
+    /// By how many milliseconds the store's clock is ahead in what workers are answered.
+    ahead: AtomicU64,
 }
 
 /// What has been seen.
@@ -90,15 +94,10 @@ pub(crate) struct Notes {
     pub(crate) looked: usize,
     pub(crate) looks: usize,
     pub(crate) pulses: usize,
+    /// How many tokens were offered again.
+    pub(crate) offers: usize,
     /// By issuer: calls under way, and the most there ever were.
     under_way: Vec<(&'static str, usize, usize)>,
-}
-
-/// A worker's store: the files, and the messages of the others.
-struct Heard {
-    files: FileStore,
-    office: Arc<Office>,
-    hints: tokio::sync::Mutex<broadcast::Receiver<Hint>>,
 }
 
 /// A worker's way to the issuer, for one credential.
@@ -128,7 +127,11 @@ impl Crowd {
             clock: WallClock::Anchored(StoreTime::from_millis(MIDNIGHT).plus(elapsed), began),
             began,
             members,
-            office: Arc::new(Office { hints, notes: Mutex::default() }),
+            office: Arc::new(Office {
+                hints,
+                notes: Mutex::default(),
+                ahead: AtomicU64::default(),
+            }),
             workers: Vec::new(),
             _directory: directory,
         }
@@ -180,6 +183,31 @@ impl Crowd {
         std::fs::set_permissions(&self.path, permissions).expect("a mode");
     }
 
+    /// The store loses all that it holds.
+    pub(crate) fn lose_everything(&self) {
+        for entry in std::fs::read_dir(&self.path).expect("the store") {
+            std::fs::remove_file(entry.expect("a file").path()).expect("it is removed");
+        }
+    }
+
+    /// From now on, workers are told that the store's clock shows this much more than it did.
+    pub(crate) fn set_clock_forward(&self, by: Duration) {
+        self.office.ahead.fetch_add(clock::millis(by), Ordering::Relaxed);
+    }
+
+    /// Tells all workers, as anybody can.
+    pub(crate) fn tell(&self, hint: Hint) {
+        self.office.tell(hint);
+    }
+
+    /// Stops a worker, the first of those that were started and not stopped. What it remembers is
+    /// gone.
+    pub(crate) async fn stop_one(&mut self) {
+        let (stop, mut task) = self.workers.remove(0);
+        stop.send_replace(true);
+        task.join_next().await.expect("a task").expect("it ends in order");
+    }
+
     /// Lets time pass, up to this long after the beginning.
     pub(crate) async fn until(&mut self, since_began: Duration) {
         tokio::time::sleep_until(self.began + since_began).await;
@@ -215,11 +243,12 @@ impl Notes {
 
     /// The most calls that began within any `span`.
     pub(crate) fn most_calls_within(&self, span: Duration) -> usize {
-        let within = |from: Instant| {
-            let in_span = |(at, _): &&(Instant, String)| (from..from + span).contains(at);
-            self.calls.iter().filter(in_span).count()
-        };
-        self.calls.iter().map(|(at, _)| within(*at)).max().unwrap_or_default()
+        most_within(&self.calls, span)
+    }
+
+    /// The most times that a lease was asked for within any `span`.
+    pub(crate) fn most_begins_within(&self, span: Duration) -> usize {
+        most_within(&self.begins, span)
     }
 
     fn change_under_way(&mut self, issuer: &'static str, change: impl Fn(usize) -> usize) {
@@ -234,6 +263,14 @@ impl Notes {
     }
 }
 
+fn most_within(moments: &[(Instant, String)], span: Duration) -> usize {
+    let within = |from: Instant| {
+        let in_span = |(at, _): &&(Instant, String)| (from..from + span).contains(at);
+        moments.iter().filter(in_span).count()
+    };
+    moments.iter().map(|(at, _)| within(*at)).max().unwrap_or_default()
+}
+
 // === impl Office ===
 
 impl Office {
@@ -241,115 +278,14 @@ impl Office {
         self.notes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// An answer with the time that workers are told.
+    fn timed<T>(&self, (now, answer): Timed<T>) -> Timed<T> {
+        (now.plus(Duration::from_millis(self.ahead.load(Ordering::Relaxed))), answer)
+    }
+
     /// Tells all workers. Nobody listens while none runs.
     fn tell(&self, hint: Hint) {
         let _ = self.hints.send(hint);
-    }
-}
-
-// === impl Heard ===
-
-#[async_trait]
-impl Store for Heard {
-    async fn next_hint(&self) -> Hint {
-        match self.hints.lock().await.recv().await {
-            Ok(hint) => hint,
-            Err(_lagged) => Hint::Missed,
-        }
-    }
-
-    async fn canary(&self) -> Result<Option<String>, StoreError> {
-        self.office.notes().pulses += 1;
-        self.files.canary().await
-    }
-
-    async fn set_canary(&self) -> Result<String, StoreError> {
-        self.files.set_canary().await
-    }
-
-    async fn look(&self, ids: &[CredentialId]) -> Result<Timed<Vec<Glance>>, StoreError> {
-        {
-            let mut notes = self.office.notes();
-            notes.looks += 1;
-            notes.looked += ids.len();
-        }
-        self.files.look(ids).await
-    }
-
-    async fn begin(
-        &self,
-        id: &CredentialId,
-        request: &BeginRequest<'_>,
-    ) -> Result<Timed<Begun>, StoreError> {
-        self.office.notes().begins.push((clock::now(), id.to_string()));
-        self.files.begin(id, request).await
-    }
-
-    async fn complete(
-        &self,
-        id: &CredentialId,
-        lease: &Lease,
-        publication: Publication<'_>,
-    ) -> Result<Timed<Completed>, StoreError> {
-        let answer = self.files.complete(id, lease, publication).await?;
-        if let Completed::Published { expires_at, due_at }
-        | Completed::Repeated { expires_at, due_at } = answer.1
-        {
-            let (id, epoch) = (id.clone(), lease.epoch);
-            self.office.tell(Hint::Changed { id, epoch, expires_at, due_at });
-        }
-        Ok(answer)
-    }
-
-    async fn fail(
-        &self,
-        id: &CredentialId,
-        lease: &Lease,
-        failure: &Failure<'_>,
-    ) -> Result<Timed<Failed>, StoreError> {
-        self.files.fail(id, lease, failure).await
-    }
-
-    async fn release(
-        &self,
-        id: &CredentialId,
-        lease: &Lease,
-        tell: bool,
-    ) -> Result<(), StoreError> {
-        self.files.release(id, lease, tell).await
-    }
-
-    async fn offer(
-        &self,
-        id: &CredentialId,
-        offer: &Offer<'_>,
-    ) -> Result<Timed<Offered>, StoreError> {
-        self.files.offer(id, offer).await
-    }
-
-    async fn ask(&self, id: &CredentialId, daily_quota: u64) -> Result<Timed<Asked>, StoreError> {
-        self.files.ask(id, daily_quota).await
-    }
-
-    async fn verify(
-        &self,
-        id: &CredentialId,
-        period: Duration,
-        takes: Duration,
-    ) -> Result<Timed<Verification>, StoreError> {
-        self.files.verify(id, period, takes).await
-    }
-
-    async fn token(&self, id: &CredentialId) -> Result<Option<Token>, StoreError> {
-        self.files.token(id).await
-    }
-
-    async fn held(&self, id: &CredentialId) -> Result<Option<Held>, StoreError> {
-        self.files.held(id).await
-    }
-
-    async fn report(&self, id: &CredentialId, token: &Token) -> Result<(), StoreError> {
-        self.files.report(id, token).await
     }
 }
 

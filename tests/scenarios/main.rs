@@ -3,12 +3,14 @@
 //!
 //! What the words of a file mean is in `story.rs`. The issuer is in this process (`issuer.rs`), an
 //! application reads all the time (`reader.rs`), and a day takes seconds. Some of the files are told
-//! again on a real Redis in scaled time (`on_redis.rs`). Many credentials at once are in `herd.rs`.
+//! again on a real Redis in scaled time (`on_redis.rs`). Many credentials at once are in `herd.rs`, and
+//! stores that lose data or time in `losses.rs`.
 
 mod crowd;
 mod facts;
 mod herd;
 mod issuer;
+mod losses;
 mod on_redis;
 mod reader;
 mod stage;
