@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use evertoken::{
     lease::{AttemptId, Epoch, Lease, Reason},
-    store::{BeginRequest, Begun, Calls, Offer, Offered},
+    store::{BeginRequest, Begun, Calls, Failed, Failure, Offer, Offered},
 };
 
 use super::{
-    AGE, DUE, LEASE, LIFE, Pair, QUIET, QUOTA, failure, offer, publication, request, token,
+    AGE, DUE, LEASE, LIFE, MARK, Pair, QUIET, QUOTA, ended, failure, offer, publication, request,
+    token,
 };
 
 /// Who has heard of `epoch`, and has waited for calls in flight or not.
@@ -130,17 +131,54 @@ async fn a_token_that_was_lost_stands_again_as_it_was() {
 #[tokio::test]
 async fn a_later_token_takes_the_place_of_an_older_one_that_came_back() {
     let pair = Pair::with_token("first").await;
-    pair.set("suspect", "it may be dead").await;
-    pair.set("failures", 3).await;
-    pair.set("error", "the issuer is busy").await;
+    let trouble = Failure {
+        closed: Duration::from_secs(60),
+        suspect: Some("it may be dead"),
+        quiet_period: QUIET,
+        refused: Some(MARK),
+        ..failure()
+    };
+    pair.make_due().await;
+    let lease = pair.grant(&pair.a).await;
+    pair.fail(&pair.a, &lease, &trouble).await;
+    pair.set("overlapped", 1).await;
+    pair.set("dated", "7 issuer:443").await;
+    pair.set_moment("open_until", pair.now().await.plus(LEASE)).await;
     // What the failover has lost.
     let later = Lease { epoch: Epoch(pair.now().await.as_millis() + 9), ..pair.lost_lease().await };
     assert_eq!(pair.offer_back(&later, "second").await, Offered::Restored);
     assert_eq!(pair.shown().await.as_deref(), Some("second"));
-    for field in ["suspect", "error"] {
+    assert_eq!(pair.field("failures").await.as_deref(), Some("0"));
+    for field in [
+        "suspect",
+        "overlapped",
+        "error",
+        "error_at",
+        "refused",
+        "quiet_until",
+        "closed_until",
+        "open_until",
+        "dated",
+    ] {
         assert_eq!(pair.field(field).await, None, "{field} was about the older token");
     }
+    let issued_at = pair.moment("issued_at").await.expect("it was issued");
+    assert!(issued_at <= pair.now().await.minus(AGE), "{issued_at}");
     assert!(matches!(pair.ask_with(later.epoch, false).await, Begun::NotDue(_)));
+}
+
+#[tokio::test]
+async fn an_overtaken_token_is_dropped_by_a_later_one_that_comes_back() {
+    let pair = Pair::with_token("first").await;
+    pair.make_due().await;
+    let slept = ended(pair.grant(&pair.a).await);
+    pair.outlive().await;
+    pair.grant(&pair.b).await;
+    pair.complete(&pair.a, &slept, publication(&slept, &token("overtaken"))).await;
+    assert!(pair.field("late").await.is_some());
+    let later = Lease { epoch: Epoch(pair.now().await.as_millis() + 9), ..pair.lost_lease().await };
+    assert_eq!(pair.offer_back(&later, "second").await, Offered::Restored);
+    assert_eq!(pair.field("late").await, None);
 }
 
 #[tokio::test]
@@ -176,6 +214,9 @@ async fn a_token_that_comes_back_during_a_call_stands_until_the_call_brings_anot
     assert_eq!(pair.offer_back(&first, "first").await, Offered::Restored);
     assert_eq!(pair.shown().await.as_deref(), Some("first"));
     assert!(pair.leased().await, "the call goes on");
+    assert!(pair.field("open_until").await.is_some());
+    let stale = Lease { epoch: Epoch(lease.epoch.0 - 1), ..pair.lost_lease().await };
+    assert_eq!(pair.fail(&pair.a, &stale, &failure()).await, Failed::Fenced, "it is the later one");
     pair.complete(&pair.b, &lease, publication(&lease, &token("second"))).await;
     assert_eq!(pair.shown().await.as_deref(), Some("second"));
 }
@@ -195,14 +236,26 @@ async fn whoever_remembers_the_most_calls_is_believed() {
 }
 
 #[tokio::test]
+async fn calls_are_believed_of_a_window_that_goes_on_and_of_none_that_is_over() {
+    for (recorded_until, offered_until, calls) in [(1, 0, "50"), (1, 3600, "7"), (0, 3600, "7")] {
+        let pair = Pair::new().await;
+        let lease = pair.publish("first").await;
+        pair.set("calls", if recorded_until == 0 { 0 } else { 50 }).await;
+        pair.set("calls_until", recorded_until).await;
+        pair.set("epoch", 1).await;
+        let until = pair.now().await.plus(Duration::from_secs(offered_until));
+        let (first, count) = (token("first"), 7);
+        let offer = Offer { calls: Calls { count, until }, ..offer(&lease, &first) };
+        assert_eq!(pair.offer(&pair.a, &offer).await, Offered::Restored);
+        assert_eq!(pair.field("calls").await.as_deref(), Some(calls), "{offered_until}");
+    }
+}
+
+#[tokio::test]
 async fn an_unclear_call_that_the_store_forgot_leaves_the_token_suspect() {
     let pair = Pair::with_token("first").await;
     let lease = Lease { epoch: Epoch(pair.now().await.as_millis() + 9), ..pair.lost_lease().await };
-    let doubt = evertoken::store::Failure {
-        suspect: Some("no clear result"),
-        quiet_period: QUIET,
-        ..failure()
-    };
+    let doubt = Failure { suspect: Some("no clear result"), quiet_period: QUIET, ..failure() };
     for _ in ["recorded", "sent again"] {
         pair.fail(&pair.a, &lease, &doubt).await;
         assert_eq!(pair.field("suspect").await.as_deref(), Some("no clear result"));

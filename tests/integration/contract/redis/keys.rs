@@ -5,10 +5,10 @@ use std::time::Duration;
 use evertoken::{
     credential::Token,
     lease::{AttemptId, Epoch, Holder, Reason},
-    store::{Begun, Completed, Hearing, Hint, StoreUrl},
+    store::{Begun, Completed, Hearing, Hint, Offered, StoreUrl},
 };
 
-use super::{DUE, LIFE, LOCK, Pair, REJECTED, TOKEN, failure, publication, request, token};
+use super::{DUE, LIFE, LOCK, Pair, REJECTED, TOKEN, failure, offer, publication, request, token};
 use crate::support::CAP;
 
 #[tokio::test]
@@ -128,4 +128,19 @@ async fn a_lease_that_is_given_back_leaves_the_lock_of_another_alone() {
     pair.release(&pair.a, &lease).await;
     assert_eq!(pair.field("open_until").await, None, "no quiet period follows");
     assert_eq!(pair.bench.get(LOCK).await.as_deref(), Some("somebody else"));
+}
+
+/// An older copy of the data may have the lease of the attempt that brought the token since.
+#[tokio::test]
+async fn a_token_that_comes_back_frees_the_lease_of_its_own_attempt_alone() {
+    for is_own in [true, false] {
+        let pair = Pair::new().await;
+        let lease = pair.grant(&pair.a).await;
+        if !is_own {
+            pair.bench.command(&["SET", LOCK, "somebody else"]).await;
+        }
+        let offered = pair.offer(&pair.a, &offer(&lease, &token("first"))).await;
+        assert_eq!(offered, Offered::Restored);
+        assert_eq!(pair.bench.get(LOCK).await.is_some(), !is_own);
+    }
 }

@@ -9,7 +9,7 @@ use evertoken::{
 use futures_util::StreamExt;
 use redis::aio::PubSub;
 
-use super::{DUE, LIFE, Pair, QUOTA, ended, failure, publication, token};
+use super::{DUE, LIFE, Pair, QUOTA, ended, failure, offer, publication, token};
 use crate::support::CAP;
 
 const CHANGED: &str = "evertoken:changed";
@@ -193,4 +193,45 @@ async fn a_wish_that_has_to_wait_is_not_told() {
     let mut listener = Listener::of(&pair).await;
     pair.a.ask(&pair.id, QUOTA).await.expect("an answer");
     listener.heard_nothing(&pair).await;
+}
+
+#[tokio::test]
+async fn a_lease_that_is_given_back_for_lack_of_time_is_not_told() {
+    let pair = Pair::with_token("first").await;
+    pair.make_due().await;
+    let mut listener = Listener::of(&pair).await;
+    let lease = pair.grant(&pair.a).await;
+    pair.a.release(&pair.id, &lease, false).await.expect("an answer");
+    listener.heard_nothing(&pair).await;
+}
+
+#[tokio::test]
+async fn a_token_that_comes_back_is_told_once() {
+    let pair = Pair::new().await;
+    let lease = pair.publish("first").await;
+    pair.lose_everything().await;
+    let mut listener = Listener::of(&pair).await;
+    for _ in ["restored", "known"] {
+        pair.offer(&pair.a, &offer(&lease, &token("first"))).await;
+    }
+    let told = async |name| pair.moment(name).await.expect("a moment").as_millis();
+    let (epoch, expires_at, due_at) = (lease.epoch, told("expires_at").await, told("due_at").await);
+    let message =
+        format!(r#"{{"id":"shop","epoch":{epoch},"expires_at":{expires_at},"due_at":{due_at}}}"#);
+    assert_eq!(listener.next().await, (CHANGED.to_owned(), message));
+    listener.heard_nothing(&pair).await;
+}
+
+/// Whoever hears of it is not to come back before the call has ended.
+#[tokio::test]
+async fn a_token_that_comes_back_during_a_call_is_told_with_the_due_time_that_stands() {
+    let pair = Pair::new().await;
+    let first = pair.publish("first").await;
+    pair.lose_everything().await;
+    pair.grant(&pair.b).await;
+    let due_at = pair.moment("due_at").await.expect("it is due").as_millis();
+    let mut listener = Listener::of(&pair).await;
+    pair.offer(&pair.a, &offer(&first, &token("first"))).await;
+    let (_, message) = listener.next().await;
+    assert!(message.ends_with(&format!(r#""due_at":{due_at}}}"#)), "{message}");
 }
