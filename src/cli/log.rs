@@ -20,9 +20,10 @@ pub(super) fn start(format: Option<LogFormat>, filter: Option<&str>, is_worker: 
     // Libraries may log URLs and bytes, in which secrets travel. No level shows those.
     let ours = filter_fn(|metadata| {
         let target = metadata.target();
-        // What a certificate is refused for is told by whoever wanted the connection.
-        target.starts_with("evertoken")
-            || *metadata.level() <= tracing::Level::WARN && !target.starts_with("rustls")
+        // What a certificate is refused for, and which node of a cluster is away, is told once, by
+        // whoever wanted the connection.
+        let is_told = ["rustls", "redis"].iter().any(|library| target.starts_with(library));
+        target.starts_with("evertoken") || *metadata.level() <= tracing::Level::WARN && !is_told
     });
     let format = format.unwrap_or(match stderr().is_terminal() {
         true => LogFormat::Text,
