@@ -63,8 +63,8 @@ pub struct CredentialStatus {
     pub daily_quota: u64,
     /// Failed refreshes in a row.
     pub failures: u32,
-    /// What went wrong last, until the next success; or why the token is suspect; or that tokens
-    /// die early again and again.
+    /// What went wrong last, until the next success; or that tokens die early again and again; or
+    /// why the token is suspect.
     pub error: Option<String>,
     /// When the next refresh should begin, from now.
     #[serde(skip)]
@@ -127,7 +127,7 @@ impl CredentialStatus {
             due_in: record.due_at.map(|moment| moment.since(now)),
             leased: glance.leased,
             holder: record.holder,
-            error: record.error.or(record.suspect).or(advice),
+            error: record.error.or(advice).or(record.suspect),
         }
     }
 }
@@ -147,6 +147,24 @@ fn state(record: &Record, has_token: bool) -> State {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn another_system_is_named_though_the_newest_token_is_suspect() {
+        let subject =
+            Subject { id: "shop".parse().expect("an id"), provider: "wechat", daily_quota: 2_000 };
+        let now = StoreTime::from_millis(1_700_000_000_000);
+        let record = Record {
+            suspect: Some("reported".to_owned()),
+            early: 3,
+            early_until: Some(now.plus(Duration::from_secs(1))),
+            ..Record::default()
+        };
+        let glance =
+            Glance { record: Some(record), has_token: true, has_report: false, leased: false };
+        let said = |now| CredentialStatus::new(&subject, &glance, now).error.expect("an error");
+        assert!(said(now).contains("another system probably"), "{}", said(now));
+        assert_eq!(said(now.plus(Duration::from_secs(1))), "reported", "another day has begun");
+    }
 
     #[test]
     fn the_worst_that_is_known_is_the_state() {
