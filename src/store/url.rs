@@ -31,8 +31,8 @@ pub enum InvalidStoreUrl {
     /// It is none of the schemes that are supported.
     #[error(
         "the scheme must be redis://, rediss:// (TLS), redis+sentinel://, redis+cluster://, \
-         redis+unix:// or file:, as in redis://127.0.0.1:6379/0 or file:./evertoken-data; {0} is \
-         not supported by this version"
+         unix:// or file:, as in redis://127.0.0.1:6379/0 or file:./evertoken-data; {0} is none of \
+         these"
     )]
     Scheme(String),
     /// It has a scheme of Redis, and something else is wrong.

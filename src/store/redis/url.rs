@@ -191,8 +191,9 @@ fn single(
     if text.contains('#') {
         return Err(malformed("nothing may follow a #", example));
     }
-    let info =
-        text.into_connection_info().map_err(|error| malformed(error.to_string(), example))?;
+    let info = text
+        .into_connection_info()
+        .map_err(|_| malformed("its login, host, port or database is malformed", example))?;
     let settings = with_ours(info.redis_settings().clone());
     let info = info.set_redis_settings(settings);
     let client = match certificates {

@@ -49,7 +49,7 @@ fn sentinels_have_a_login_of_their_own() {
 fn what_is_malformed_is_named_with_an_example_and_without_the_password() {
     for (text, part) in [
         ("redis://u:s3cr3t@host:port", "it looks like redis://user:password@127.0.0.1:6379/0"),
-        ("redis://u:s3cr3t@host/first", "Invalid database number"),
+        ("redis://u:s3cr3t@host/first", "its login, host, port or database is malformed"),
         ("redis://u:s3cr3t@host?db=1", "after the ? there may only be protocol"),
         ("rediss://u:s3cr3t@host#insecure", "nothing may follow a #"),
         ("redis+unix:///run/redis.sock?database=1", "there may only be db, user, pass"),
