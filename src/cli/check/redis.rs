@@ -53,6 +53,22 @@ fn of_server(server: &Server) -> Vec<Finding> {
     }
     let field = |name: &str| server.field(name).unwrap_or_default();
     let mut findings = vec![version(server)];
+    match field("redis_mode") {
+        "sentinel" => {
+            findings.push(Finding::Bad(
+                "this is a sentinel and holds no tokens: begin the store's URL with \
+                 redis+sentinel:// and name the master that it watches"
+                    .to_owned(),
+            ));
+            return findings;
+        }
+        // The masters of a cluster that was asked as one have addresses.
+        "cluster" if server.address.is_none() => findings.push(Finding::Bad(
+            "this Redis is one node of a cluster: begin the store's URL with redis+cluster://"
+                .to_owned(),
+        )),
+        _ => {}
+    }
     if field("role") == "slave" {
         findings.push(Finding::Bad(
             "this Redis is a replica: name its master in the store's URL".to_owned(),

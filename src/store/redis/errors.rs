@@ -2,7 +2,7 @@
 
 use redis::{ErrorKind, RedisError};
 
-use super::url::RedisUrl;
+use super::url::{Deployment, RedisUrl};
 use crate::{
     store::{StoreError, StoreErrorKind},
     tls::{self, Refusal},
@@ -57,7 +57,20 @@ pub(super) fn read(url: &RedisUrl, error: RedisError) -> StoreError {
         ErrorKind::Server(_) | ErrorKind::Extension if text.contains("switch database") => {
             "has no such database: see the last part of the store's URL"
         }
+        ErrorKind::Server(_) if code == "MOVED" => moved(url),
+        ErrorKind::Server(_) | ErrorKind::Extension
+            if text.contains("cluster support disabled") =>
+        {
+            "is no cluster: begin the store's URL with redis://"
+        }
+        ErrorKind::Server(_) | ErrorKind::Extension if text.contains("unknown command") => {
+            "does not know a command that evertoken needs: is this the port of a sentinel, or was \
+             the command renamed?"
+        }
         ErrorKind::Server(_) | ErrorKind::Extension => refused_by_server(&code),
+        _ if text.contains("not point to a sentinel") => {
+            "cannot be found: no sentinel answers there; its port is 26379 as a rule"
+        }
         _ => "cannot be reached (is it running, and is store.url right?)",
     };
     // The server's own words are the source.
@@ -96,6 +109,16 @@ fn refused_by_server(code: &str) -> &'static str {
         }
         "BUSY" => "is busy with a script of somebody else: it answers when that has ended",
         _ => "answered with an error",
+    }
+}
+
+/// What it means that a server names another node: the client of a cluster goes there by itself.
+fn moved(url: &RedisUrl) -> &'static str {
+    match url.deployment() {
+        Deployment::Cluster(_) => {
+            "names a node that does not answer: it goes on when that one is back or replaced"
+        }
+        _ => "is one node of a cluster: begin the store's URL with redis+cluster://",
     }
 }
 
@@ -198,6 +221,9 @@ mod tests {
             ("BUSY Redis is busy running a script.", "a script of somebody else"),
             ("WRONGPASS invalid username-password pair", "refused the user or password"),
             ("NOAUTH Authentication required.", "refused the user or password"),
+            ("MOVED 2127 127.0.0.1:7001", "is one node of a cluster"),
+            ("ERR This instance has cluster support disabled", "is no cluster"),
+            ("ERR unknown command 'SET'", "the port of a sentinel"),
         ] {
             let error = said(line);
             assert!(error.to_string().contains(what), "{line}: {error}");

@@ -50,6 +50,19 @@ fn an_old_server_and_a_replica_are_bad() {
 }
 
 #[test]
+fn a_sentinel_and_a_lone_node_of_a_cluster_are_bad() {
+    for (mode, part) in [("sentinel", "redis+sentinel://"), ("cluster", "redis+cluster://")] {
+        let findings = found(&format!("redis_mode:{mode}\r\n{GOOD}"));
+        let bad = |f: &Finding| matches!(f, Finding::Bad(text) if text.contains(part));
+        assert_eq!(findings.iter().filter(|f| bad(f)).count(), 1, "{findings:#?}");
+    }
+    let info = format!("redis_mode:cluster\r\n{GOOD}");
+    let master = Server { address: Some("a:1".to_owned()), ..server(&info) };
+    let findings = findings(&Facts { servers: vec![master], ..Facts::default() }, NOW);
+    assert!(findings.iter().all(|f| matches!(f, Finding::Good(_))), "{findings:#?}");
+}
+
+#[test]
 fn a_valkey_is_called_by_its_name() {
     let findings = found(&format!("valkey_version:9.1.0\n{GOOD}"));
     assert_eq!(findings[0], Finding::Good("Valkey 9.1.0".to_owned()));
