@@ -67,7 +67,7 @@ impl Keeper {
         let is_another = self.canary.as_ref().is_some_and(|known| *known != canary);
         self.canary = Some(canary);
         if is_another {
-            self.store_lost("it lost its data, or another server answers");
+            self.store_lost("it was emptied, or another server answers");
         } else {
             self.offer_on();
         }
@@ -86,7 +86,7 @@ impl Keeper {
         self.next_pulse = Some(now + HEARTBEAT);
         if canary != self.canary {
             self.canary = canary;
-            self.store_lost("it lost its data, or another server answers");
+            self.store_lost("it was emptied, or another server answers");
         }
     }
 

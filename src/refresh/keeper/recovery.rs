@@ -50,8 +50,9 @@ impl Keeper {
         let remembered = self.memory.valid(Moment::now());
         warn!(
             remembered = remembered.len(),
-            "the store may have lost data ({what}): what is remembered is offered again, and nothing \
-             is begun until calls in flight have ended"
+            "the store may have lost data ({what}): tokens that are remembered are offered again, \
+             and nothing is begun for {} s and the quiet period, until calls in flight have ended",
+            self.cycle.times.lock().as_secs()
         );
         metrics::store_lost_data();
         self.recovery.noticed = Some(clock::now());
