@@ -208,6 +208,18 @@ fn secrets_are_exposed_only_to_issuers_and_stores_and_at_the_readers_door() {
 }
 
 #[test]
+fn everything_that_is_counted_is_told_by_somebody() {
+    let mut found = BTreeMap::new();
+    files(&source(), &mut found);
+    let metrics = found.remove(&source().join("metrics.rs")).expect("the metrics");
+    let functions = metrics.lines().filter_map(|line| line.strip_prefix("pub fn "));
+    for function in functions.filter_map(|line| line.split('(').next()) {
+        let call = format!("metrics::{function}(");
+        assert!(found.values().any(|text| text.contains(&call)), "nobody says {call}..)");
+    }
+}
+
+#[test]
 fn every_file_opens_by_saying_what_it_is() {
     let mut found = BTreeMap::new();
     files(&source(), &mut found);

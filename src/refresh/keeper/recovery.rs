@@ -148,6 +148,7 @@ impl Keeper {
                 "the store's clock jumped: nothing is begun until calls in flight \
                 have ended; let its clock be slewed, not set"
             );
+            metrics::clock_jumped();
             self.recovery.noticed = Some(clock::now());
             if matches!(self.phase, Phase::Up) {
                 self.look_at_everything();
