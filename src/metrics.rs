@@ -105,6 +105,9 @@ impl Metrics {
                 for metric in [FENCED, EARLY_DEATHS] {
                     counter!(metric.0, of(credential)).absolute(0);
                 }
+                for verdict in ["uncured", "spent"] {
+                    counter!(REJECTIONS.0, of_with(credential, "verdict", verdict)).absolute(0);
+                }
             }
         }
         gauge!(STORE_UP.0).set(0);

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::{
     clock::StoreTime,
     credential::CredentialId,
-    foreign,
+    foreign, policy,
     store::{Glance, Record, Store, StoreError},
 };
 
@@ -111,6 +111,7 @@ impl CredentialStatus {
     pub fn new(subject: &Subject, glance: &Glance, now: StoreTime) -> Self {
         let record = glance.record.clone().unwrap_or_default();
         let expires_at = record.expires_at.filter(|_| glance.has_token);
+        let due_at = due_at(&record, glance);
         let died_today = record.early_until.filter(|end| now < *end).map_or(0, |_| record.early);
         let advice = foreign::advice(subject.id.as_str(), died_today);
         Self {
@@ -119,17 +120,26 @@ impl CredentialStatus {
             state: state(&record, glance.has_token),
             expires_at: expires_at.map(StoreTime::as_millis),
             expires_in: expires_at.map(|moment| moment.since(now).as_secs()),
-            due_at: record.due_at.map(StoreTime::as_millis),
+            due_at: due_at.map(StoreTime::as_millis),
             epoch: (0 < record.epoch.0).then_some(record.epoch.0),
             calls_today: record.calls_until.filter(|end| now < *end).map_or(0, |_| record.calls),
             daily_quota: subject.daily_quota,
             failures: record.failures,
-            due_in: record.due_at.map(|moment| moment.since(now)),
+            due_in: due_at.map(|moment| moment.since(now)),
             leased: glance.leased,
             holder: record.holder,
             error: record.error.or(advice).or(record.suspect),
         }
     }
+}
+
+/// When the next refresh should begin: one that was asked for, as soon as the last such one has
+/// cooled down.
+fn due_at(record: &Record, glance: &Glance) -> Option<StoreTime> {
+    let is_asked = record.forced || glance.has_report && record.failures == 0;
+    let cooled_at = record.asked_at.map(|asked_at| asked_at.plus(policy::COOL_DOWN));
+    let due_at = record.due_at?;
+    Some(cooled_at.filter(|_| is_asked).map_or(due_at, |cooled_at| due_at.min(cooled_at)))
 }
 
 fn state(record: &Record, has_token: bool) -> State {
@@ -164,6 +174,21 @@ mod tests {
         let said = |now| CredentialStatus::new(&subject, &glance, now).error.expect("an error");
         assert!(said(now).contains("another system probably"), "{}", said(now));
         assert_eq!(said(now.plus(Duration::from_secs(1))), "reported", "another day has begun");
+    }
+
+    #[test]
+    fn a_refresh_that_was_asked_for_is_next_once_the_last_one_has_cooled_down() {
+        let at = StoreTime::from_millis;
+        let mut record =
+            Record { due_at: Some(at(900_000)), asked_at: Some(at(100_000)), ..Record::default() };
+        let mut glance = Glance::default();
+        assert_eq!(due_at(&record, &glance), Some(at(900_000)), "nothing was asked for");
+        glance.has_report = true;
+        assert_eq!(due_at(&record, &glance), Some(at(160_000)));
+        record.failures = 1;
+        assert_eq!(due_at(&record, &glance), Some(at(900_000)), "a report waits for a failure");
+        record.forced = true;
+        assert_eq!(due_at(&record, &glance), Some(at(160_000)));
     }
 
     #[test]

@@ -58,7 +58,9 @@ pub(super) async fn refresh(
             let wait = humantime::format_duration(wait);
             let why = match &record.error {
                 Some(error) => format!("the last try ended so: {error}"),
-                None => "is one running, and is its quota left? See evertoken status".to_owned(),
+                None => "is one running, and is its quota left, or has the store just lost data? \
+                         See evertoken status and the worker's log"
+                    .to_owned(),
             };
             let message =
                 format!("no worker has refreshed {id} within {wait}: {why}. The request stands");
@@ -109,7 +111,8 @@ pub(super) async fn reject(
     // A reporter may lack the right to read; the report stands all the same.
     let verdict = match store.token(id).await {
         Ok(Some(current)) if current == token => {
-            "reported: it is the current token, and workers will replace it"
+            "reported: it is the current token; workers replace it now, or within a minute if they \
+             have just replaced one on request"
         }
         Ok(Some(_)) => "reported: it is not the current token; read that one instead",
         Ok(None) => "reported: no token is published at the moment",

@@ -38,6 +38,8 @@ pub struct Record {
     pub calls_until: Option<StoreTime>,
     /// A refresh was asked for by an operator and has not begun.
     pub forced: bool,
+    /// When the last refresh on request began.
+    pub asked_at: Option<StoreTime>,
     /// Published tokens that died before their end, in the window that ends at `early_until`.
     pub early: u64,
     /// When that window ends: it is the quota's.

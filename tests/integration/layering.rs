@@ -35,7 +35,7 @@ const TABLE: &[(&str, &[&str])] = &[
         ],
     ),
     ("config", &["chain", "credential", "policy", "provider", "refresh", "store"]),
-    ("status", &["clock", "credential", "foreign", "store"]),
+    ("status", &["clock", "credential", "foreign", "policy", "store"]),
     ("admin", &["chain", "clock", "metrics", "refresh", "status", "store"]),
     ("worker", &["admin", "clock", "config", "lease", "metrics", "provider", "refresh", "store"]),
     ("simulator", &[]),

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use tokio::time::Instant;
-use tracing::debug;
+use tracing::{debug, error};
 
 use super::{Keeper, Place, SOON};
 use crate::{
@@ -77,7 +77,12 @@ impl Keeper {
             self.timetable.set_due(place, due);
             match &record.refused {
                 Some(refused) => {
-                    self.refused.insert(place, refused.clone());
+                    let is_news = self.refused.insert(place, refused.clone()).is_none();
+                    if let Some(error) = record.error.as_ref().filter(|_| is_news) {
+                        error!(credential = %self.credentials[place as usize].id, error,
+                            next_try_in_s = due_at.since(store_now).as_secs(),
+                            "the issuer has refused its settings: someone has to mend this");
+                    }
                 }
                 // What could not be used here stands in no record.
                 None if self.timetable.is_aside(place) => {}

@@ -127,11 +127,11 @@ impl Keeper {
             // They are offered when the store is back.
             return self.store_went_away(&error);
         }
-        if self.recovery.to_offer.is_empty() && 0 < self.recovery.restored {
+        if self.recovery.to_offer.is_empty() {
             metrics::repaired(self.recovery.restored);
             info!(
-                tokens = self.recovery.restored,
-                "tokens that the store had lost stand again, without a call to an issuer"
+                restored = self.recovery.restored,
+                "all tokens that are remembered stand, without a call to an issuer"
             );
         }
         self.offer_on();

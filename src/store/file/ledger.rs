@@ -272,6 +272,7 @@ impl Sheet {
             calls: self.calls,
             calls_until: moment(self.calls_until),
             forced: self.forced,
+            asked_at: moment(self.asked_at),
             early: self.early,
             early_until: moment(self.early_until),
         };

@@ -30,6 +30,7 @@ pub(super) const RECORD_FIELDS: &[&str] = &[
     "calls",
     "calls_until",
     "forced",
+    "asked_at",
     "early",
     "early_until",
 ];
@@ -137,6 +138,7 @@ fn record(now: StoreTime, fields: &[Option<String>]) -> Record {
         calls: count("calls"),
         calls_until: moment("calls_until"),
         forced: field("forced").is_some(),
+        asked_at: moment("asked_at"),
         early: count("early"),
         early_until: moment("early_until"),
     }
