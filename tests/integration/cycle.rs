@@ -1,6 +1,8 @@
 //! One cycle on a paused clock, over real files: what it does when its store is slow, loses an
 //! answer, or tells it that it was overtaken. The issuer is in this process.
 
+mod recorded;
+
 use std::{
     path::Path,
     sync::{
@@ -13,7 +15,7 @@ use std::{
 use async_trait::async_trait;
 use evertoken::{
     clock::{self, StoreTime, WallClock},
-    credential::{CredentialId, Issued, Token},
+    credential::{CredentialId, Dated, Issued, Token},
     lease::{Holder, Lease},
     policy::Issuance,
     provider::{Fate, FetchError, Probed, Provider, Remedy},
@@ -39,6 +41,9 @@ const LIFE: Duration = Duration::from_secs(3600);
 
 const SECOND: Duration = Duration::from_secs(1);
 
+/// What the store's clock shows when a bench is set up, in milliseconds: midnight in China.
+const BEGINNING: u64 = 1_772_294_400_000;
+
 /// A directory, and the clock of all who share it.
 struct Bench {
     directory: TempDir,
@@ -50,7 +55,12 @@ struct Bench {
 #[derive(Clone, Copy)]
 enum Call {
     Token(Duration),
+    /// A token, with a date of so many seconds since the Unix epoch.
+    Dated(u64),
     NotSent(Duration),
+    /// Nobody knows whether a token was issued.
+    Unclear,
+    Refused(Remedy),
 }
 
 /// The issuer, as one worker sees it: it issues anew each time.
@@ -76,6 +86,8 @@ enum Trouble {
 struct Troubled {
     store: FileStore,
     trouble: Mutex<Trouble>,
+    /// Of each lease that was given back: whether the others were to be told.
+    told: Arc<Mutex<Vec<bool>>>,
 }
 
 /// A worker that runs one cycle.
@@ -83,6 +95,7 @@ struct Worker {
     cycle: Cycle,
     credential: Credential,
     calls: Arc<AtomicUsize>,
+    told: Arc<Mutex<Vec<bool>>>,
 }
 
 // === impl Bench ===
@@ -90,7 +103,7 @@ struct Worker {
 impl Bench {
     fn new() -> Self {
         let directory = TempDir::new().expect("a directory");
-        let clock = WallClock::Anchored(StoreTime::from_millis(1_772_294_400_000), clock::now());
+        let clock = WallClock::Anchored(StoreTime::from_millis(BEGINNING), clock::now());
         Self { directory, clock }
     }
 
@@ -124,8 +137,9 @@ impl Bench {
             daily_quota: 2_000,
             verify_every: None,
         };
-        let store = Arc::new(Troubled { store: self.store(), trouble: Mutex::new(trouble) });
-        Worker { cycle: Cycle { store, times: TIMES, stopping }, credential, calls }
+        let (trouble, told) = (Mutex::new(trouble), Arc::default());
+        let store = Arc::new(Troubled { store: self.store(), trouble, told: Arc::clone(&told) });
+        Worker { cycle: Cycle { store, times: TIMES, stopping }, credential, calls, told }
     }
 
     async fn record(&self) -> Record {
@@ -161,6 +175,11 @@ impl Worker {
     fn calls(&self) -> usize {
         self.calls.load(Ordering::SeqCst)
     }
+
+    /// Of each lease that was given back: whether the others were to be told.
+    fn told(&self) -> Vec<bool> {
+        self.told.lock().expect("it").clone()
+    }
 }
 
 // === impl Double ===
@@ -193,17 +212,24 @@ impl Provider for Double {
     fn fetch(&self, _deadline: Instant) -> BoxFuture<'_, Result<Issued, FetchError>> {
         let before = self.calls.fetch_add(1, Ordering::SeqCst);
         let call = if before == 0 { self.first } else { Call::Token(Duration::ZERO) };
+        let token = Token::new(&format!("{}-{before}", self.name)).expect("a token");
+        let failed = |remedy, fate| Err(FetchError::new(remedy, fate, "a failure on purpose"));
         Box::pin(async move {
             match call {
                 Call::Token(takes) => {
                     sleep(takes).await;
-                    let token = Token::new(&format!("{}-{before}", self.name)).expect("a token");
                     Ok(Issued { token, lifetime: LIFE, dated: None })
+                }
+                Call::Dated(seconds) => {
+                    let dated = Dated::new(seconds, "issuer.test:443").expect("a date");
+                    Ok(Issued { token, lifetime: LIFE, dated: Some(dated) })
                 }
                 Call::NotSent(takes) => {
                     sleep(takes).await;
-                    Err(FetchError::new(Remedy::Retry, Fate::NotSent, "no connection"))
+                    failed(Remedy::Retry, Fate::NotSent)
                 }
+                Call::Unclear => failed(Remedy::Retry, Fate::Unknown),
+                Call::Refused(remedy) => failed(remedy, Fate::Refused),
             }
         })
     }
@@ -279,6 +305,7 @@ impl Store for Troubled {
         lease: &Lease,
         tell: bool,
     ) -> Result<(), StoreError> {
+        self.told.lock().expect("it").push(tell);
         self.store.release(id, lease, tell).await
     }
 
@@ -364,6 +391,7 @@ async fn a_lease_that_is_too_short_for_a_call_is_given_back_and_nothing_is_sent(
     assert_eq!(worker.calls(), 0);
     let record = bench.record().await;
     assert_eq!((record.open_until, record.calls), (None, 0), "it is free, and costs nothing");
+    assert_eq!(worker.told(), [false], "the others would fare no better");
 }
 
 #[tokio::test(start_paused = true)]
@@ -388,6 +416,7 @@ async fn a_worker_told_to_stop_while_it_asks_sends_nothing_and_gives_the_lease_b
     assert_eq!(worker.calls(), 0);
     let record = bench.record().await;
     assert_eq!((record.open_until, record.calls), (None, 0));
+    assert_eq!(worker.told(), [true], "another may begin at once");
 }
 
 /// The fenced worker is the only one that lives: nobody else would settle the doubt.
@@ -395,7 +424,7 @@ async fn a_worker_told_to_stop_while_it_asks_sends_nothing_and_gives_the_lease_b
 async fn a_fenced_worker_looks_again_soon_and_settles_the_doubt() {
     let bench = Bench::new();
     bench.with_due_token().await;
-    let Worker { cycle, credential, calls } = bench.worker("slept", Call::Token(20 * SECOND));
+    let Worker { cycle, credential, calls, .. } = bench.worker("slept", Call::Token(20 * SECOND));
     let (stop, stopping) = watch::channel(false);
     let cycle = Cycle { stopping, ..cycle };
     let rng = fastrand::Rng::with_seed(7);
