@@ -67,6 +67,12 @@ pub trait Store: Send + Sync {
     /// [`StoreError`].
     async fn look(&self, ids: &[CredentialId]) -> Result<Timed<Vec<Glance>>, StoreError>;
 
+    /// Whether all its answers are by one clock. The masters of a cluster have one each: two answers
+    /// tell nothing of a clock that was set.
+    fn has_one_clock(&self) -> bool {
+        true
+    }
+
     /// Asks for the lease of one credential.
     ///
     /// # Errors

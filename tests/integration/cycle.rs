@@ -78,6 +78,8 @@ enum Trouble {
     Slow(Duration),
     /// The lease is granted, and the answer is lost.
     Lost,
+    /// Its nodes have a clock each: until then, the answers are by one that is ahead.
+    Ahead(Duration),
     /// The process is told to stop before the answer has come.
     Stopping(watch::Sender<bool>),
 }
@@ -88,6 +90,7 @@ struct Troubled {
     trouble: Mutex<Trouble>,
     /// Of each lease that was given back: whether the others were to be told.
     told: Arc<Mutex<Vec<bool>>>,
+    has_one_clock: bool,
 }
 
 /// A worker that runs one cycle.
@@ -137,8 +140,11 @@ impl Bench {
             daily_quota: 2_000,
             verify_every: None,
         };
+        let has_one_clock = !matches!(trouble, Trouble::Ahead(_));
         let (trouble, told) = (Mutex::new(trouble), Arc::default());
-        let store = Arc::new(Troubled { store: self.store(), trouble, told: Arc::clone(&told) });
+        let store = self.store();
+        let store = Troubled { store, trouble, told: Arc::clone(&told), has_one_clock };
+        let store = Arc::new(store);
         Worker { cycle: Cycle { store, times: TIMES, stopping }, credential, calls, told }
     }
 
@@ -257,7 +263,7 @@ impl Store for Troubled {
         let trouble = std::mem::replace(&mut *self.trouble.lock().expect("it"), Trouble::None);
         let answer = self.store.begin(id, request).await;
         match trouble {
-            Trouble::None => {}
+            Trouble::None | Trouble::Ahead(_) => {}
             Trouble::Slow(by) => sleep(by).await,
             Trouble::Lost => return Err(unavailable().await),
             Trouble::Stopping(stop) => drop(stop.send_replace(true)),
@@ -278,7 +284,15 @@ impl Store for Troubled {
     }
 
     async fn look(&self, ids: &[CredentialId]) -> Result<Timed<Vec<Glance>>, StoreError> {
-        self.store.look(ids).await
+        let (now, glances) = self.store.look(ids).await?;
+        match *self.trouble.lock().expect("it") {
+            Trouble::Ahead(by) => Ok((now.plus(by), glances)),
+            _ => Ok((now, glances)),
+        }
+    }
+
+    fn has_one_clock(&self) -> bool {
+        self.has_one_clock
     }
 
     async fn complete(
@@ -442,6 +456,25 @@ async fn a_fenced_worker_looks_again_soon_and_settles_the_doubt() {
     assert_eq!(calls.load(Ordering::SeqCst), 2, "one more call, within seconds");
     assert_eq!(bench.token().await, "slept-1");
     assert_eq!(bench.record().await.suspect, None);
+    stop.send_replace(true);
+    while task.join_next().await.is_some() {}
+}
+
+/// The masters of a cluster have a clock each. What one shows, and then another, is no jump.
+#[tokio::test(start_paused = true)]
+async fn clocks_that_differ_in_one_store_hold_nothing_up() {
+    let bench = Bench::new();
+    let (stop, stopping) = watch::channel(false);
+    let first = Call::NotSent(Duration::ZERO);
+    let worker = bench.troubled("only", first, Trouble::Ahead(20 * SECOND), stopping);
+    let Worker { cycle, credential, calls, .. } = worker;
+    let (keeper, _) = Keeper::new(Arc::new([credential]), cycle, fastrand::Rng::with_seed(7));
+    let mut task = JoinSet::new();
+    task.spawn(keeper.run());
+    // The first call fails, and is tried again after a second.
+    sleep(5 * SECOND).await;
+    assert_eq!(calls.load(Ordering::SeqCst), 2, "there is no pause");
+    assert_eq!(bench.token().await, "only-1");
     stop.send_replace(true);
     while task.join_next().await.is_some() {}
 }
