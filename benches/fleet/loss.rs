@@ -6,7 +6,7 @@ use evertoken::simulator::Settings;
 
 use crate::{
     Figure,
-    support::{fleet::Fleet, wait_for},
+    support::{fleet::Fleet, wait_for, wait_until},
 };
 
 const RUNS: usize = 20;
@@ -21,6 +21,10 @@ pub(crate) async fn measure() -> Vec<Figure> {
     let configuration = fleet.write("evertoken.toml", &text);
     fleet.start_many(3, &configuration);
     all_stand(&fleet).await;
+    wait_until("every worker is there", || {
+        fleet.workers.iter().all(|worker| worker.stderr().contains("the store is reached"))
+    })
+    .await;
     let mut times = Vec::new();
     for _ in 0..RUNS {
         let mut connection = fleet.redis.connect().await;

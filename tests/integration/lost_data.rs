@@ -104,6 +104,8 @@ async fn a_hundred_tokens_come_back_from_memory_without_a_call() {
         (tokens.len() == 100).then_some(tokens)
     };
     let before = wait_for("a hundred tokens are published", whole).await;
+    // One that starts after the loss knows nothing, and would fetch what it misses.
+    all_know(&fleet).await;
     flush(&mut fleet.redis.connect().await).await;
     let after = wait_for("a hundred tokens are back", whole).await;
     assert_eq!(before, after);
