@@ -8,6 +8,8 @@ mod hearing;
 mod presence;
 mod probing;
 mod recovery;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
@@ -230,7 +232,7 @@ impl Keeper {
         let now = clock::now();
         if self.next_pulse.is_some_and(|at| at <= now) {
             self.next_pulse = None;
-            self.pulse();
+            self.pulse(Moment::now());
         }
         if matches!(self.phase, Phase::Up) {
             self.probe_due(now);

@@ -10,7 +10,7 @@ use tracing::{debug, error, info};
 use super::{Done, Keeper, Phase, Place, Sweep, Trouble, guarded};
 use crate::{
     chain::Chain,
-    clock::{self, StoreTime},
+    clock::{self, Moment, StoreTime},
     metrics, policy,
     store::{Glance, StoreError},
 };
@@ -30,8 +30,8 @@ const MARKS_AT_ONCE: usize = 256;
 
 impl Keeper {
     /// One heartbeat: is the store there, and is it still the same?
-    pub(super) fn pulse(&mut self) {
-        self.notice_sleep();
+    pub(super) fn pulse(&mut self, now: Moment) {
+        self.notice_sleep(now);
         let store = Arc::clone(&self.store);
         match self.phase {
             Phase::Down => self.reach(),

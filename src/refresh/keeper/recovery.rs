@@ -157,8 +157,7 @@ impl Keeper {
     }
 
     /// While the machine slept, no timer ran, and no hint was heard.
-    pub(super) fn notice_sleep(&mut self) {
-        let now = Moment::now();
+    pub(super) fn notice_sleep(&mut self, now: Moment) {
         let slept = now.slept_since(self.pulsed);
         self.pulsed = now;
         if NAP < slept {

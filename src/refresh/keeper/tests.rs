@@ -1,0 +1,87 @@
+//! What no test from outside can make happen: a machine that sleeps.
+
+use futures_util::future::BoxFuture;
+use tempfile::TempDir;
+
+use super::*;
+use crate::{
+    clock::WallClock,
+    credential::Issued,
+    lease::Holder,
+    policy::Issuance,
+    provider::{Fate, FetchError, Provider, Remedy},
+    refresh::Times,
+    store::FileStore,
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// An issuer that is never reached.
+struct Nobody;
+
+impl Provider for Nobody {
+    fn kind(&self) -> &'static str {
+        "wechat"
+    }
+
+    fn issuer(&self) -> &'static str {
+        "issuer.test"
+    }
+
+    fn issuance(&self) -> Issuance {
+        Issuance::Anew
+    }
+
+    fn quota_day_offset(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn mark(&self) -> String {
+        "settings".to_owned()
+    }
+
+    fn readable(&self) -> Result<(), FetchError> {
+        Ok(())
+    }
+
+    fn fetch(&self, _deadline: Instant) -> BoxFuture<'_, Result<Issued, FetchError>> {
+        let error = FetchError::new(Remedy::Retry, Fate::NotSent, "no connection");
+        Box::pin(std::future::ready(Err(error)))
+    }
+}
+
+/// The keeper of one credential, which has reached its store and looked at the record.
+async fn keeper(directory: &TempDir) -> Keeper {
+    let clock = WallClock::Anchored(StoreTime::from_millis(1_772_294_400_000), clock::now());
+    let (_, stopping) = watch::channel(false);
+    let store =
+        Arc::new(FileStore::on_clock(&directory.path().join("store"), Holder::fresh(), clock));
+    let times = Times { request_timeout: 8 * SECOND, lease: 10 * SECOND };
+    let credential = Credential {
+        id: "shop".parse().expect("an id"),
+        provider: Box::new(Nobody),
+        refresh_before: None,
+        quiet_period: Duration::ZERO,
+        daily_quota: 2_000,
+    };
+    let cycle = Cycle { store, times, stopping };
+    let (mut keeper, _) = Keeper::new(Arc::new([credential]), cycle, fastrand::Rng::with_seed(7));
+    keeper.store_reached("a canary".to_owned());
+    assert!(keeper.looking);
+    let looked = keeper.jobs.join_next().await.expect("a look");
+    keeper.done(looked);
+    assert!(!keeper.looking && matches!(keeper.phase, Phase::Up));
+    keeper
+}
+
+/// No timer ran meanwhile, and no hint was heard.
+#[tokio::test(start_paused = true)]
+async fn after_a_sleep_of_the_machine_every_record_is_looked_at() {
+    let directory = TempDir::new().expect("a directory");
+    let mut keeper = keeper(&directory).await;
+    let now = Moment::now();
+    keeper.pulse(now.later(2 * SECOND, SECOND / 2));
+    assert!(!keeper.looking, "it was awake");
+    keeper.pulse(now.later(4 * SECOND, 60 * SECOND));
+    assert!(keeper.looking, "it slept for a minute");
+}
