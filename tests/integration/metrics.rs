@@ -192,6 +192,25 @@ async fn a_store_that_is_away_is_counted_and_said() {
 }
 
 #[tokio::test]
+async fn a_loss_of_data_is_counted_and_so_are_the_tokens_that_came_back() {
+    let mut fleet = Fleet::new(issuer_settings(TWO_HOURS)).await;
+    let scraper = Scraper::new();
+    let text = scraper.listening(&fleet.configuration("token", ""));
+    let configuration = fleet.write("evertoken.toml", &text);
+    fleet.start(&configuration);
+    let token = fleet.published().await;
+    let page = scraper.scrape_until("evertoken_store_up", 1.0).await;
+    let losses = ["evertoken_store_losses_total", "evertoken_repairs_total"];
+    assert_eq!(losses.map(|name| page.value(name)), [0.0, 0.0]);
+    let mut connection = fleet.redis.connect().await;
+    let () = redis::cmd("FLUSHALL").query_async(&mut connection).await.expect("an answer");
+    let page = scraper.scrape_until("evertoken_repairs_total", 1.0).await;
+    assert_eq!(page.value("evertoken_store_losses_total"), 1.0);
+    assert_eq!(fleet.published().await, token);
+    fleet.end().await;
+}
+
+#[tokio::test]
 async fn above_a_thousand_credentials_none_is_named_and_the_totals_remain() {
     let mut fleet = Fleet::new(Settings::default()).await;
     let scraper = Scraper::new();

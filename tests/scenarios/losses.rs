@@ -10,6 +10,8 @@ use evertoken::{
     store::{BeginRequest, Begun, Hint, Publication, Store},
 };
 
+use metrics_exporter_prometheus::PrometheusBuilder;
+
 use crate::{
     crowd::{Crowd, LIFETIME, Manner, Notes},
     stage::TIMES,
@@ -136,8 +138,14 @@ async fn begun_after_a_jump(by: Duration) -> (Notes, Notes) {
 /// Locks may have ended before their time.
 #[tokio::test(start_paused = true)]
 async fn after_a_jump_of_the_stores_clock_calls_in_flight_are_waited_for() {
+    // All of it happens on this thread: so does the counting.
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let counted = metrics::set_default_local_recorder(&recorder);
     let (paused, after) = begun_after_a_jump(MINUTE).await;
+    drop(counted);
     assert_eq!((paused.begins.len(), after.begins.len()), (0, 1));
+    let told = recorder.handle().render();
+    assert!(told.contains("evertoken_clock_jumps_total 1\n"), "{told}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -162,6 +162,7 @@ mod tests {
             include_str!("offer.lua"),
             include_str!("ask.lua"),
             include_str!("look.lua"),
+            include_str!("verify.lua"),
         ];
         for call in scripts.iter().flat_map(|script| script.split("call('").skip(1)) {
             let command = call.split('\'').next().unwrap_or_default();
