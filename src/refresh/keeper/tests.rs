@@ -6,10 +6,10 @@ use tempfile::TempDir;
 use super::*;
 use crate::{
     clock::WallClock,
-    credential::Issued,
+    credential::{Issued, Token},
     lease::Holder,
     policy::Issuance,
-    provider::{Fate, FetchError, Provider, Remedy},
+    provider::{Fate, FetchError, Probed, Provider, Remedy},
     refresh::Times,
     store::FileStore,
 };
@@ -48,6 +48,10 @@ impl Provider for Nobody {
         let error = FetchError::new(Remedy::Retry, Fate::NotSent, "no connection");
         Box::pin(std::future::ready(Err(error)))
     }
+
+    fn probe<'a>(&'a self, _token: &'a Token, _deadline: Instant) -> BoxFuture<'a, Probed> {
+        Box::pin(std::future::ready(Probed::Alive))
+    }
 }
 
 /// The keeper of one credential, which has reached its store and looked at the record.
@@ -63,6 +67,7 @@ async fn keeper(directory: &TempDir) -> Keeper {
         refresh_before: None,
         quiet_period: Duration::ZERO,
         daily_quota: 2_000,
+        verify_every: None,
     };
     let cycle = Cycle { store, times, stopping };
     let (mut keeper, _) = Keeper::new(Arc::new([credential]), cycle, fastrand::Rng::with_seed(7));
