@@ -16,13 +16,13 @@ use std::{
 };
 
 use evertoken::{
-    clock::{self, StoreTime, WallClock},
-    credential::{Issued, Token},
-    lease::Holder,
+    clock::{self, Moment, StoreTime, WallClock},
+    credential::{CredentialId, Issued, Token},
+    lease::{AttemptId, Epoch, Holder, Lease},
     policy::Issuance,
     provider::{Fate, FetchError, Probed, Provider, Remedy},
     refresh::{Credential, Cycle, Keeper, default_quiet_period},
-    store::{FileStore, Hint, Timed},
+    store::{BeginRequest, Begun, FileStore, Hint, Store, Timed},
 };
 use futures_util::future::BoxFuture;
 use tempfile::TempDir;
@@ -224,6 +224,26 @@ impl Crowd {
     /// A store as somebody else sees it, who tells nobody what he does.
     pub(crate) fn eye(&self) -> FileStore {
         FileStore::on_clock(&self.path, Holder::fresh(), self.clock)
+    }
+
+    /// Grants a lease to somebody of whom no worker knows.
+    pub(crate) async fn grant(&self, another: &FileStore, id: &CredentialId) -> Lease {
+        let attempt = AttemptId::fresh();
+        let request = BeginRequest {
+            attempt: &attempt,
+            asked: Moment::now(),
+            lease: TIMES.lock(),
+            quiet_period: default_quiet_period(Issuance::Anew),
+            daily_quota: 2_000,
+            quota_day_offset: Duration::from_secs(8 * 3600),
+            mark: "settings",
+            issues_anew: true,
+            heard: Epoch::default(),
+            waited: false,
+        };
+        let (_, begun) = another.begin(id, &request).await.expect("an answer");
+        let Begun::Granted { lease, .. } = begun else { panic!("{begun:?}") };
+        lease
     }
 }
 

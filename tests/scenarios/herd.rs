@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use evertoken::store::Store;
+use evertoken::store::{Hint, Store};
 
 use crate::crowd::{Crowd, LIFETIME, Manner, Member};
 
@@ -156,6 +156,53 @@ async fn a_wish_that_nobody_was_told_of_is_found_within_five_minutes() {
     let notes = crowd.notes();
     assert_eq!(notes.calls_for("issuer.test-7"), 1);
     assert_eq!(notes.calls.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_report_that_nobody_was_told_of_is_found_within_five_minutes() {
+    let mut crowd = Crowd::of(Crowd::alike(10, "issuer.test", Manner::Issues));
+    crowd.start(1);
+    crowd.until(10 * MINUTE).await;
+    crowd.notes();
+    let id = "issuer.test-7".parse().expect("an id");
+    let application = crowd.eye();
+    let dead = application.token(&id).await.expect("the store answers").expect("a token");
+    application.report(&id, &dead).await.expect("the store answers");
+    crowd.until(15 * MINUTE + 2 * SECOND).await;
+    let notes = crowd.notes();
+    assert_eq!((notes.calls_for("issuer.test-7"), notes.calls.len()), (1, 1));
+}
+
+/// Neither of them has a token, which alone would be a reason to ask at once.
+#[tokio::test(start_paused = true)]
+async fn a_look_begins_nothing_that_waits_after_a_failure_or_for_another_worker() {
+    let mut crowd = Crowd::of(Crowd::alike(1, "refusing.test", Manner::Refuses));
+    crowd.start(1);
+    crowd.until(10 * SECOND).await;
+    assert_eq!(crowd.notes().calls.len(), 1);
+    crowd.tell(Hint::Missed);
+    crowd.until(20 * SECOND).await;
+    let notes = crowd.notes();
+    assert_eq!((notes.looked, notes.begins.len()), (1, 0), "it waits after a failure");
+
+    let mut crowd = Crowd::of(Crowd::alike(1, "issuer.test", Manner::Issues));
+    let id = "issuer.test-0".parse().expect("an id");
+    let another = crowd.eye();
+    another.set_canary().await.expect("a directory");
+    crowd.grant(&another, &id).await;
+    crowd.start(1);
+    crowd.until(5 * SECOND).await;
+    let notes = crowd.notes();
+    assert_eq!((notes.looked, notes.begins.len()), (1, 0), "another worker is at it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_than_five_hundred_records_are_read_in_one_command() {
+    let mut crowd = Crowd::of(Crowd::alike(1_001, "issuer.test", Manner::Issues));
+    crowd.start(1);
+    crowd.until(SECOND).await;
+    let notes = crowd.notes();
+    assert_eq!((notes.looked, notes.looks), (1_001, 3));
 }
 
 /// `README.md`: five minutes for up to thirty credentials, four hours at the most.

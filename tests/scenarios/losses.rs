@@ -6,16 +6,13 @@ use std::{path::PathBuf, time::Duration};
 
 use evertoken::{
     credential::{CredentialId, Token},
-    lease::{AttemptId, Epoch},
-    store::{BeginRequest, Begun, Hint, Publication, Store},
+    lease::Epoch,
+    store::{Hint, Publication, Store},
 };
 
 use metrics_exporter_prometheus::PrometheusBuilder;
 
-use crate::{
-    crowd::{Crowd, LIFETIME, Manner, Notes},
-    stage::TIMES,
-};
+use crate::crowd::{Crowd, LIFETIME, Manner, Notes};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -41,22 +38,9 @@ async fn settled(credentials: usize) -> Crowd {
 
 /// Somebody of whom the worker knows nothing publishes a token. What would be heard of it.
 async fn another_publishes(crowd: &Crowd, id: &CredentialId) -> Hint {
-    let (another, attempt) = (crowd.eye(), AttemptId::fresh());
+    let another = crowd.eye();
     another.ask(id, 2_000).await.expect("an answer");
-    let request = BeginRequest {
-        attempt: &attempt,
-        asked: evertoken::clock::Moment::now(),
-        lease: TIMES.lock(),
-        quiet_period: Duration::ZERO,
-        daily_quota: 2_000,
-        quota_day_offset: Duration::ZERO,
-        mark: "settings",
-        issues_anew: true,
-        heard: Epoch::default(),
-        waited: false,
-    };
-    let (_, begun) = another.begin(id, &request).await.expect("an answer");
-    let Begun::Granted { lease, .. } = begun else { panic!("{begun:?}") };
+    let lease = crowd.grant(&another, id).await;
     let token = Token::new("of-another").expect("a token");
     let (expires_at, due_at) =
         (lease.granted_at.plus(LIFETIME), lease.granted_at.plus(LIFETIME / 2));

@@ -16,6 +16,7 @@ mod fail;
 mod fenced;
 #[path = "foreign.rs"]
 mod foreign;
+mod gone;
 #[path = "look.rs"]
 mod look;
 #[path = "lost.rs"]
