@@ -36,6 +36,9 @@ local record, number, moment = read(KEYS[2], {'begun', 'epoch', 'published_by', 
 
 local epoch, expires_at, due_at = tonumber(ARGV[3]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local issued_at, dated = tonumber(ARGV[11]), ARGV[13]
+-- The clock was set back since the grant: no life begins after its publication.
+local ahead = math.max(issued_at - now, 0)
+issued_at, expires_at, due_at = issued_at - ahead, expires_at - ahead, due_at - ahead
 local current = redis.call('GET', KEYS[3])
 local late = overtaken(record.late)
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use evertoken::{
-    lease::AttemptId,
+    lease::{AttemptId, Lease},
     store::{BeginRequest, Begun, Completed, Publication},
 };
 
@@ -143,6 +143,21 @@ async fn a_token_whose_life_is_over_is_not_written() {
     assert_eq!(pair.shown().await.as_deref(), Some("first"));
     assert_eq!(pair.record().await, before);
     assert!(pair.leased().await, "its failure is still to be recorded");
+}
+
+/// The clock was set back by ten days between the grant and the answer.
+#[tokio::test]
+async fn a_token_whose_grant_lies_ahead_of_the_clock_lives_from_its_publication() {
+    let pair = Pair::with_token("first").await;
+    pair.make_due().await;
+    let granted = pair.grant(&pair.b).await;
+    let ahead = granted.granted_at.plus(Duration::from_secs(10 * 86_400));
+    let lease = Lease { granted_at: ahead, ..granted };
+    pair.complete(&pair.b, &lease, publication(&lease, &token("second"))).await;
+    assert!(pair.left().await <= LIFE);
+    let now = pair.now().await;
+    assert!(pair.moment("issued_at").await.is_some_and(|issued_at| issued_at <= now));
+    assert!(pair.moment("due_at").await.is_some_and(|due_at| due_at <= now.plus(DUE)));
 }
 
 #[tokio::test]

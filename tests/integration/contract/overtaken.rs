@@ -178,6 +178,17 @@ async fn an_overtaken_token_whose_life_is_over_is_not_published() {
     assert_eq!(pair.shown().await.as_deref(), Some("first"));
 }
 
+/// The clock was set back by ten days between the grant and the answer.
+#[tokio::test]
+async fn an_overtaken_token_whose_grant_lies_ahead_of_the_clock_lives_from_its_answer() {
+    let (pair, slept, lease) = overtaken().await;
+    let ahead = slept.granted_at.plus(Duration::from_secs(10 * 86_400));
+    offer(&pair, &Lease { granted_at: ahead, ..slept }, "overtaken", true).await;
+    let failed = pair.fail(&pair.b, &lease, &not_sent()).await;
+    assert!(matches!(failed, Failed::Restored { .. }), "{failed:?}");
+    assert!(pair.left().await <= LIFE);
+}
+
 #[tokio::test]
 async fn of_two_overtaken_tokens_neither_is_published() {
     for (late, also_late) in [(true, true), (true, false), (false, true), (false, false)] {

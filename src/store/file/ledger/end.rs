@@ -31,7 +31,7 @@ impl Sheet {
         if self.epoch == lease.epoch.0 && self.published_by == lease.attempt.as_str() {
             return self.published(false);
         }
-        let mut offered = Overtaken::new(lease, &publication);
+        let mut offered = Overtaken::new(now, lease, &publication);
         if offered.expires_at <= now {
             return Completed::Expired;
         }
@@ -74,7 +74,7 @@ impl Sheet {
         publication: &Publication<'_>,
         is_current: bool,
     ) -> Completed {
-        let offered = Overtaken::new(lease, publication);
+        let offered = Overtaken::new(now, lease, publication);
         // The epoch orders grants, not what the issuer did. If this answer came late, or the store
         // had lost the lease, its call may have been the later one at the issuer. The dates of the
         // two answers may tell.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::number::number;
 use crate::{
+    clock::StoreTime,
     credential::Dated,
     lease::{AttemptId, Lease},
     store::Publication,
@@ -55,12 +56,15 @@ impl Late {
 // === impl Overtaken ===
 
 impl Overtaken {
-    pub(super) fn new(lease: &Lease, publication: &Publication<'_>) -> Self {
+    pub(super) fn new(now: u64, lease: &Lease, publication: &Publication<'_>) -> Self {
+        // The clock was set back since the grant: no life begins after its publication.
+        let ahead = lease.granted_at.as_millis().saturating_sub(now);
+        let moment = |moment: StoreTime| moment.as_millis().saturating_sub(ahead);
         Self {
             by: lease.attempt.as_str().to_owned(),
-            issued_at: lease.granted_at.as_millis(),
-            expires_at: publication.expires_at.as_millis(),
-            due_at: publication.due_at.as_millis(),
+            issued_at: moment(lease.granted_at),
+            expires_at: moment(publication.expires_at),
+            due_at: moment(publication.due_at),
             dated: publication.dated.map(Dated::to_string),
             token: publication.token.expose().to_owned(),
         }

@@ -4,11 +4,11 @@
 use std::time::Duration;
 
 use evertoken::{
-    lease::Reason,
+    lease::{Lease, Reason},
     store::{Begun, Failure},
 };
 
-use super::{LEASE, LOCK, Pair, QUIET, TOKEN, ended, failure, publication, token};
+use super::{DUE, LEASE, LOCK, Pair, QUIET, TOKEN, ended, failure, publication, token};
 
 const BACK: Duration = Duration::from_secs(10 * 86_400);
 
@@ -71,6 +71,21 @@ async fn a_clock_that_was_set_back_prolongs_no_lease_and_no_quiet_period() {
     let begun = pair.begin(&pair.b).await;
     let Begun::Quiet(left) = begun else { panic!("{begun:?}") };
     assert!(left <= LEASE + QUIET, "{left:?}");
+}
+
+#[tokio::test]
+async fn a_clock_that_was_set_back_during_a_call_is_noticed_once() {
+    let pair = Pair::with_token("first").await;
+    pair.make_due().await;
+    let lease = pair.grant(&pair.a).await;
+    pair.set_clock_back().await;
+    assert!(matches!(pair.begin(&pair.b).await, Begun::Held(_)));
+    assert!(pair.field("suspect").await.is_some_and(|why| why.contains("clock")));
+    let lease = Lease { granted_at: lease.granted_at.plus(BACK), ..lease };
+    pair.complete(&pair.a, &lease, publication(&lease, &token("second"))).await;
+    let begun = pair.begin(&pair.b).await;
+    let Begun::NotDue(due_at) = begun else { panic!("{begun:?}") };
+    assert!(due_at <= pair.now().await.plus(DUE), "{due_at}");
 }
 
 #[tokio::test]
