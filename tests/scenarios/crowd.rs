@@ -10,7 +10,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -81,6 +81,9 @@ struct Office {
     notes: Mutex<Notes>,
     /// By how many milliseconds the store's clock is ahead in what workers are answered.
     ahead: AtomicU64,
+    /// The store goes away as soon as tokens are offered again.
+    goes_away_at_offers: AtomicBool,
+    path: PathBuf,
 }
 
 /// What has been seen.
@@ -94,8 +97,10 @@ pub(crate) struct Notes {
     pub(crate) looked: usize,
     pub(crate) looks: usize,
     pub(crate) pulses: usize,
-    /// How many tokens were offered again.
+    /// How many tokens were offered again, and the most at once.
     pub(crate) offers: usize,
+    pub(crate) most_offers_at_once: usize,
+    offers_under_way: usize,
     /// By issuer: calls under way, and the most there ever were.
     under_way: Vec<(&'static str, usize, usize)>,
 }
@@ -123,7 +128,7 @@ impl Crowd {
         let began = clock::now();
         let (hints, _) = broadcast::channel(65_536);
         Self {
-            path,
+            path: path.clone(),
             clock: WallClock::Anchored(StoreTime::from_millis(MIDNIGHT).plus(elapsed), began),
             began,
             members,
@@ -131,6 +136,8 @@ impl Crowd {
                 hints,
                 notes: Mutex::default(),
                 ahead: AtomicU64::default(),
+                goes_away_at_offers: AtomicBool::default(),
+                path,
             }),
             workers: Vec::new(),
             _directory: directory,
@@ -178,9 +185,12 @@ impl Crowd {
 
     /// The store does nothing any more, or works again: one that others can read is refused.
     pub(crate) fn store_is_away(&self, is_away: bool) {
-        let mode = if is_away { 0o755 } else { 0o700 };
-        let permissions = std::fs::Permissions::from_mode(mode);
-        std::fs::set_permissions(&self.path, permissions).expect("a mode");
+        self.office.store_is_away(is_away);
+    }
+
+    /// The store does nothing any more as soon as tokens are offered again.
+    pub(crate) fn store_goes_away_at_offers(&self) {
+        self.office.goes_away_at_offers.store(true, Ordering::Relaxed);
     }
 
     /// The store loses all that it holds.
@@ -271,6 +281,13 @@ impl Notes {
         most_within(&self.begins, span)
     }
 
+    fn change_offering(&mut self, change: impl Fn(usize) -> usize) {
+        let before = self.offers_under_way;
+        self.offers_under_way = change(before);
+        self.offers += self.offers_under_way.saturating_sub(before);
+        self.most_offers_at_once = self.most_offers_at_once.max(self.offers_under_way);
+    }
+
     fn change_under_way(&mut self, issuer: &'static str, change: impl Fn(usize) -> usize) {
         let place = self.under_way.iter().position(|(name, ..)| *name == issuer);
         let place = place.unwrap_or_else(|| {
@@ -296,6 +313,12 @@ fn most_within(moments: &[(Instant, String)], span: Duration) -> usize {
 impl Office {
     fn notes(&self) -> MutexGuard<'_, Notes> {
         self.notes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn store_is_away(&self, is_away: bool) {
+        let mode = if is_away { 0o755 } else { 0o700 };
+        let permissions = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(&self.path, permissions).expect("a mode");
     }
 
     /// An answer with the time that workers are told.

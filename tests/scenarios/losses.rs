@@ -66,6 +66,32 @@ async fn the_latest_token_of_each_credential_is_offered_after_a_loss() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_store_that_went_away_again_did_not_take_is_offered_when_it_is_back() {
+    let mut crowd = settled(10).await;
+    crowd.store_goes_away_at_offers();
+    crowd.lose_everything();
+    crowd.until(SETTLED + 3 * SECOND).await;
+    assert_eq!(crowd.eye().token(&id("issuer.test-0")).await.ok(), None, "it is away");
+    crowd.store_is_away(false);
+    crowd.until(SETTLED + 10 * SECOND).await;
+    let notes = crowd.notes();
+    assert_eq!((notes.offers, notes.calls.len()), (20, 0));
+    for number in 0..10 {
+        let id = id(&format!("issuer.test-{number}"));
+        assert!(crowd.eye().token(&id).await.expect("an answer").is_some(), "{id}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_than_sixty_four_tokens_are_offered_at_once() {
+    let mut crowd = settled(200).await;
+    crowd.lose_everything();
+    crowd.until(SETTLED + 3 * SECOND).await;
+    let notes = crowd.notes();
+    assert_eq!((notes.offers, notes.most_offers_at_once), (200, 64));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_token_that_another_worker_is_heard_to_have_replaced_is_not_offered_again() {
     let mut crowd = settled(1).await;
     let changed = another_publishes(&crowd, &id("issuer.test-0")).await;

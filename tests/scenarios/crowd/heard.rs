@@ -1,6 +1,9 @@
 //! A worker's store in the crowd: the files, and the messages of the others.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use evertoken::{
@@ -100,8 +103,15 @@ impl Store for Heard {
         id: &CredentialId,
         offer: &Offer<'_>,
     ) -> Result<Timed<Offered>, StoreError> {
-        self.office.notes().offers += 1;
-        self.files.offer(id, offer).await
+        self.office.notes().change_offering(|offers| offers + 1);
+        // As over a network, others are under way before the first is answered.
+        tokio::task::yield_now().await;
+        if self.office.goes_away_at_offers.swap(false, Ordering::Relaxed) {
+            self.office.store_is_away(true);
+        }
+        let offered = self.files.offer(id, offer).await;
+        self.office.notes().change_offering(|offers| offers - 1);
+        offered
     }
 
     async fn ask(&self, id: &CredentialId, daily_quota: u64) -> Result<Timed<Asked>, StoreError> {
