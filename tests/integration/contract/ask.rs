@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use evertoken::store::{Asked, Begun};
+use evertoken::{
+    lease::Reason,
+    store::{Asked, Begun},
+};
 
 use super::{COOL_DOWN, Pair, QUOTA, publication, token};
 
@@ -57,4 +60,14 @@ async fn a_refresh_that_nobody_asked_for_cools_nothing() {
     let pair = Pair::with_token("first").await;
     let (_, asked) = pair.a.ask(&pair.id, QUOTA).await.expect("an answer");
     assert_eq!(asked, Asked::Noted);
+}
+
+/// The clock was set back since, or something else wrote it.
+#[tokio::test]
+async fn a_last_wish_that_lies_ahead_cools_nothing() {
+    let pair = Pair::with_token("first").await;
+    pair.set_moment("asked_at", pair.now().await.plus(Duration::from_secs(3600))).await;
+    let (_, asked) = pair.a.ask(&pair.id, QUOTA).await.expect("an answer");
+    assert_eq!(asked, Asked::Noted);
+    assert_eq!(pair.grant(&pair.b).await.reason, Reason::Forced);
 }
