@@ -1,7 +1,7 @@
 //! What a store keeps for a fleet, and the outcomes of asking it. The record is the truth; every
 //! message is a hint.
 //!
-//! Two implementations keep one contract: [`RedisStore`], over one plain Redis, and [`FileStore`],
+//! Two implementations keep one contract: [`RedisStore`], over Redis, and [`FileStore`],
 //! for the processes of one machine. Only the first speaks Redis, only the second touches files.
 
 mod asking;

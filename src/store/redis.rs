@@ -1,4 +1,4 @@
-//! The store over one plain Redis: the only module that speaks Redis.
+//! The store over Redis: the only module that speaks Redis.
 //!
 //! Every change of a record goes through one of the scripts beside this file, one per verb, atomic
 //! and idempotent by attempt. Methods here only carry arguments in and answers out.
@@ -49,7 +49,7 @@ use crate::{
 /// How long a report of a dead token stands, in seconds. A contract with applications.
 const REPORT_SECONDS: u64 = 600;
 
-/// A store over one plain Redis, as seen by one process.
+/// A store over Redis, as seen by one process: a plain one, one under Sentinel, or a cluster.
 pub struct RedisStore {
     link: Link,
     heard: Option<Mutex<mpsc::Receiver<redis::PushInfo>>>,

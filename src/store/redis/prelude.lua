@@ -1,9 +1,9 @@
 -- prelude: what every script of the store begins with. It is put before each of them.
 --
 -- Gives `now`, the store's time in ms; `ms`, a number as Redis keeps it; `read`, fields of a
--- record; `FARTHEST`, the last moment that one can hold; `overtaken`, the token that is kept beside it; `was_before`, which of two answers was
--- first; `cooled`, when a
--- refresh may be asked for; `tell`, which sends `changed`.
+-- record; `FARTHEST`, the last moment that one can hold; `overtaken`, the token that is kept beside
+-- it; `was_before`, which of two answers was first; `cooled`, when a refresh may be asked for;
+-- `tell`, which sends `changed`.
 
 local function ms(number) return string.format('%.0f', number) end
 
