@@ -1,6 +1,7 @@
 FROM rust:1-bookworm AS build
 WORKDIR /evertoken
 COPY Cargo.toml Cargo.lock ./
+COPY crates ./crates
 COPY src ./src
 COPY tests ./tests
 COPY benches ./benches

@@ -26,7 +26,7 @@ demo:
 # Most tests wait for a state of their own servers, so more of them run at once than there are cores.
 test:
 	@tools/need redis-server strace faketime
-	$(CARGO) test --locked --lib --bins
+	$(CARGO) test --locked --workspace --lib --bins
 	$(CARGO) test --locked --test simulator
 	$(CARGO) test --locked --test scenarios
 	$(CARGO) test --locked --test integration -- --test-threads=6

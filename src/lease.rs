@@ -3,47 +3,12 @@
 //! A lease is never renewed. It fits one call to the issuer, whose deadline lies inside it.
 //! The epoch orders grants; it is compared inside the store's scripts, never here.
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
-use uuid::Uuid;
+pub use evertoken_client::Epoch;
+pub use evertoken_rules::{AttemptId, Holder, Reason};
 
 use crate::clock::{Moment, StoreTime};
-
-/// A number that grows with each lease granted for a credential: the fencing token.
-///
-/// It is at least the store's time in milliseconds when it was granted, so that a store that lost
-/// its data cannot count backwards.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Epoch(pub u64);
-
-/// Who holds a lease: a uuid of this process start, never the host's name.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Holder(String);
-
-/// One call to the issuer. Scripts are idempotent by it, because a lost reply is asked for again.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AttemptId(String);
-
-/// Why a lease was granted. The need to refresh is explicit, never guessed from a key's TTL.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
-    /// No valid token is published.
-    Missing,
-    /// The due time has come.
-    Due,
-    /// The published token may be dead.
-    Suspect,
-    /// An attempt was begun, and no result was recorded in its time.
-    Abandoned,
-    /// An application reported the published token as dead.
-    Rejected,
-    /// An operator asked for it.
-    Forced,
-    /// The issuer had refused the settings, and they have changed since.
-    Mended,
-    /// The store lost a later token than the one that stands.
-    Lost,
-}
 
 /// Permission, for a while, to call the issuer for one credential.
 #[derive(Clone, Debug)]
@@ -63,80 +28,6 @@ pub struct Lease {
     pub length: Duration,
 }
 
-// === impl Holder ===
-
-impl Holder {
-    /// A fresh holder for this process start.
-    #[must_use]
-    pub fn fresh() -> Self {
-        Self(Uuid::new_v4().to_string())
-    }
-
-    /// The holder as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for Holder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-// === impl AttemptId ===
-
-impl AttemptId {
-    /// A fresh id for one call to the issuer.
-    #[must_use]
-    pub fn fresh() -> Self {
-        Self(Uuid::new_v4().to_string())
-    }
-
-    /// The id as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-// === impl Reason ===
-
-impl Reason {
-    /// As the store's scripts spell it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Missing => "missing",
-            Self::Due => "due",
-            Self::Suspect => "suspect",
-            Self::Abandoned => "abandoned",
-            Self::Rejected => "rejected",
-            Self::Forced => "forced",
-            Self::Mended => "mended",
-            Self::Lost => "lost",
-        }
-    }
-
-    /// Reads what a script answered.
-    #[must_use]
-    pub fn from_script(text: &str) -> Option<Self> {
-        [
-            Self::Missing,
-            Self::Due,
-            Self::Suspect,
-            Self::Abandoned,
-            Self::Rejected,
-            Self::Forced,
-            Self::Mended,
-            Self::Lost,
-        ]
-        .into_iter()
-        .find(|reason| reason.as_str() == text)
-    }
-}
-
 // === impl Lease ===
 
 impl Lease {
@@ -150,12 +41,6 @@ impl Lease {
     #[must_use]
     pub fn is_over(&self, now: Moment) -> bool {
         self.length <= now.since(self.asked)
-    }
-}
-
-impl fmt::Display for Epoch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
     }
 }
 

@@ -22,8 +22,7 @@ pub mod credential;
 pub mod clock;
 pub mod lease;
 
-pub mod foreign;
-pub mod policy;
+pub use evertoken_rules::{foreign, policy};
 
 pub mod metrics;
 

@@ -19,7 +19,6 @@ mod foreign;
 mod garbage;
 mod issuer;
 mod killed;
-mod layering;
 mod lost_data;
 mod metrics;
 mod mistakes;

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::clock::StoreTime;
+use evertoken_client::StoreTime;
 
 /// How an issuer answers a repeated call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

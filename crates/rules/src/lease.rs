@@ -1,0 +1,108 @@
+//! Who asks for a lease, for which call, and why it is granted.
+
+use std::fmt;
+
+use uuid::Uuid;
+
+/// Who holds a lease: a uuid of this process start, never the host's name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder(String);
+
+/// One call to the issuer. Scripts are idempotent by it, because a lost reply is asked for again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AttemptId(String);
+
+/// Why a lease was granted. The need to refresh is explicit, never guessed from a key's TTL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// No valid token is published.
+    Missing,
+    /// The due time has come.
+    Due,
+    /// The published token may be dead.
+    Suspect,
+    /// An attempt was begun, and no result was recorded in its time.
+    Abandoned,
+    /// An application reported the published token as dead.
+    Rejected,
+    /// An operator asked for it.
+    Forced,
+    /// The issuer had refused the settings, and they have changed since.
+    Mended,
+    /// The store lost a later token than the one that stands.
+    Lost,
+}
+
+// === impl Holder ===
+
+impl Holder {
+    /// A fresh holder for this process start.
+    #[must_use]
+    pub fn fresh() -> Self {
+        Self(Uuid::new_v4().to_string())
+    }
+
+    /// The holder as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+// === impl AttemptId ===
+
+impl AttemptId {
+    /// A fresh id for one call to the issuer.
+    #[must_use]
+    pub fn fresh() -> Self {
+        Self(Uuid::new_v4().to_string())
+    }
+
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+// === impl Reason ===
+
+impl Reason {
+    /// As the store's scripts spell it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Due => "due",
+            Self::Suspect => "suspect",
+            Self::Abandoned => "abandoned",
+            Self::Rejected => "rejected",
+            Self::Forced => "forced",
+            Self::Mended => "mended",
+            Self::Lost => "lost",
+        }
+    }
+
+    /// Reads what a script answered.
+    #[must_use]
+    pub fn from_script(text: &str) -> Option<Self> {
+        [
+            Self::Missing,
+            Self::Due,
+            Self::Suspect,
+            Self::Abandoned,
+            Self::Rejected,
+            Self::Forced,
+            Self::Mended,
+            Self::Lost,
+        ]
+        .into_iter()
+        .find(|reason| reason.as_str() == text)
+    }
+}
