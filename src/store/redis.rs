@@ -191,7 +191,7 @@ impl Store for RedisStore {
             .arg(flag(request.issues_anew))
             .arg(request.heard.0)
             .arg(flag(request.waited))
-            .arg(crate::policy::asks_a_day(request.daily_quota));
+            .arg(crate::policy::requests_a_day(request.daily_quota));
         let on = self.link.connection().await?;
         // What this server has lost is to be found out first: a call may be in flight of which it
         // has not heard.
@@ -355,7 +355,7 @@ impl Store for RedisStore {
         let mut call = self.scripts.ask.prepare_invoke();
         call.key(self.keys.record(id))
             .arg(millis(crate::policy::COOL_DOWN))
-            .arg(crate::policy::asks_a_day(daily_quota))
+            .arg(crate::policy::requests_a_day(daily_quota))
             .arg(id.as_str())
             .arg(self.keys.rejected_channel());
         let answer = self.invoke(&call).await?;

@@ -8,9 +8,18 @@ use uuid::Uuid;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holder(String);
 
-/// One call to the issuer. Scripts are idempotent by it, because a lost reply is asked for again.
+/// One call to the issuer. Commits are idempotent by it, because a lost reply is asked for again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AttemptId(String);
+
+/// Who owns a lock: its key holds the two, with a blank between.
+#[derive(Clone, Copy, Debug)]
+pub struct LockOwner<'a> {
+    /// The process.
+    pub holder: &'a Holder,
+    /// Its call.
+    pub attempt: &'a AttemptId,
+}
 
 /// Why a lease was granted. The need to refresh is explicit, never guessed from a key's TTL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,9 +35,9 @@ pub enum Reason {
     /// An application reported the published token as dead.
     Rejected,
     /// An operator asked for it.
-    Forced,
+    Requested,
     /// The issuer had refused the settings, and they have changed since.
-    Mended,
+    SettingsChanged,
     /// The store lost a later token than the one that stands.
     Lost,
 }
@@ -71,10 +80,18 @@ impl AttemptId {
     }
 }
 
+// === impl LockOwner ===
+
+impl fmt::Display for LockOwner<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.holder.as_str(), self.attempt.as_str())
+    }
+}
+
 // === impl Reason ===
 
 impl Reason {
-    /// As the store's scripts spell it.
+    /// In one word, as records and logs spell it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -83,26 +100,26 @@ impl Reason {
             Self::Suspect => "suspect",
             Self::Abandoned => "abandoned",
             Self::Rejected => "rejected",
-            Self::Forced => "forced",
-            Self::Mended => "mended",
+            Self::Requested => "requested",
+            Self::SettingsChanged => "settings_changed",
             Self::Lost => "lost",
         }
     }
 
-    /// Reads what a script answered.
+    /// Reads what [`as_str`](Self::as_str) wrote.
     #[must_use]
-    pub fn from_script(text: &str) -> Option<Self> {
+    pub fn from_name(name: &str) -> Option<Self> {
         [
             Self::Missing,
             Self::Due,
             Self::Suspect,
             Self::Abandoned,
             Self::Rejected,
-            Self::Forced,
-            Self::Mended,
+            Self::Requested,
+            Self::SettingsChanged,
             Self::Lost,
         ]
         .into_iter()
-        .find(|reason| reason.as_str() == text)
+        .find(|reason| reason.as_str() == name)
     }
 }

@@ -1,10 +1,41 @@
 //! The rules: what a record allows, and what it becomes. One source for every store.
 //!
+//! ```text
+//! load ──► Snapshot ──► begin, complete, fail, release,  ──► answer, Changes ──► commit
+//!                       offer, request, verify
+//! ```
+//!
 //! Everything here is pure. Time and randomness are values that a caller hands in; nothing here
 //! reads a clock, draws a number, or touches a file or a network.
+//!
+//! - `record`: the parts of what is known. `fields`: as a store keeps them.
+//! - `snapshot`: what a decision is made from, and what it comes to.
+//! - `begin`: when is a token due? `complete`: who may publish? `fail`: what if there is no token?
+//! - `request`: what is asked for beside the timetable. `clock_set`: if the store's clock was set.
+//! - [`policy`]: how long to wait after what.
 
+mod begin;
+mod clock_set;
+mod complete;
+mod fail;
+mod fields;
 pub mod foreign;
 mod lease;
 pub mod policy;
+mod record;
+mod request;
+mod snapshot;
 
-pub use self::lease::{AttemptId, Holder, Reason};
+pub use self::{
+    begin::{BeginRequest, Begun, Busy, Early, Grant, begin},
+    clock_set::CLOCK_TOLERANCE,
+    complete::{Completed, Granted, Offer, Offered, Publication, complete, offer},
+    fail::{Failed, FailedAttempt, fail, release},
+    fields::{FIELDS, MAX_FIELD},
+    lease::{AttemptId, Holder, LockOwner, Reason},
+    record::{
+        Attempt, Budget, Calls, Deaths, Doubt, Failure, Overtaken, Published, Record, Requests,
+    },
+    request::{Requested, Verification, request, verify},
+    snapshot::{Changes, Decision, Foreign, Lock, LockChange, Message, Snapshot},
+};

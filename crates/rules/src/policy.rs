@@ -48,7 +48,7 @@ pub const PERMANENT_WAIT: Duration = Duration::from_secs(600);
 pub const COOL_DOWN: Duration = Duration::from_secs(60);
 
 /// The most refreshes a day that applications and operators may ask for (`pitfalls.md` P11).
-const MOST_ASKS: u64 = 20;
+const MOST_REQUESTS: u64 = 20;
 
 /// How far an issuer's clock may be from the store's, and still be believed. Every server keeps the
 /// time far better; a clock that was never set shows another year.
@@ -151,8 +151,8 @@ pub fn quota_window_left(now: StoreTime, offset: Duration) -> Duration {
 /// How many refreshes of an issuer's day applications and operators may ask for: 20, or 5 % of its
 /// quota if that is less, but at least one (`pitfalls.md` P11).
 #[must_use]
-pub fn asks_a_day(daily_quota: u64) -> u64 {
-    (daily_quota / 20).clamp(1, MOST_ASKS)
+pub fn requests_a_day(daily_quota: u64) -> u64 {
+    (daily_quota / 20).clamp(1, MOST_REQUESTS)
 }
 
 /// Whether a date that an issuer told, in seconds since the Unix epoch, can be one of about `now`.
@@ -254,7 +254,7 @@ mod tests {
     #[test]
     fn a_twentieth_of_the_quota_and_twenty_at_the_most_may_be_asked_for() {
         assert_eq!(
-            [0, 1, 39, 40, 399, 400, 2_000, 500_000].map(asks_a_day),
+            [0, 1, 39, 40, 399, 400, 2_000, 500_000].map(requests_a_day),
             [1, 1, 1, 2, 19, 20, 20, 20]
         );
     }

@@ -20,7 +20,7 @@ use self::{late::Late, number::number};
 use crate::{
     clock::{StoreTime, Uptime, millis},
     lease::{AttemptId, Epoch, Holder, Reason},
-    policy::{COOL_DOWN, FARTHEST, asks_a_day},
+    policy::{COOL_DOWN, FARTHEST, requests_a_day},
     store::{Asked, Calls, Glance, Record},
 };
 
@@ -232,7 +232,7 @@ impl Sheet {
     }
 
     pub(super) fn ask(&mut self, now: StoreTime, daily_quota: u64) -> Asked {
-        if now.as_millis() < self.calls_until && asks_a_day(daily_quota) <= self.asks {
+        if now.as_millis() < self.calls_until && requests_a_day(daily_quota) <= self.asks {
             return Asked::Spent(StoreTime::from_millis(self.calls_until));
         }
         match self.cooled_at(now.as_millis()).checked_sub(now.as_millis()) {

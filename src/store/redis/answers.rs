@@ -71,7 +71,7 @@ impl Answer {
 
     pub(super) fn reason(&self, at: usize) -> Result<Reason, StoreError> {
         let text = self.0.get(at).map(String::as_str).unwrap_or_default();
-        Reason::from_script(text).ok_or_else(|| unexpected(self.verb()))
+        Reason::from_name(text).ok_or_else(|| unexpected(self.verb()))
     }
 }
 

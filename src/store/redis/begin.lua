@@ -104,10 +104,10 @@ local heard_at = spent and math.max(cooled_at, calls_until) or cooled_at
 local due_at = moment('due_at')
 local mended = record.refused and not string.find(record.refused, ARGV[8], 1, true)
 local reason
-if mended then reason = 'mended'
+if mended then reason = 'settings_changed'
 elseif lost and number('failures') == 0 then reason = 'lost'
 elseif reported and heard_at <= now then reason = 'rejected'
-elseif record.forced and heard_at <= now then reason = 'forced'
+elseif record.forced and heard_at <= now then reason = 'requested'
 elseif due_at <= now then
   if abandoned then reason = 'abandoned'
   elseif not token then reason = 'missing'
@@ -155,12 +155,12 @@ redis.call('HSET', KEYS[2], 'begun', ms(epoch), 'attempt', ARGV[2], 'holder', AR
   'due_at', ms(open_until),
   'calls', ms(calls + 1), 'calls_until', ms(calls_until))
 -- Changed settings are tried at once, but once: after that, due times hold for them, too.
-if reason == 'mended' then
+if reason == 'settings_changed' then
   redis.call('HSET', KEYS[2], 'refused', string.sub(record.refused .. ' ' .. ARGV[8], -71))
 end
 -- Whatever its reason, it is the refresh that was wished for.
 redis.call('HDEL', KEYS[2], 'forced')
-if reason == 'rejected' or reason == 'forced' then
+if reason == 'rejected' or reason == 'requested' then
   asks = asks + 1
   redis.call('HSET', KEYS[2], 'asked_at', ms(now))
 end

@@ -86,7 +86,7 @@ if doubtful then due_at = now end
 publish(ARGV[4], ARGV[2], epoch, issued_at, expires_at, due_at, dated)
 if not doubtful then redis.call('HDEL', KEYS[2], 'suspect', 'overlapped') end
 -- If this token is reported as dead, too, a refresh on request was no cure.
-local on_request = record.reason == 'rejected' or record.reason == 'forced'
+local on_request = record.reason == 'rejected' or record.reason == 'requested'
 if on_request and not repeated then redis.call('HSET', KEYS[2], 'on_request', ms(epoch)) end
 unlock()
 tell(ARGV[10], ARGV[9], epoch, expires_at, due_at)

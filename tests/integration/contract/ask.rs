@@ -69,5 +69,5 @@ async fn a_last_wish_that_lies_ahead_cools_nothing() {
     pair.set_moment("asked_at", pair.now().await.plus(Duration::from_secs(3600))).await;
     let (_, asked) = pair.a.ask(&pair.id, QUOTA).await.expect("an answer");
     assert_eq!(asked, Asked::Noted);
-    assert_eq!(pair.grant(&pair.b).await.reason, Reason::Forced);
+    assert_eq!(pair.grant(&pair.b).await.reason, Reason::Requested);
 }

@@ -121,7 +121,7 @@ async fn a_wish_is_granted_as_forced_once() {
     let pair = Pair::with_token("first").await;
     pair.a.ask(&pair.id, QUOTA).await.expect("an answer");
     let lease = pair.grant(&pair.b).await;
-    assert_eq!(lease.reason, Reason::Forced);
+    assert_eq!(lease.reason, Reason::Requested);
     assert_eq!(pair.field("forced").await, None);
     assert_eq!(pair.moment("asked_at").await, Some(lease.granted_at));
     pair.complete(&pair.b, &lease, publication(&lease, &token("second"))).await;
@@ -138,7 +138,7 @@ async fn a_wish_inside_the_cool_down_is_granted_when_it_ends() {
     let cooled_at = now.plus(COOL_DOWN);
     assert!(matches!(begun, Begun::NotDue(until) if until == cooled_at), "{begun:?}");
     pair.set_moment("asked_at", now.minus(COOL_DOWN)).await;
-    assert_eq!(pair.grant(&pair.b).await.reason, Reason::Forced);
+    assert_eq!(pair.grant(&pair.b).await.reason, Reason::Requested);
 }
 
 #[tokio::test]
@@ -148,7 +148,7 @@ async fn changed_settings_are_granted_as_mended_and_the_same_ones_wait() {
     assert!(matches!(pair.begin(&pair.a).await, Begun::NotDue(_)));
     let attempt = AttemptId::fresh();
     let mended = evertoken::store::BeginRequest { mark: OTHER_MARK, ..request(&attempt) };
-    assert_eq!(pair.grant_as(&pair.b, &mended).await.reason, Reason::Mended);
+    assert_eq!(pair.grant_as(&pair.b, &mended).await.reason, Reason::SettingsChanged);
 }
 
 #[tokio::test]
@@ -157,7 +157,7 @@ async fn an_operator_who_mends_and_asks_costs_one_call() {
     pair.set("refused", format!(" {OTHER_MARK}")).await;
     pair.a.ask(&pair.id, QUOTA).await.expect("an answer");
     let lease = pair.grant(&pair.b).await;
-    assert_eq!(lease.reason, Reason::Mended);
+    assert_eq!(lease.reason, Reason::SettingsChanged);
     pair.complete(&pair.b, &lease, publication(&lease, &token("second"))).await;
     let begun = pair.begin(&pair.a).await;
     assert!(matches!(begun, Begun::NotDue(_)), "the wish has been fulfilled: {begun:?}");
@@ -265,7 +265,7 @@ async fn changed_settings_are_tried_at_once_but_only_once() {
     let pair = Pair::with_token("first").await;
     pair.set("refused", OTHER_MARK).await;
     let lease = pair.grant(&pair.a).await;
-    assert_eq!(lease.reason, Reason::Mended);
+    assert_eq!(lease.reason, Reason::SettingsChanged);
     pair.fail(&pair.a, &lease, &failure()).await;
     for worker in [&pair.a, &pair.b] {
         let begun = pair.begin(worker).await;

@@ -201,7 +201,7 @@ async fn two_workers_with_refused_settings_do_not_take_turns() {
     failed(&pair, &Failure { refused: Some(MARK), ..failure() }).await;
     let begun = begin_with_mark(&pair, OTHER_MARK).await;
     let Begun::Granted { lease, .. } = begun else { panic!("{begun:?}") };
-    assert_eq!(lease.reason, Reason::Mended, "other settings are worth a try");
+    assert_eq!(lease.reason, Reason::SettingsChanged, "other settings are worth a try");
     pair.fail(&pair.b, &lease, &Failure { refused: Some(OTHER_MARK), ..failure() }).await;
     for mark in [MARK, OTHER_MARK] {
         let begun = begin_with_mark(&pair, mark).await;

@@ -89,7 +89,7 @@ async fn an_abandoned_call_leaves_doubt_under_whatever_reason_the_next_is_grante
     pair.grant(&pair.a).await;
     pair.outlive().await;
     pair.a.ask(&pair.id, QUOTA).await.expect("an answer");
-    assert_eq!(pair.grant(&pair.b).await.reason, Reason::Forced);
+    assert_eq!(pair.grant(&pair.b).await.reason, Reason::Requested);
     assert!(pair.field("suspect").await.is_some_and(|why| why.contains("lost")));
 }
 

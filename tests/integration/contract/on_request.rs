@@ -49,7 +49,7 @@ async fn only_refreshes_on_request_are_counted_as_such() {
     pair.set_moment("asked_at", pair.now().await.minus(COOL_DOWN)).await;
     pair.a.ask(&pair.id, QUOTA).await.expect("an answer");
     let lease = pair.grant(&pair.b).await;
-    assert_eq!((lease.reason, pair.field("asks").await.as_deref()), (Reason::Forced, Some("2")));
+    assert_eq!((lease.reason, pair.field("asks").await.as_deref()), (Reason::Requested, Some("2")));
     pair.complete(&pair.b, &lease, publication(&lease, &token("third"))).await;
     pair.make_due().await;
     pair.publish("fourth").await;

@@ -78,7 +78,7 @@ impl Sheet {
     fn window(&self, now: u64, request: &BeginRequest<'_>) -> Window {
         if now < self.calls_until && self.calls_until <= now.saturating_add(DAY) {
             let Self { calls, asks, calls_until: ends, .. } = *self;
-            let is_spent = policy::asks_a_day(request.daily_quota) <= asks;
+            let is_spent = policy::requests_a_day(request.daily_quota) <= asks;
             return Window { calls, asks, is_spent, ends };
         }
         let left = policy::quota_window_left(StoreTime::from_millis(now), request.quota_day_offset);
@@ -118,13 +118,13 @@ impl Sheet {
         let is_mended =
             !self.refused.is_empty() && !mark.is_empty() && !self.refused.iter().any(|m| m == mark);
         if is_mended {
-            Ok(Reason::Mended)
+            Ok(Reason::SettingsChanged)
         } else if lost && self.failures == 0 {
             Ok(Reason::Lost)
         } else if reported && heard_at <= now {
             Ok(Reason::Rejected)
         } else if self.forced && heard_at <= now {
-            Ok(Reason::Forced)
+            Ok(Reason::Requested)
         } else if self.due_at <= now {
             Ok(if self.open_until.is_some() {
                 Reason::Abandoned
@@ -210,12 +210,12 @@ impl Sheet {
         self.calls_until = window.ends;
         self.asks = window.asks;
         // Changed settings are tried at once, but once: after that, due times hold for them, too.
-        if reason == Reason::Mended {
+        if reason == Reason::SettingsChanged {
             self.remember_refused(Some(request.mark));
         }
         // Whatever its reason, it is the refresh that was wished for.
         self.forced = false;
-        if matches!(reason, Reason::Rejected | Reason::Forced) {
+        if matches!(reason, Reason::Rejected | Reason::Requested) {
             self.asked_at = now;
             self.asks = window.asks.saturating_add(1);
         }
@@ -224,7 +224,7 @@ impl Sheet {
     fn granted(&self, again: bool) -> Verdict {
         Verdict::Granted {
             epoch: Epoch(self.begun),
-            reason: Reason::from_script(&self.reason).unwrap_or(Reason::Due),
+            reason: Reason::from_name(&self.reason).unwrap_or(Reason::Due),
             granted_at: StoreTime::from_millis(self.granted_at),
             failures: self.failures,
             calls: self.counted(),

@@ -52,7 +52,7 @@ impl Sheet {
         self.publish(lease, offered);
         self.holder = Some(holder.to_string());
         // If this token is reported as dead, too, a refresh on request was no cure.
-        if !is_current && matches!(&*self.reason, "rejected" | "forced") {
+        if !is_current && matches!(&*self.reason, "rejected" | "requested") {
             self.on_request = self.epoch;
         }
         if !in_doubt {

@@ -1,0 +1,382 @@
+//! When is a token due? What `begin` decides: is a lease alive, is there a reason to refresh, may the
+//! issuer be asked?
+
+use std::time::Duration;
+
+use evertoken_client::{Epoch, StoreTime};
+
+use crate::{
+    clock_set,
+    lease::{AttemptId, Holder, LockOwner, Reason},
+    policy,
+    record::{Attempt, Calls, Doubt, Record},
+    snapshot::{Changes, Decision, Lock, LockChange, Snapshot},
+};
+
+/// A window of a quota cannot end later than this from now.
+const DAY: Duration = Duration::from_secs(86_400);
+
+const REPORTED: &str = "an application reported it as dead";
+const WORKER_LOST: &str = "a worker was lost while it called the issuer";
+const STORE_LOST: &str = "the store lost a later token";
+const STILL_REJECTED: &str = "a refresh on request did not cure it: the new token is reported as dead, too (was the secret \
+     reset? is the IP list right? does another system refresh this account? does the application use \
+     the token of another account?)";
+const REQUESTS_USED: &str =
+    "applications report it as dead, and today's refreshes on request are used up";
+
+/// What `begin` needs to know of a credential and of its issuer.
+#[derive(Clone, Debug)]
+pub struct BeginRequest<'a> {
+    /// The call that is to be made.
+    pub attempt: &'a AttemptId,
+    /// How long the lease lives.
+    pub lease: Duration,
+    /// How long nobody calls the issuer after a lease without result.
+    pub quiet_period: Duration,
+    /// Calls a day.
+    pub daily_quota: u64,
+    /// How far the issuer's day is ahead of UTC.
+    pub quota_day_offset: Duration,
+    /// A fingerprint of the credential's settings.
+    pub fingerprint: &'a str,
+    /// A call retires the published token.
+    pub issues_anew: bool,
+    /// The epoch of the latest publication that the asker knows of; 0 if of none.
+    pub heard: Epoch,
+    /// The asker knows that the store may have lost data, and has waited since for attempts that the
+    /// store may have forgotten.
+    pub waited: bool,
+}
+
+/// The answer of `begin`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Begun {
+    /// The issuer may be called, once.
+    Granted(Grant),
+    /// The store does not know a publication as late as the one that was heard of: it lost data.
+    /// Nothing was changed.
+    Lost,
+    /// Nobody may call the issuer now; it is worth asking again after this long.
+    RetryIn(Duration, Busy),
+    /// There is nothing to do before this moment.
+    NotBefore(StoreTime, Early),
+}
+
+/// Permission to call the issuer, as the record has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// The number of this grant.
+    pub epoch: Epoch,
+    /// Why it was granted.
+    pub reason: Reason,
+    /// The store's time of the grant.
+    pub granted_at: StoreTime,
+    /// Failures in a row before this attempt.
+    pub failures: u32,
+    /// The calls that are counted, this one included.
+    pub calls: Calls,
+}
+
+/// Why nobody may call the issuer now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Busy {
+    /// Another worker holds the lease.
+    LeaseHeld,
+    /// An attempt was lost, or had no clear result: what it sent may still be handled.
+    QuietPeriod,
+}
+
+/// Why there is nothing to do yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Early {
+    /// No refresh is due.
+    NotDue,
+    /// The token that a refresh on request brought is reported as dead, too, and the next request
+    /// has to wait. Told once.
+    StillRejected,
+    /// The token is reported as dead, and the requests of this day are used up. Told once.
+    RequestsUsed,
+    /// The calls of this day are used up.
+    QuotaUsed,
+    /// The issuer has said that nobody may call.
+    RateLimited,
+}
+
+/// What one question to `begin` is decided from.
+struct Question<'a> {
+    snapshot: &'a Snapshot,
+    request: &'a BeginRequest<'a>,
+    now: StoreTime,
+    /// The record as it becomes.
+    record: Record,
+    /// A later publication than the record knows was heard of.
+    lost: bool,
+    window: Window,
+}
+
+/// The issuer's day: what was used of it, and when it ends.
+struct Window {
+    calls: u64,
+    requests: u64,
+    /// No more refreshes may be asked for.
+    requests_used: bool,
+    ends: StoreTime,
+}
+
+/// Asks for the lease of one credential. Idempotent by attempt: the same attempt gets the same
+/// grant again while its lease lives.
+#[must_use]
+pub fn begin(snapshot: &Snapshot, holder: &Holder, request: &BeginRequest<'_>) -> Decision<Begun> {
+    let now = snapshot.now;
+    let mut record = snapshot.record.clone();
+    let lock = clock_set::limit(snapshot, &mut record, (request.lease, request.quiet_period));
+    let owner = LockOwner { holder, attempt: request.attempt };
+    if let Lock::Held { by, .. } = &snapshot.lock
+        && *by == owner.to_string()
+        && let Some(attempt) = record.open_attempt()
+    {
+        return Decision::nothing(Begun::Granted(granted(&record, attempt)));
+    }
+    let lost = record.epoch() < request.heard;
+    if lost && !request.waited {
+        return Decision::nothing(Begun::Lost);
+    }
+    let wait = |left: Duration, busy, record: Record, lock: LockChange| {
+        let is_same = record == snapshot.record && lock == LockChange::Keep;
+        let changes = (!is_same).then(|| Changes { record, lock, ..Changes::default() });
+        Decision { answer: Begun::RetryIn(left, busy), changes }
+    };
+    match &snapshot.lock {
+        Lock::Held { left, .. } => {
+            let left = if lock == LockChange::Keep { *left } else { request.lease };
+            return wait(left, Busy::LeaseHeld, record, lock);
+        }
+        // What it sent may still be handled for a while.
+        Lock::HolderGone => lose_holder(&mut record, now, request.quiet_period),
+        Lock::Free | Lock::Foreign => {}
+    }
+    let quiet_until = record.quiet_until();
+    if now < quiet_until {
+        return wait(quiet_until.since(now), Busy::QuietPeriod, record, lock);
+    }
+    let window = window(&record, now, request);
+    let question = Question { snapshot, request, now, record, lost, window };
+    question.decide(owner)
+}
+
+/// The holder of the lease is gone before its time.
+fn lose_holder(record: &mut Record, now: StoreTime, quiet_period: Duration) {
+    let Some(attempt) = record.attempt.as_mut().filter(|attempt| attempt.open) else { return };
+    if now < attempt.lease_until {
+        attempt.lease_until = now;
+        attempt.quiet_until = attempt.quiet_until.min(now.plus(quiet_period));
+        record.due_at = Some(record.due_at.unwrap_or_default().min(now.plus(quiet_period)));
+    }
+}
+
+/// The issuer's day at `now`.
+fn window(record: &Record, now: StoreTime, request: &BeginRequest<'_>) -> Window {
+    match record.budget.until {
+        Some(ends) if now < ends && ends <= now.plus(DAY) => {
+            let (calls, requests) = (record.budget.calls, record.requests.today);
+            let requests_used = policy::requests_a_day(request.daily_quota) <= requests;
+            Window { calls, requests, requests_used, ends }
+        }
+        _ => {
+            let left = policy::quota_window_left(now, request.quota_day_offset);
+            Window { calls: 0, requests: 0, requests_used: false, ends: now.plus(left) }
+        }
+    }
+}
+
+fn granted(record: &Record, attempt: &Attempt) -> Grant {
+    Grant {
+        epoch: attempt.epoch,
+        reason: Reason::from_name(&attempt.reason).unwrap_or(Reason::Due),
+        granted_at: attempt.granted_at,
+        failures: record.failures(),
+        calls: record.calls(),
+    }
+}
+
+// === impl Question ===
+
+impl Question<'_> {
+    fn decide(mut self, owner: LockOwner<'_>) -> Decision<Begun> {
+        self.accuse();
+        let reason = match self.reason() {
+            Ok(reason) => reason,
+            Err(due_at) => return self.not_due(due_at),
+        };
+        match self.forbidden_until(reason) {
+            Some((until, early)) => self.not_before(until, early),
+            None => self.grant(reason, owner),
+        }
+    }
+
+    /// A report that is to be acted on. The wait after a failure is not cut short by reports: they
+    /// would hammer an issuer that refuses.
+    fn is_reported(&self) -> bool {
+        self.snapshot.is_rejected() && self.record.failures() == 0
+    }
+
+    fn is_abandoned(&self) -> bool {
+        self.record.open_attempt().is_some()
+    }
+
+    /// If the token that stands is reported as dead, and nothing that is known here explains it,
+    /// somebody else may have killed it.
+    fn accuse(&mut self) {
+        let is_explained = self.record.doubt.is_some() || self.is_abandoned() || self.lost;
+        if self.snapshot.is_rejected() && !is_explained {
+            self.record.deaths.unexplained = self.record.epoch();
+        }
+    }
+
+    /// Why a refresh is due, or when it will be.
+    fn reason(&self) -> Result<Reason, StoreTime> {
+        let (record, now) = (&self.record, self.now);
+        let has_token = self.snapshot.has_token();
+        let due_at = record.due_at.unwrap_or_default();
+        // When the next refresh that is asked for may begin.
+        let requests_at = record.cooled_at(now).max(if self.window.requests_used {
+            self.window.ends
+        } else {
+            StoreTime::default()
+        });
+        let is_requested = self.is_reported() || record.requests.wanted;
+        if self.settings_changed() {
+            Ok(Reason::SettingsChanged)
+        } else if self.lost && record.failures() == 0 {
+            Ok(Reason::Lost)
+        } else if self.is_reported() && requests_at <= now {
+            Ok(Reason::Rejected)
+        } else if record.requests.wanted && requests_at <= now {
+            Ok(Reason::Requested)
+        } else if due_at <= now {
+            Ok(if self.is_abandoned() {
+                Reason::Abandoned
+            } else if !has_token {
+                Reason::Missing
+            } else if record.doubt.is_some() {
+                Reason::Suspect
+            } else {
+                Reason::Due
+            })
+        } else if !has_token && record.failures() == 0 {
+            Ok(Reason::Missing)
+        } else if is_requested {
+            Err(due_at.min(requests_at))
+        } else {
+            Err(due_at)
+        }
+    }
+
+    /// The issuer refused settings, and these are others.
+    fn settings_changed(&self) -> bool {
+        let (refused, fingerprint) = (self.record.refused(), self.request.fingerprint);
+        !refused.is_empty()
+            && !fingerprint.is_empty()
+            && !refused.iter().any(|known| known == fingerprint)
+    }
+
+    /// Says when a refresh is due; and once, why a report is not acted on before.
+    fn not_due(mut self, due_at: StoreTime) -> Decision<Begun> {
+        let brought = self.record.requests.brought;
+        let on_request = brought != Epoch::default() && brought == self.record.epoch();
+        let is_cooling = self.now < self.record.cooled_at(self.now);
+        let told = self.record.doubt.as_ref().map(|doubt| doubt.why.as_str());
+        let (early, why) = if self.is_reported() && is_cooling && on_request {
+            self.record.requests.brought = Epoch::default();
+            (Early::StillRejected, STILL_REJECTED)
+        } else if self.is_reported() && self.window.requests_used && told != Some(REQUESTS_USED) {
+            (Early::RequestsUsed, REQUESTS_USED)
+        } else {
+            return self.not_before(due_at, Early::NotDue);
+        };
+        self.record.doubt = Some(Doubt { why: why.to_owned(), during: None });
+        self.not_before(due_at, early)
+    }
+
+    fn not_before(self, moment: StoreTime, early: Early) -> Decision<Begun> {
+        Decision::record(Begun::NotBefore(moment, early), self.record, &self.snapshot.record)
+    }
+
+    /// Until when the issuer's limits forbid a call, and which. The last tenth of the quota is kept
+    /// for tokens that are gone, may be dead, or end before two takeovers would.
+    fn forbidden_until(&self, reason: Reason) -> Option<(StoreTime, Early)> {
+        let (record, request, now) = (&self.record, self.request, self.now);
+        if let Some(until) = record.budget.rate_limited_until.filter(|until| now < *until) {
+            return Some((until, Early::RateLimited));
+        }
+        let takeover = request.lease.saturating_add(request.quiet_period);
+        let ends = record.expires_at().unwrap_or_default();
+        let last_moment = ends.minus(takeover.saturating_mul(2));
+        let is_urgent = !self.snapshot.has_token()
+            || record.doubt.is_some()
+            || self.is_abandoned()
+            || self.snapshot.is_rejected()
+            || reason == Reason::Lost
+            || self.lost
+            || last_moment <= now;
+        let quota = request.daily_quota;
+        let allowed = if is_urgent { quota } else { without_reserve(quota) };
+        if self.window.calls < allowed {
+            return None;
+        }
+        let until = if is_urgent { self.window.ends } else { self.window.ends.min(last_moment) };
+        Some((until, Early::QuotaUsed))
+    }
+
+    fn grant(mut self, reason: Reason, owner: LockOwner<'_>) -> Decision<Begun> {
+        let (request, now) = (self.request, self.now);
+        let quota = without_reserve(request.daily_quota);
+        let why = if self.lost {
+            // Of a window that was lost, nobody knows the count: only the reserve is left of it.
+            self.window.calls = self.window.calls.max(quota);
+            Some(STORE_LOST)
+        } else if self.is_abandoned() && request.issues_anew {
+            Some(WORKER_LOST)
+        } else {
+            self.snapshot.is_rejected().then_some(REPORTED)
+        };
+        let record = &mut self.record;
+        if let Some(why) = why {
+            let during = record.doubt.take().and_then(|doubt| doubt.during);
+            record.doubt = Some(Doubt { why: why.to_owned(), during });
+        }
+        let epoch =
+            Epoch(record.begun().max(request.heard).0.saturating_add(1).max(now.as_millis()));
+        // The token of an attempt that was overtaken outlasts a lease that was given back. Nobody
+        // knows what was issued to an attempt that was lost: after it, that token is of no use.
+        let was_lost = record.open_attempt().is_some();
+        let overtook = record.attempt.take().filter(|_| !was_lost).and_then(|last| last.overtook);
+        let times = (request.lease, request.quiet_period);
+        let attempt = Attempt { overtook, ..Attempt::granted(epoch, owner, reason, now, times) };
+        record.due_at = Some(attempt.quiet_until);
+        record.holder = Some(owner.holder.to_string());
+        record.budget.calls = self.window.calls.saturating_add(1);
+        record.budget.until = Some(self.window.ends);
+        record.requests.today = self.window.requests;
+        // Any refresh satisfies a pending request.
+        record.requests.wanted = false;
+        if attempt.is_on_request() {
+            record.requests.last_at = now;
+            record.requests.today = self.window.requests.saturating_add(1);
+        }
+        // Changed settings are tried at once, but once: after that, due times hold for them, too.
+        if reason == Reason::SettingsChanged {
+            record.remember_refused(Some(request.fingerprint));
+        }
+        let answer = Begun::Granted(granted(record, &attempt));
+        record.attempt = Some(attempt);
+        let lock = LockChange::Take { by: owner.to_string(), epoch, length: request.lease };
+        Decision::commit(answer, Changes { record: self.record, lock, ..Changes::default() })
+    }
+}
+
+/// What is left of a quota without the tenth that is kept for tokens that are gone or may be dead.
+fn without_reserve(quota: u64) -> u64 {
+    quota - quota / 10
+}

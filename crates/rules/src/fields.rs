@@ -1,0 +1,287 @@
+//! The record as a store keeps it: fields by name, each a text. What every reader of a record may
+//! want stands in fields of its own (DESIGN section 3); the rest of a part is one JSON object.
+//!
+//! Fields are read with distrust: a newer version or something else may have written them. What
+//! cannot be read, or lies further ahead than any token lives, counts as absent.
+
+use evertoken_client::{Epoch, StoreTime};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{
+    policy::FARTHEST,
+    record::{Budget, Deaths, Doubt, Published, Record, Requests},
+};
+
+/// Every field, in the order in which stores read them.
+pub const FIELDS: &[&str] = &[
+    "revision",
+    "epoch",
+    "published_by",
+    "issued_at",
+    "expires_at",
+    "due_at",
+    "holder",
+    "suspect",
+    "suspect_during",
+    "calls",
+    "calls_until",
+    "rate_limited_until",
+    "verified_at",
+    "attempt",
+    "failure",
+    "requests",
+    "deaths",
+];
+
+/// The longest field that is read, in bytes: a token that was overtaken has 4096 at the most.
+pub const MAX_FIELD: usize = 8192;
+
+/// The longest text of a record that is shown, in characters.
+const MAX_TEXT: usize = 500;
+
+/// A number up to which a script's arithmetic is exact.
+const MAX_NUMBER: u64 = 9_000_000_000_000_000;
+
+// === impl Record ===
+
+impl Record {
+    /// Reads the fields that a store found, in the order of [`FIELDS`], as they are at `now`.
+    #[must_use]
+    pub fn from_fields(values: &[Option<&str>], now: StoreTime) -> Self {
+        let text = |name: &str| {
+            let at = FIELDS.iter().position(|field| *field == name)?;
+            values.get(at).copied().flatten().filter(|text| !text.is_empty())
+        };
+        let count = |name: &str| text(name).and_then(number).unwrap_or(0);
+        let farthest = now.plus(FARTHEST);
+        let moment = |name: &str| {
+            let moment = text(name).and_then(number).map(StoreTime::from_millis);
+            moment.filter(|moment| *moment <= farthest)
+        };
+        let published = (0 < count("epoch")).then(|| Published {
+            epoch: Epoch(count("epoch")),
+            by: text("published_by").map(printable).unwrap_or_default(),
+            issued_at: moment("issued_at").unwrap_or_default(),
+            // A wrong end must not make a token last: it is as if it ended as late as any could.
+            expires_at: StoreTime::from_millis(count("expires_at")).min(farthest),
+        });
+        let during = Some(count("suspect_during")).filter(|epoch| *epoch != 0).map(Epoch);
+        let mut record = Self {
+            revision: count("revision"),
+            published,
+            due_at: moment("due_at"),
+            holder: text("holder").map(printable),
+            attempt: text("attempt").and_then(part),
+            doubt: text("suspect").map(|why| Doubt { why: printable(why), during }),
+            failure: text("failure").and_then(part),
+            budget: Budget {
+                calls: count("calls"),
+                until: moment("calls_until"),
+                rate_limited_until: moment("rate_limited_until"),
+            },
+            requests: text("requests").and_then(part).unwrap_or_default(),
+            deaths: text("deaths").and_then(part).unwrap_or_default(),
+            verified_at: moment("verified_at"),
+        };
+        record.believe(farthest);
+        record
+    }
+
+    /// The fields as a store is to keep them, in the order of [`FIELDS`]; what is absent is not kept.
+    /// The revision is the store's to raise.
+    #[must_use]
+    pub fn to_fields(&self) -> Vec<Option<String>> {
+        FIELDS.iter().map(|name| self.field(name)).collect()
+    }
+
+    fn field(&self, name: &str) -> Option<String> {
+        let moment = |moment: Option<StoreTime>| {
+            moment.map(StoreTime::as_millis).filter(|ms| *ms != 0).map(|ms| ms.to_string())
+        };
+        let count = |count: u64| (count != 0).then(|| count.to_string());
+        let published = self.published.as_ref();
+        match name {
+            "revision" => count(self.revision),
+            "epoch" => count(self.epoch().0),
+            "published_by" => published.map(|published| published.by.clone()),
+            "issued_at" => moment(self.issued_at()),
+            "expires_at" => moment(self.expires_at()),
+            // Also where it is the epoch's beginning: a record without it is due, too.
+            "due_at" => self.due_at.map(|due_at| due_at.as_millis().to_string()),
+            "holder" => self.holder.clone(),
+            "suspect" => self.doubt.as_ref().map(|doubt| doubt.why.clone()),
+            "suspect_during" => count(self.doubt.as_ref()?.during?.0),
+            "calls" => count(self.budget.calls),
+            "calls_until" => moment(self.budget.until),
+            "rate_limited_until" => moment(self.budget.rate_limited_until),
+            "verified_at" => moment(self.verified_at),
+            "attempt" => self.attempt.as_ref().and_then(json),
+            "failure" => self.failure.as_ref().and_then(json),
+            "requests" => json(&self.requests).filter(|_| self.requests != Requests::default()),
+            "deaths" => json(&self.deaths).filter(|_| self.deaths != Deaths::default()),
+            _ => None,
+        }
+    }
+
+    /// What lies further ahead than any token lives was not written by evertoken.
+    fn believe(&mut self, farthest: StoreTime) {
+        let sane = |moment: &mut StoreTime| {
+            if farthest < *moment {
+                *moment = StoreTime::default();
+            }
+        };
+        if let Some(attempt) = &mut self.attempt {
+            [&mut attempt.granted_at, &mut attempt.lease_until, &mut attempt.quiet_until]
+                .into_iter()
+                .for_each(sane);
+            attempt.epoch = Epoch(attempt.epoch.0.min(MAX_NUMBER));
+            if let Some(overtaken) = &attempt.overtook
+                && farthest < overtaken.expires_at
+            {
+                attempt.overtook = None;
+            }
+        }
+        if let Some(failure) = &mut self.failure {
+            sane(&mut failure.at);
+            failure.error = printable(&failure.error);
+            failure.refused.truncate(64);
+        }
+        [&mut self.requests.last_at, &mut self.deaths.until].into_iter().for_each(sane);
+    }
+}
+
+/// A text that anybody may have written: it must not move a terminal's cursor or flood it.
+fn printable(text: &str) -> String {
+    text.chars().filter(|char| !char.is_control()).take(MAX_TEXT).collect()
+}
+
+fn number(text: &str) -> Option<u64> {
+    let is_plain = text.len() < 17 && text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|number| is_plain && *number <= MAX_NUMBER)
+}
+
+/// A part of a record. What is no JSON object of its shape counts as absent.
+fn part<T: DeserializeOwned>(text: &str) -> Option<T> {
+    serde_json::from_str(text).ok()
+}
+
+fn json<T: Serialize>(part: &T) -> Option<String> {
+    // Numbers and texts alone: it cannot fail.
+    serde_json::to_string(part).ok()
+}
+
+/// A token inside a part. The record is no place that readers may read.
+pub(crate) mod token {
+    use evertoken_client::Token;
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(crate) fn serialize<S: Serializer>(token: &Token, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(token.expose())
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Token, D::Error> {
+        Token::new(&String::deserialize(from)?).map_err(|_| D::Error::custom("no token"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::record::{Attempt, Failure, Overtaken};
+
+    const NOW: StoreTime = StoreTime::from_millis(1_700_000_000_000);
+
+    fn read(pairs: &[(&str, &str)]) -> Record {
+        let value = |name: &&str| pairs.iter().find(|pair| pair.0 == *name).map(|pair| pair.1);
+        Record::from_fields(&FIELDS.iter().map(value).collect::<Vec<_>>(), NOW)
+    }
+
+    fn again(record: &Record) -> Record {
+        let fields = record.to_fields();
+        let values: Vec<Option<&str>> = fields.iter().map(Option::as_deref).collect();
+        Record::from_fields(&values, NOW)
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let at = |millis: u64| StoreTime::from_millis(1_700_000_000_000 + millis);
+        let overtook = Overtaken {
+            by: "c".to_owned(),
+            epoch: Epoch(3),
+            issued_at: at(1),
+            expires_at: at(9),
+            token: evertoken_client::Token::new("t").expect("a token"),
+        };
+        let record = Record {
+            revision: 7,
+            published: Some(Published {
+                epoch: Epoch(4),
+                by: "a".to_owned(),
+                issued_at: at(1),
+                expires_at: at(2),
+            }),
+            due_at: Some(at(3)),
+            holder: Some("h".to_owned()),
+            attempt: Some(Attempt {
+                epoch: Epoch(5),
+                id: "b".to_owned(),
+                holder: "h".to_owned(),
+                reason: "due".to_owned(),
+                granted_at: at(4),
+                lease_until: at(5),
+                quiet_until: at(6),
+                open: true,
+                overtook: Some(overtook),
+            }),
+            doubt: Some(Doubt { why: "why".to_owned(), during: Some(Epoch(5)) }),
+            failure: Some(Failure {
+                count: 2,
+                error: "busy".to_owned(),
+                at: at(7),
+                refused: vec!["0123abcd".to_owned()],
+            }),
+            budget: Budget { calls: 3, until: Some(at(8)), rate_limited_until: Some(at(9)) },
+            requests: Requests { wanted: true, last_at: at(1), today: 2, brought: Epoch(4) },
+            deaths: Deaths { unexplained: Epoch(4), today: 1, until: at(8) },
+            verified_at: Some(at(2)),
+        };
+        assert_eq!(again(&record), record);
+        assert_eq!(again(&Record::default()), Record::default());
+    }
+
+    #[test]
+    fn what_cannot_be_read_counts_as_absent() {
+        let foreign =
+            read(&[("epoch", "-7"), ("due_at", "soon"), ("attempt", "{"), ("deaths", "7")]);
+        assert_eq!(foreign, Record::default());
+        let ahead = read(&[("due_at", "9000000000000000"), ("revision", "99999999999999999999")]);
+        assert_eq!(ahead, Record::default(), "nothing lies so far ahead");
+    }
+
+    #[test]
+    fn a_foreign_text_cannot_move_the_cursor() {
+        let foreign =
+            read(&[("suspect", "\u{1b}[2Jgone\r\n"), ("failure", r#"{"error":"\u001bx"}"#)]);
+        assert_eq!(foreign.doubt.expect("a doubt").why, "[2Jgone");
+        assert_eq!(foreign.failure.expect("a failure").error, "x");
+    }
+
+    #[test]
+    fn no_part_of_a_record_prints_a_token() {
+        let attempt = r#"{"open":true,"overtook":{"by":"a","epoch":1,"issued_at":1,"expires_at":2,"token":"t0k3n"}}"#;
+        let record = read(&[("attempt", attempt)]);
+        assert!(record.attempt.as_ref().is_some_and(|attempt| attempt.overtook.is_some()));
+        assert!(!format!("{record:?}").contains("t0k3n"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_field_makes_it_panic(values in proptest::collection::vec(".{0,60}", 0..20)) {
+            let values: Vec<Option<&str>> = values.iter().map(|text| Some(text.as_str())).collect();
+            let record = Record::from_fields(&values, NOW);
+            prop_assert_eq!(again(&record), record);
+        }
+    }
+}

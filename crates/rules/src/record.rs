@@ -1,0 +1,327 @@
+//! The record: what a store knows of one credential beside its token, as a handful of parts that can
+//! be understood one by one. How a store keeps them is in `fields.rs`.
+
+use std::time::Duration;
+
+use evertoken_client::{Epoch, StoreTime, Token};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    lease::{AttemptId, Holder, LockOwner, Reason},
+    policy,
+};
+
+/// All that is known of a credential beside its token. A part that is absent was never written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Record {
+    /// Grows with each commit: at least the store's time in ms, so that two histories of one
+    /// record, which a failover may have, do not have it in common. 0 if nothing was written.
+    pub revision: u64,
+    /// What is published.
+    pub published: Option<Published>,
+    /// When the next refresh should begin.
+    pub due_at: Option<StoreTime>,
+    /// Who was last granted a lease, or brought a token back: a uuid of its process start.
+    pub holder: Option<String>,
+    /// The last attempt.
+    pub attempt: Option<Attempt>,
+    /// Why the published token may be dead, if it may.
+    pub doubt: Option<Doubt>,
+    /// The last failures, until the next success.
+    pub failure: Option<Failure>,
+    /// Calls of the issuer's day.
+    pub budget: Budget,
+    /// Refreshes that applications and operators asked for.
+    pub requests: Requests,
+    /// Published tokens that died before their end.
+    pub deaths: Deaths,
+    /// When somebody was last told to verify the token.
+    pub verified_at: Option<StoreTime>,
+}
+
+/// What is published: the token itself stands in its own key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Published {
+    /// The epoch under which it was published.
+    pub epoch: Epoch,
+    /// The attempt that brought it.
+    pub by: String,
+    /// When it was asked for.
+    pub issued_at: StoreTime,
+    /// When it ends.
+    pub expires_at: StoreTime,
+}
+
+/// One call to the issuer, under one epoch. It is open until its result is recorded.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Attempt {
+    /// The epoch of its lease.
+    pub epoch: Epoch,
+    /// Which attempt.
+    pub id: String,
+    /// Who makes it.
+    pub holder: String,
+    /// Why the lease was granted, as [`Reason`] spells it.
+    pub reason: String,
+    /// When the lease was granted.
+    pub granted_at: StoreTime,
+    /// When the lease ends.
+    pub lease_until: StoreTime,
+    /// Nobody else calls the issuer before this moment. It outlasts an attempt whose outcome is
+    /// unknown.
+    pub quiet_until: StoreTime,
+    /// No result is recorded yet.
+    pub open: bool,
+    /// The token of an earlier attempt, which came while this one was open.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub overtook: Option<Overtaken>,
+}
+
+/// A token that came after a later attempt had begun. It may be the only live one: if that attempt
+/// brings none, it is published.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Overtaken {
+    /// The attempt that brought it.
+    pub by: String,
+    /// The epoch of that attempt.
+    pub epoch: Epoch,
+    /// When it was asked for.
+    pub issued_at: StoreTime,
+    /// When it ends.
+    pub expires_at: StoreTime,
+    #[serde(with = "crate::fields::token")]
+    /// The token.
+    pub token: Token,
+}
+
+/// Why the published token may be dead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Doubt {
+    /// In one sentence.
+    pub why: String,
+    /// The epoch of the attempt that was open when the doubt arose: its result does not settle it.
+    pub during: Option<Epoch>,
+}
+
+/// Refreshes that failed in a row.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Failure {
+    /// How many.
+    pub count: u32,
+    /// The last one in one sentence.
+    pub error: String,
+    /// When it failed.
+    pub at: StoreTime,
+    /// Fingerprints of the settings that the issuer refused for good, or that were tried since: the
+    /// newest last.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub refused: Vec<String>,
+}
+
+/// Calls to the issuer in a window of its quota, which is the issuer's day.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Budget {
+    /// How many.
+    pub calls: u64,
+    /// When the window ends.
+    pub until: Option<StoreTime>,
+    /// The issuer has said that nobody may call before this moment.
+    pub rate_limited_until: Option<StoreTime>,
+}
+
+/// Refreshes that were asked for, by reports and by operators.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Requests {
+    /// An operator asks for one, and it has not begun.
+    pub wanted: bool,
+    /// When the last one began.
+    pub last_at: StoreTime,
+    /// How many began in the window of the budget.
+    pub today: u64,
+    /// The epoch of the last token that one brought.
+    pub brought: Epoch,
+}
+
+/// Published tokens that were reported as dead before their end, and that nothing here explains.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Deaths {
+    /// The epoch of a token that was reported so.
+    pub unexplained: Epoch,
+    /// How many died, in the window that ends at `until`.
+    pub today: u64,
+    /// When that window ends: it is the budget's.
+    pub until: StoreTime,
+}
+
+/// How many fingerprints of refused settings are remembered: workers with different settings, in a
+/// rolling deploy, must not take each other's for a change.
+const FINGERPRINTS: usize = 8;
+
+// === impl Record ===
+
+impl Record {
+    /// The epoch under which the published token was fetched; 0 if none is known.
+    #[must_use]
+    pub fn epoch(&self) -> Epoch {
+        self.published.as_ref().map_or(Epoch::default(), |published| published.epoch)
+    }
+
+    /// The highest epoch that was granted.
+    #[must_use]
+    pub fn begun(&self) -> Epoch {
+        let begun = self.attempt.as_ref().map_or(Epoch::default(), |attempt| attempt.epoch);
+        begun.max(self.epoch())
+    }
+
+    /// When the published token ends.
+    #[must_use]
+    pub fn expires_at(&self) -> Option<StoreTime> {
+        self.published.as_ref().map(|published| published.expires_at)
+    }
+
+    /// When the published token was asked for.
+    #[must_use]
+    pub fn issued_at(&self) -> Option<StoreTime> {
+        self.published.as_ref().map(|published| published.issued_at)
+    }
+
+    /// The attempt that has no result yet.
+    #[must_use]
+    pub fn open_attempt(&self) -> Option<&Attempt> {
+        self.attempt.as_ref().filter(|attempt| attempt.open)
+    }
+
+    /// Nobody calls the issuer before this moment.
+    #[must_use]
+    pub fn quiet_until(&self) -> StoreTime {
+        self.attempt.as_ref().map_or(StoreTime::default(), |attempt| attempt.quiet_until)
+    }
+
+    /// Whether an attempt is open, and its lease alive at `now`.
+    #[must_use]
+    pub fn is_leased(&self, now: StoreTime) -> bool {
+        self.open_attempt().is_some_and(|attempt| now < attempt.lease_until)
+    }
+
+    /// Failed refreshes in a row.
+    #[must_use]
+    pub fn failures(&self) -> u32 {
+        self.failure.as_ref().map_or(0, |failure| failure.count)
+    }
+
+    /// The fingerprints of settings that the issuer refused.
+    #[must_use]
+    pub fn refused(&self) -> &[String] {
+        self.failure.as_ref().map_or(&[], |failure| &failure.refused)
+    }
+
+    /// The tokens that died early in the issuer's day that `now` is in.
+    #[must_use]
+    pub fn died_today(&self, now: StoreTime) -> u64 {
+        if now < self.deaths.until { self.deaths.today } else { 0 }
+    }
+
+    /// When the next refresh may be asked for. A last one in the future was not.
+    pub(crate) fn cooled_at(&self, now: StoreTime) -> StoreTime {
+        let is_possible = self.requests.last_at <= now.plus(policy::COOL_DOWN);
+        if is_possible && self.requests.last_at != StoreTime::default() {
+            self.requests.last_at.plus(policy::COOL_DOWN)
+        } else {
+            StoreTime::default()
+        }
+    }
+
+    /// The attempt `id` is open.
+    pub(crate) fn is_open(&self, id: &AttemptId) -> bool {
+        self.open_attempt().is_some_and(|attempt| attempt.id == id.as_str())
+    }
+
+    /// The attempt has a result: nobody waits for it any more.
+    pub(crate) fn close_attempt(&mut self) {
+        if let Some(attempt) = &mut self.attempt {
+            attempt.open = false;
+            attempt.quiet_until = StoreTime::default();
+            attempt.overtook = None;
+        }
+    }
+
+    /// Why the published token may be dead. A refresh is due at once.
+    pub(crate) fn doubt(&mut self, now: StoreTime, why: &str) {
+        let during = self.open_attempt().map(|attempt| attempt.epoch);
+        self.doubt = Some(Doubt { why: why.to_owned(), during });
+        self.due_at = Some(self.due_at.unwrap_or_default().min(now));
+    }
+
+    pub(crate) fn remember_refused(&mut self, fingerprint: Option<&str>) {
+        let Some(fingerprint) = fingerprint.filter(|text| !text.is_empty()) else { return };
+        let refused = &mut self.failure.get_or_insert_default().refused;
+        if !refused.iter().any(|known| known == fingerprint) {
+            refused.push(fingerprint.to_owned());
+            let too_many = refused.len().saturating_sub(FINGERPRINTS);
+            refused.drain(..too_many);
+        }
+    }
+
+    /// The calls that are counted.
+    #[must_use]
+    pub fn calls(&self) -> Calls {
+        Calls { count: self.budget.calls, until: self.budget.until.unwrap_or_default() }
+    }
+}
+
+/// Calls to the issuer in a window of its quota.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Calls {
+    /// How many.
+    pub count: u64,
+    /// When the window ends.
+    pub until: StoreTime,
+}
+
+// === impl Attempt ===
+
+impl Attempt {
+    /// A lease that is granted now.
+    pub(crate) fn granted(
+        epoch: Epoch,
+        owner: LockOwner<'_>,
+        reason: Reason,
+        now: StoreTime,
+        (lease, quiet_period): (Duration, Duration),
+    ) -> Self {
+        let lease_until = now.plus(lease);
+        Self {
+            epoch,
+            id: owner.attempt.as_str().to_owned(),
+            holder: owner.holder.as_str().to_owned(),
+            reason: reason.as_str().to_owned(),
+            granted_at: now,
+            lease_until,
+            quiet_until: lease_until.plus(quiet_period),
+            open: true,
+            overtook: None,
+        }
+    }
+
+    /// An attempt whose grant is not known here, because the store lost it.
+    pub(crate) fn forgotten(epoch: Epoch, id: &AttemptId, holder: &Holder) -> Self {
+        Self {
+            epoch,
+            id: id.as_str().to_owned(),
+            holder: holder.as_str().to_owned(),
+            ..Self::default()
+        }
+    }
+
+    /// Whether a report or an operator asked for it.
+    pub(crate) fn is_on_request(&self) -> bool {
+        let reason = Reason::from_name(&self.reason);
+        matches!(reason, Some(Reason::Rejected | Reason::Requested))
+    }
+}
+
+impl Eq for Overtaken {}
