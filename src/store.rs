@@ -34,7 +34,7 @@ pub(crate) use self::{file::claims as file_claims, redis::claims as redis_claims
 use crate::{
     clock::StoreTime,
     credential::{CredentialId, Token},
-    lease::{Epoch, Lease},
+    lease::Lease,
 };
 
 /// What a store answered, and its time when it did.
@@ -43,7 +43,8 @@ pub type Timed<T> = (StoreTime, T);
 /// A store, as seen by one process.
 #[async_trait]
 pub trait Store: Send + Sync {
-    /// The next hint. Pends for ever on a store without hints.
+    /// The next hint. Pends for ever on a store without hints. It may be dropped at any of its waits,
+    /// and loses no hint by that.
     async fn next_hint(&self) -> Hint;
 
     /// One cheap command, to see that the store is there: the canary, if there is one. The text is
@@ -161,25 +162,14 @@ pub trait Store: Send + Sync {
     async fn report(&self, id: &CredentialId, token: &Token) -> Result<(), StoreError>;
 }
 
-/// Something that was heard. Losing it may delay work, never lose it.
+/// Something that was heard. It only wakes: what is to be done, the record says. Losing it may delay
+/// work, never lose it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Hint {
-    /// A credential's token or due time changed.
-    Changed {
-        /// Which.
-        id: CredentialId,
-        /// The epoch of the published token.
-        epoch: Epoch,
-        /// When it ends.
-        expires_at: StoreTime,
-        /// When the next refresh should begin.
-        due_at: StoreTime,
-    },
+    /// The record of a credential is worth a look.
+    Look(CredentialId),
     /// Messages may have been lost: everything is worth a look.
     Missed,
-    /// Somebody wants a look at a credential: its token was reported as dead, or a refresh was
-    /// asked for.
-    Look(CredentialId),
 }
 
 /// Whether an error concerns the whole store or one credential's keys.

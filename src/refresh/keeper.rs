@@ -5,14 +5,16 @@
 //! that no credential holds up another.
 
 mod hearing;
+mod needs;
 mod presence;
 mod probing;
+mod record_scan;
 mod recovery;
 #[cfg(test)]
 mod tests;
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, HashMap},
     panic::AssertUnwindSafe,
     sync::Arc,
     time::Duration,
@@ -26,15 +28,16 @@ use tokio::{
 };
 use tracing::{error, info};
 
-use self::{probing::Probing, recovery::Recovery};
+use self::{needs::Needs, probing::Probing, record_scan::RecordScan, recovery::Recovery};
 use super::{
     Credential, Cycle, Knowledge, Outcome, Report,
     memory::Memory,
-    timetable::{IssuerNumber, Place, Timetable},
+    timetable::{IssuerNumber, Place, Taken, Timetable},
 };
 use crate::{
     chain::Chain,
     clock::{self, Moment, StoreClock, StoreTime},
+    lease::Epoch,
     metrics,
     store::{Glance, Store, StoreError, StoreErrorKind},
 };
@@ -45,6 +48,9 @@ const CYCLES_PER_ISSUER: usize = 64;
 
 /// The wait after an answer that asks for another look at once.
 const SOON: Duration = Duration::from_millis(50);
+
+/// Workers that act on one report draw a moment within this, so that the first to ask wins.
+const APART: Duration = Duration::from_millis(5);
 
 /// The wait after a lease that was given back for lack of time.
 const RELEASED_WAIT: Duration = Duration::from_secs(5);
@@ -74,10 +80,8 @@ pub struct Keeper {
     pulsed: Moment,
     /// The store's errors since it last did what it was asked.
     trouble: Option<Trouble>,
-    /// Places that wait to be looked at, and whether a look is under way.
-    to_look: VecDeque<Place>,
-    looking: bool,
-    sweep: Sweep,
+    scan: RecordScan,
+    needs: Needs,
     /// Marks of settings that were refused, or could not be used here. A change is worth a try.
     refused: BTreeMap<Place, String>,
     /// The place up to which they were compared.
@@ -91,15 +95,6 @@ struct Trouble {
     failures: u32,
     /// A heartbeat has failed, too: one that succeeds ends the trouble.
     no_heartbeat: bool,
-}
-
-/// How far the slow reading of all records has come.
-#[derive(Default)]
-struct Sweep {
-    /// The next place to read.
-    next: usize,
-    /// Reads that are owed, with their fraction.
-    owed: f64,
 }
 
 enum Phase {
@@ -144,6 +139,7 @@ impl Keeper {
         let probing = Probing::new(&credentials, numbers.len(), &mut rng);
         let ids = credentials.iter().map(|credential| &credential.id);
         let timetable = Timetable::new(ids.zip(issuers));
+        let scan = RecordScan::of(credentials.len());
         let keeper = Self {
             timetable,
             running,
@@ -161,9 +157,8 @@ impl Keeper {
             next_pulse: Some(clock::now()),
             pulsed: Moment::now(),
             trouble: None,
-            to_look: VecDeque::new(),
-            looking: false,
-            sweep: Sweep::default(),
+            scan,
+            needs: Needs::default(),
             refused: BTreeMap::new(),
             compared: 0,
             reached,
@@ -220,8 +215,9 @@ impl Keeper {
         match self.phase {
             Phase::Up => {
                 let open = (0..self.running.len()).filter(|issuer| self.may_start(*issuer));
-                let due = open.filter_map(|issuer| self.timetable.next_due(issuer));
-                due.chain(self.probing.next()).fold(pulse, Instant::min)
+                let due = open.filter_map(|issuer| self.timetable.next(issuer));
+                let others = self.probing.next().into_iter().chain(self.scan.next());
+                due.chain(others).fold(pulse, Instant::min)
             }
             Phase::Down => pulse,
         }
@@ -238,14 +234,25 @@ impl Keeper {
             self.probe_due(now);
             for issuer in 0..self.running.len() {
                 while self.may_start(issuer)
-                    && let Some(place) = self.timetable.take_due(issuer, now)
+                    && let Some(taken) = self.timetable.take(issuer, now)
                 {
-                    match self.resumes_at(place) {
-                        Some(at) if now < at => self.timetable.finished(place, at, at),
-                        _ => self.start(place),
-                    }
+                    self.act_on(taken, now);
                 }
             }
+            self.scan.end_rests(now);
+            self.look_on();
+        }
+    }
+
+    fn act_on(&mut self, taken: Taken, now: Instant) {
+        match taken {
+            Taken::Ending(place) => self.scan.look_at(place),
+            Taken::Due(place) => match self.resumes_at(place) {
+                Some(at) if now < at => {
+                    self.timetable.finished(place, at);
+                }
+                _ => self.start(place),
+            },
         }
     }
 
@@ -299,18 +306,36 @@ impl Keeper {
         if let Some(clock) = report.heard {
             self.hear_clock(clock);
         }
-        let due = match report.outcome {
+        // Of what it has published it hears, too.
+        let own = u8::from(matches!(report.outcome, Outcome::Refreshed(_)));
+        let due = self.due_after(place, report.outcome, now);
+        let meanwhile = self.timetable.finished(place, due);
+        if meanwhile.need || own < meanwhile.messages {
+            self.scan.wake(place, now);
+            self.look_on();
+        } else if meanwhile.messages < own {
+            self.scan.expect(place, now);
+        }
+    }
+
+    /// When a credential is due whose cycle has ended so.
+    fn due_after(&mut self, place: Place, outcome: Outcome, now: Instant) -> Instant {
+        match outcome {
+            Outcome::NotBefore(moment) => self.needs.not_before(place, moment),
+            Outcome::Elsewhere(_) => {}
+            _ => self.needs.forget(place),
+        }
+        match outcome {
             Outcome::Refreshed(publication) => {
                 self.refused.remove(&place);
-                self.timetable.step_aside(place, None);
-                self.timetable.stands(place, publication.epoch);
-                let (due_at, expires_at) = (publication.due_at, publication.expires_at);
+                self.timetable.back_off(place, None);
+                let (epoch, due_at) = (publication.epoch, publication.due_at);
+                let expires_at = publication.expires_at;
                 self.memory.remember(place, publication);
-                self.behind(due_at, expires_at.since(due_at), now)
+                self.published(place, epoch, expires_at, due_at, now)
             }
             Outcome::Restored { epoch, expires_at, due_at } => {
-                self.timetable.stands(place, epoch);
-                self.behind(due_at, expires_at.since(due_at), now)
+                self.published(place, epoch, expires_at, due_at, now)
             }
             Outcome::StoreLost => {
                 // Several cycles may find the same loss.
@@ -325,7 +350,7 @@ impl Keeper {
                 (self.local(moment, now) + self.up_to(SOON)).max(now + SOON)
             }
             Outcome::Failed { due_at, aside, refused, .. } => {
-                self.timetable.step_aside(place, aside.map(|aside| now + aside));
+                self.timetable.back_off(place, aside.map(|aside| now + aside));
                 if let Some(mark) = refused {
                     self.refused.insert(place, mark);
                 }
@@ -343,8 +368,23 @@ impl Keeper {
                 self.store_went_away(&error);
                 now
             }
-        };
-        self.timetable.finished(place, due, now + SOON);
+        }
+    }
+
+    /// A token stands: when it is due.
+    fn published(
+        &mut self,
+        place: Place,
+        epoch: Epoch,
+        expires_at: StoreTime,
+        due_at: StoreTime,
+        now: Instant,
+    ) -> Instant {
+        self.timetable.stands(place, epoch);
+        let store_now = self.store_clock.map_or(due_at, |clock| clock.now(Moment::now()));
+        let lead = self.watch_lead(expires_at.since(store_now));
+        self.watch_end(place, expires_at, store_now, lead, now);
+        self.behind(due_at, expires_at.since(due_at), now)
     }
 }
 

@@ -204,24 +204,12 @@ impl Store for FileStore {
             None => std::future::pending().await,
         };
         loop {
-            let id = tokio::select! {
-                id = heard() => id,
-                () = self.withdraw_next() => continue,
-            };
-            // What cannot be read now is told by whoever asks for it.
-            let now = self.clock.now();
-            let Ok(Some(sheet)) = self.mended_sheet(&id, now).await else { continue };
-            let glance = sheet.glance(now);
-            let record = glance.record.unwrap_or_default();
-            if record.forced || glance.has_report {
-                return Hint::Look(id);
+            // Both may be dropped at any wait: what was received is returned at once, and what has
+            // ended stays noted until its file is taken away.
+            tokio::select! {
+                id = heard() => return Hint::Look(id),
+                () = self.withdraw_next() => {}
             }
-            return Hint::Changed {
-                id,
-                epoch: record.epoch,
-                expires_at: record.expires_at.unwrap_or_default(),
-                due_at: record.due_at.unwrap_or_default(),
-            };
         }
     }
 

@@ -132,7 +132,7 @@ impl RedisStore {
 impl Store for RedisStore {
     async fn next_hint(&self) -> Hint {
         match &self.heard {
-            Some(heard) => link::next_hint(&mut *heard.lock().await, &self.keys, &self.seen).await,
+            Some(heard) => link::next_hint(&mut *heard.lock().await, &self.keys).await,
             None => std::future::pending().await,
         }
     }

@@ -1,6 +1,6 @@
 //! A Redis Cluster: credentials are spread over masters, one of which may be lost.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use evertoken::{
     credential::CredentialId,
@@ -67,14 +67,14 @@ async fn every_verb_works_on_every_master_and_every_loss_changes_the_canary() {
     assert!(none.is_empty());
     store.report(&ids[0], &token("shop-0")).await.expect("an answer");
     let all_heard = async {
-        let (mut changed, mut reported) = (0, false);
-        while changed < ids.len() || !reported {
-            match hearing.next_hint().await {
-                Hint::Changed { .. } => changed += 1,
-                Hint::Look(id) => reported |= id == ids[0],
-                Hint::Missed => {}
+        let mut heard = BTreeMap::<CredentialId, usize>::new();
+        // One for each token, and one for the report.
+        while heard.values().sum::<usize>() <= ids.len() {
+            if let Hint::Look(id) = hearing.next_hint().await {
+                *heard.entry(id).or_default() += 1;
             }
         }
+        assert!(ids.iter().all(|id| heard.contains_key(id)), "{heard:?}");
     };
     tokio::time::timeout(CAP, all_heard).await.expect("all messages of all masters are heard");
     assert_eq!(canary(&store).await, first, "nothing was lost");

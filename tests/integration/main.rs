@@ -32,3 +32,4 @@ mod shutdown;
 mod stopped;
 mod takeover;
 mod tls;
+mod wakes;

@@ -204,6 +204,15 @@ impl Fleet {
             .expect("redis answers");
     }
 
+    /// Waits until every worker knows what all records say.
+    pub(crate) async fn all_know(&self) {
+        wait_until("every worker knows all there is", || {
+            let knows = "looked at all records that waited for it";
+            self.workers.iter().all(|worker| worker.stderr().contains(knows))
+        })
+        .await;
+    }
+
     /// Waits until a call to the issuer is under way.
     pub(crate) async fn call_under_way(&self) {
         wait_until("a call is under way", || {

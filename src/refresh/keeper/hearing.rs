@@ -1,46 +1,33 @@
-//! What the keeper makes of what it hears and sees: hints, and glances at records. Both only move the
-//! moment at which a credential is due.
+//! What the keeper makes of what it hears and sees. A message only wakes: it causes a look at a record.
+//! What looks show moves the moments at which credentials are due.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 use tracing::{debug, error};
 
-use super::{Keeper, Place, SOON};
+use super::{APART, Keeper, Phase, Place, needs::Need};
 use crate::{
     clock::{self, Moment, StoreClock, StoreTime},
-    lease::Epoch,
     policy,
-    store::{Glance, Hint},
+    store::{Glance, Hint, Record},
 };
 
-/// How far an epoch that is heard may lie ahead of the store's clock.
-const AHEAD: Duration = Duration::from_secs(300);
+/// A token's end is looked at a little later, when the store has surely taken it away.
+const AFTER_ITS_END: Duration = Duration::from_millis(2);
 
 impl Keeper {
     pub(super) fn heard(&mut self, hint: Hint) {
-        let now = clock::now();
+        // All records are looked at when the store is back.
+        let Phase::Up = self.phase else { return };
         match hint {
-            Hint::Changed { id, epoch, expires_at, due_at } => {
-                let Some(place) = self.timetable.place(&id) else { return };
-                let due = self.behind(due_at, expires_at.since(due_at), now);
-                // Anybody may send anything: an epoch that lies ahead is not to be believed.
-                if self.is_plausible(epoch) {
-                    self.timetable.set_due_by(place, epoch, due);
-                    self.memory.forget_before(place, epoch);
-                } else {
-                    self.timetable.set_due(place, due);
-                }
-            }
             Hint::Look(id) => {
                 let Some(place) = self.timetable.place(&id) else { return };
                 debug!(credential = %id, "a look was asked for");
-                if self.timetable.is_aside(place) {
-                    // The record tells whether an operator wishes it: that is heard here, too.
-                    return self.look_at(place);
+                if !self.timetable.is_noted(place) {
+                    self.scan.wake(place, clock::now());
+                    self.look_on();
                 }
-                let due = now + self.up_to(SOON);
-                self.timetable.look_by(place, due);
             }
             Hint::Missed => self.look_at_everything(),
         }
@@ -50,46 +37,61 @@ impl Keeper {
         let now = clock::now();
         self.hear_clock(StoreClock::heard(store_now, Moment::now()));
         for (&place, glance) in places.iter().zip(glances) {
-            let stands = glance.record.as_ref().map_or(Epoch::default(), |record| record.epoch);
+            let stands = glance.record.as_ref().map(|record| record.epoch).unwrap_or_default();
             if stands < self.timetable.epoch(place) {
-                let due = self.return_at(place, glance.has_token, now);
-                self.timetable.set_due(place, due);
+                self.wait_for_return(place, glance.has_token, now);
                 continue;
             }
             self.timetable.stands(place, stands);
             self.memory.forget_before(place, stands);
-            let Some(record) = &glance.record else {
-                let due = now + self.up_to(SOON);
-                self.timetable.set_due(place, due);
-                continue;
-            };
-            let due_at = record.due_at.unwrap_or_default();
-            let lead = record.expires_at.unwrap_or_default().since(due_at);
-            let gone = !glance.has_token && record.failures == 0 && record.open_until.is_none();
-            let due = if gone || glance.has_report || record.forced {
-                now + self.up_to(SOON)
-            } else {
-                self.behind(due_at, lead, now)
-            };
+            let no_record = Record::default();
+            let record = glance.record.as_ref().unwrap_or(&no_record);
             if record.forced {
-                self.timetable.step_aside(place, None);
+                self.timetable.back_off(place, None);
             }
-            self.timetable.set_due(place, due);
-            match &record.refused {
-                Some(refused) => {
-                    let is_news = self.refused.insert(place, refused.clone()).is_none();
-                    if let Some(error) = record.error.as_ref().filter(|_| is_news) {
-                        error!(credential = %self.credentials[place as usize].id, error,
-                            next_try_in_s = due_at.since(store_now).as_secs(),
-                            "the issuer has refused its settings: someone has to mend this");
-                    }
-                }
-                // What could not be used here stands in no record.
-                None if self.timetable.is_aside(place) => {}
-                None => {
-                    self.refused.remove(&place);
-                }
+            self.set_due_by(place, glance, record, store_now, now);
+            self.note_refused(place, record, store_now, now);
+        }
+    }
+
+    /// Sets when a credential is due, as its record says, and when its token's end is looked at.
+    fn set_due_by(
+        &mut self,
+        place: Place,
+        glance: &Glance,
+        record: &Record,
+        store_now: StoreTime,
+        now: Instant,
+    ) {
+        let expires_at = record.expires_at.unwrap_or_default();
+        let issued_at = record.issued_at.unwrap_or(store_now);
+        let watch = self.watch_lead(expires_at.since(issued_at));
+        self.watch_end(place, expires_at, store_now, watch, now);
+        let mut due_at = record.due_at.unwrap_or_default();
+        // Whatever has written it: a token that is refreshed after its end is missed.
+        if glance.has_token && record.failures == 0 {
+            due_at = due_at.min(expires_at.minus(watch));
+        }
+        let lead = expires_at.since(due_at);
+        let nobody_tries = record.failures == 0 && record.open_until.is_none();
+        let need = Need {
+            epoch: record.epoch,
+            is_missing: !glance.has_token && nobody_tries,
+            is_requested: record.forced,
+            is_due: due_at <= store_now,
+        };
+        let is_urgent = need.is_missing || need.is_requested || glance.has_report;
+        if !is_urgent && !need.is_due {
+            self.needs.forget(place);
+            return self.draw_due(place, due_at, lead, now);
+        }
+        match self.needs.seen(place, need, due_at, store_now) {
+            Some(until) => self.draw_due(place, until, lead, now),
+            None if is_urgent => {
+                let due = now + self.up_to(APART);
+                self.timetable.due_by(place, due);
             }
+            None => self.draw_due(place, due_at, lead, now),
         }
     }
 
@@ -99,10 +101,50 @@ impl Keeper {
         self.local(due_at, now) + policy::stagger(lead, self.rng.f64())
     }
 
-    /// An epoch is at least the store's time of its grant, and not much more.
-    pub(super) fn is_plausible(&self, epoch: Epoch) -> bool {
-        let now = self.store_clock.map_or(StoreTime::default(), |clock| clock.now(Moment::now()));
-        epoch.0 <= now.plus(AHEAD).as_millis()
+    fn draw_due(&mut self, place: Place, due_at: StoreTime, lead: Duration, now: Instant) {
+        let latest = self.local(due_at, now) + policy::stagger(lead, 1.0);
+        let drawn = self.behind(due_at, lead, now);
+        self.timetable.draw_due(place, due_at, latest, drawn);
+    }
+
+    /// Sees to it that a token's record is looked at before the token ends, and when it does.
+    pub(super) fn watch_end(
+        &mut self,
+        place: Place,
+        expires_at: StoreTime,
+        store_now: StoreTime,
+        lead: Duration,
+        now: Instant,
+    ) {
+        let is_ahead = store_now < expires_at;
+        let after = AFTER_ITS_END + self.up_to(10 * AFTER_ITS_END);
+        let ends = is_ahead.then(|| self.local(expires_at, now) + after);
+        self.timetable.watch_end(place, ends, lead, now);
+    }
+
+    /// How long before its end a token is looked at, if nobody has refreshed it by then: there is
+    /// time for a call, and for a second one.
+    pub(super) fn watch_lead(&self, lifetime: Duration) -> Duration {
+        (2 * self.cycle.times.lock()).min(lifetime / 8)
+    }
+
+    fn note_refused(&mut self, place: Place, record: &Record, store_now: StoreTime, now: Instant) {
+        match &record.refused {
+            Some(refused) => {
+                let is_news = self.refused.insert(place, refused.clone()).is_none();
+                if let Some(error) = record.error.as_ref().filter(|_| is_news) {
+                    let due_at = record.due_at.unwrap_or_default();
+                    error!(credential = %self.credentials[place as usize].id, error,
+                        next_try_in_s = due_at.since(store_now).as_secs(),
+                        "the issuer has refused its settings: someone has to mend this");
+                }
+            }
+            // What could not be used here stands in no record.
+            None if self.timetable.is_backing_off(place, now) => {}
+            None => {
+                self.refused.remove(&place);
+            }
+        }
     }
 
     pub(super) fn local(&self, moment: StoreTime, now: Instant) -> Instant {

@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use tracing::{debug, error, info};
 
-use super::{Done, Keeper, Phase, Place, Sweep, Trouble, guarded};
+use super::{Done, Keeper, Phase, Place, Trouble, guarded};
 use crate::{
     chain::Chain,
     clock::{self, Moment, StoreTime},
@@ -18,12 +18,6 @@ use crate::{
 /// The time between two heartbeats. A sweep's reads come on top; together they stay below one
 /// command a second for up to a thousand credentials.
 const HEARTBEAT: Duration = Duration::from_millis(1500);
-
-/// Credentials in one look at the store.
-const LOOK: usize = 500;
-
-/// Bounds of the time in which every record is read once more, in case a hint was lost.
-const SWEEP: (Duration, Duration) = (Duration::from_secs(300), Duration::from_secs(4 * 3600));
 
 /// The most credentials whose settings are compared with what was refused, each heartbeat.
 const MARKS_AT_ONCE: usize = 256;
@@ -38,7 +32,8 @@ impl Keeper {
             Phase::Up => {
                 let job = async move { Done::Pulse(store.canary().await) };
                 self.jobs.spawn(guarded(job, |defect| Done::Pulse(Err(defect))));
-                self.sweep();
+                self.scan.sweep(HEARTBEAT);
+                self.look_on();
                 self.compare_marks();
             }
         }
@@ -136,8 +131,7 @@ impl Keeper {
     }
 
     pub(super) fn look_at_everything(&mut self) {
-        self.sweep = Sweep::default();
-        self.to_look = (0..self.timetable.len() as Place).collect();
+        self.scan.look_at_everything();
         self.look_on();
     }
 
@@ -146,11 +140,11 @@ impl Keeper {
         places: &[Place],
         looked: Result<(StoreTime, Vec<Glance>), StoreError>,
     ) {
-        self.looking = false;
+        let is_all = self.scan.looked();
         match looked {
             Ok((now, glances)) => {
                 self.looked(places, now, &glances);
-                if self.to_look.is_empty() {
+                if is_all {
                     debug!("looked at all records that waited for it");
                 }
                 self.look_on();
@@ -160,19 +154,10 @@ impl Keeper {
         }
     }
 
-    /// Looks at one more.
-    pub(super) fn look_at(&mut self, place: Place) {
-        self.to_look.push_back(place);
-        self.look_on();
-    }
-
     /// Looks at the next few that wait for it, one round trip at a time.
-    fn look_on(&mut self) {
-        if self.looking || self.to_look.is_empty() {
-            return;
-        }
-        self.looking = true;
-        let places: Vec<Place> = self.to_look.drain(..self.to_look.len().min(LOOK)).collect();
+    pub(super) fn look_on(&mut self) {
+        let Phase::Up = self.phase else { return };
+        let Some(places) = self.scan.take() else { return };
         let (store, credentials) = (Arc::clone(&self.store), Arc::clone(&self.credentials));
         let job = async move {
             let ids: Vec<_> =
@@ -181,21 +166,6 @@ impl Keeper {
             Done::Looked(places, looked)
         };
         self.jobs.spawn(guarded(job, |defect| Done::Looked(Vec::new(), Err(defect))));
-    }
-
-    /// Reads the next few records, so that all of them are read in the sweep's time.
-    fn sweep(&mut self) {
-        let all = self.timetable.len();
-        let period = Duration::from_secs(10)
-            .saturating_mul(u32::try_from(all).unwrap_or(u32::MAX))
-            .clamp(SWEEP.0, SWEEP.1);
-        self.sweep.owed += all as f64 * HEARTBEAT.as_secs_f64() / period.as_secs_f64();
-        while 1.0 <= self.sweep.owed && self.to_look.len() < all {
-            self.sweep.owed -= 1.0;
-            self.to_look.push_back(self.sweep.next as Place);
-            self.sweep.next = (self.sweep.next + 1) % all;
-        }
-        self.look_on();
     }
 
     /// Looks whether settings that were refused have changed since, a few at each heartbeat.
@@ -223,8 +193,8 @@ impl Keeper {
             info!(credential = %self.credentials[place as usize].id,
                 "the settings that were refused have changed: trying again");
             self.refused.remove(&place);
-            self.timetable.step_aside(place, None);
-            self.timetable.look_by(place, clock::now());
+            self.timetable.back_off(place, None);
+            self.timetable.due_by(place, clock::now());
         }
     }
 }

@@ -70,13 +70,21 @@ impl Keeper {
         self.recovery.noticed.map(|noticed| noticed + pause)
     }
 
-    /// When a token that was lost is to be fetched anew: after the pause, spread, and what
-    /// applications miss first.
-    pub(super) fn return_at(&mut self, place: Place, has_token: bool, now: Instant) -> Instant {
-        let from = self.resumes_at(place).map_or(now, |at| at.max(now));
+    /// A token was lost, and is to be fetched anew: after the pause, spread, and what applications
+    /// miss first. A moment that was drawn before stays, however often the record is looked at.
+    pub(super) fn wait_for_return(&mut self, place: Place, has_token: bool, now: Instant) {
+        let resumes_at = self.resumes_at(place);
+        let from = resumes_at.map_or(now, |at| at.max(now));
         let within = policy::return_within(self.timetable.len());
-        let missed_first = if has_token { within } else { Duration::ZERO };
-        from + missed_first + self.up_to(within)
+        let was_drawn = self
+            .timetable
+            .due(place)
+            .is_some_and(|due| resumes_at.is_none_or(|at| at <= due) && due <= from + 2 * within);
+        if !was_drawn {
+            let missed_first = if has_token { within } else { Duration::ZERO };
+            let due = from + missed_first + self.up_to(within);
+            self.timetable.set_due(place, due);
+        }
     }
 
     /// Offers the next few, then looks at everything.

@@ -72,10 +72,10 @@ async fn keeper(directory: &TempDir) -> Keeper {
     let cycle = Cycle { store, times, stopping };
     let (mut keeper, _) = Keeper::new(Arc::new([credential]), cycle, fastrand::Rng::with_seed(7));
     keeper.store_reached("a canary".to_owned());
-    assert!(keeper.looking);
+    assert!(keeper.scan.is_looking());
     let looked = keeper.jobs.join_next().await.expect("a look");
     keeper.done(looked);
-    assert!(!keeper.looking && matches!(keeper.phase, Phase::Up));
+    assert!(!keeper.scan.is_looking() && matches!(keeper.phase, Phase::Up));
     keeper
 }
 
@@ -86,7 +86,7 @@ async fn after_a_sleep_of_the_machine_every_record_is_looked_at() {
     let mut keeper = keeper(&directory).await;
     let now = Moment::now();
     keeper.pulse(now.later(2 * SECOND, SECOND / 2));
-    assert!(!keeper.looking, "it was awake");
+    assert!(!keeper.scan.is_looking(), "it was awake");
     keeper.pulse(now.later(4 * SECOND, 60 * SECOND));
-    assert!(keeper.looking, "it slept for a minute");
+    assert!(keeper.scan.is_looking(), "it slept for a minute");
 }

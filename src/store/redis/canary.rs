@@ -44,14 +44,6 @@ impl Seen {
         }
     }
 
-    /// Whether a message with this canary may be about the data that was seen.
-    pub(super) fn may_be(&self, canary: Option<&str>) -> bool {
-        match (&self.sight().uuid, canary) {
-            (Some(seen), Some(canary)) => seen == canary,
-            _ => true,
-        }
-    }
-
     fn sight(&self) -> MutexGuard<'_, Sight> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -71,11 +71,8 @@ impl Store for Heard {
         publication: Publication<'_>,
     ) -> Result<Timed<Completed>, StoreError> {
         let answer = self.files.complete(id, lease, publication).await?;
-        if let Completed::Published { expires_at, due_at }
-        | Completed::Repeated { expires_at, due_at } = answer.1
-        {
-            let (id, epoch) = (id.clone(), lease.epoch);
-            self.office.tell(Hint::Changed { id, epoch, expires_at, due_at });
+        if let Completed::Published { .. } | Completed::Repeated { .. } = answer.1 {
+            self.office.tell(Hint::Look(id.clone()));
         }
         Ok(self.office.timed(answer))
     }

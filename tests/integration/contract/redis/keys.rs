@@ -8,7 +8,7 @@ use evertoken::{
     store::{Begun, Completed, Hearing, Hint, Offered, StoreUrl},
 };
 
-use super::{DUE, LIFE, LOCK, Pair, REJECTED, TOKEN, failure, offer, publication, request, token};
+use super::{LIFE, LOCK, Pair, REJECTED, TOKEN, failure, offer, publication, request, token};
 use crate::support::CAP;
 
 #[tokio::test]
@@ -107,16 +107,11 @@ async fn hints_of_both_channels_are_heard() {
     hearing.canary().await.expect("it is connected, and subscribed");
     pair.bench.command(&["PUBLISH", "evertoken:changed", "no sense"]).await;
     pair.a.report(&pair.id, &Token::new("first").expect("a token")).await.expect("an answer");
-    let lease = pair.publish("first").await;
-    let next = || tokio::time::timeout(CAP, hearing.next_hint());
-    assert_eq!(next().await.expect("a hint"), Hint::Look(pair.id.clone()));
-    let changed = Hint::Changed {
-        id: pair.id.clone(),
-        epoch: lease.epoch,
-        expires_at: lease.granted_at.plus(LIFE),
-        due_at: lease.granted_at.plus(DUE),
-    };
-    assert_eq!(next().await.expect("a hint"), changed);
+    pair.publish("first").await;
+    for _ in 0..2 {
+        let hint = tokio::time::timeout(CAP, hearing.next_hint()).await.expect("a hint");
+        assert_eq!(hint, Hint::Look(pair.id.clone()));
+    }
 }
 
 #[tokio::test]
