@@ -9,10 +9,7 @@ pub use crate::{
     cli::claims::hold as arguments,
     config::claims::hold as config,
     provider::answer_claims::hold as answer,
-    store::{
-        file_claims::hold as sheet,
-        redis_claims::{hold as record, hold_for_messages as message},
-    },
+    store::{file_fuzz_properties::hold as file_record, redis_fuzz_properties::hold as message},
 };
 
 /// A password that no URL may show.

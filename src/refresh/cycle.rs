@@ -20,13 +20,15 @@ use crate::{
     metrics,
     policy::{self, Issuance},
     provider::Fate,
-    store::{BeginRequest, Begun, Calls, Store, StoreError, StoreErrorKind},
+    store::{
+        BeginRequest, Begun, Calls, Coordinate, Early, Permit, Protocol, StoreError, StoreErrorKind,
+    },
 };
 
 /// What a cycle works with.
 pub struct Cycle {
     /// The store.
-    pub store: Arc<dyn Store>,
+    pub store: Arc<dyn Coordinate>,
     /// The times of an attempt.
     pub times: Times,
     /// Turns true when the process stops: nothing is begun or sent any more.
@@ -176,24 +178,26 @@ impl Cycle {
     ) -> Result<(Lease, u32, Calls), Outcome> {
         let id = &credential.id;
         Err(match begun {
-            Begun::Granted { lease, failures, calls } => return Ok((lease, failures, calls)),
+            Begun::Granted(Permit { lease, failures, calls }) => {
+                return Ok((lease, failures, calls));
+            }
             Begun::Lost => Outcome::StoreLost,
-            Begun::Held(wait) | Begun::Quiet(wait) => Outcome::Elsewhere(wait),
-            Begun::NotDue(due_at) => Outcome::NotBefore(due_at),
-            Begun::Uncured(due_at) => {
+            Begun::RetryIn(wait, _) => Outcome::Elsewhere(wait),
+            Begun::NotBefore(due_at, Early::NotDue) => Outcome::NotBefore(due_at),
+            Begun::NotBefore(due_at, Early::StillRejected) => {
                 error!(credential = %id, next_refresh_in_s = seconds(due_at, now),
                     "a refresh on request did not cure it: the new token is reported as dead, too; \
                      was the secret reset? is the IP list right? does another system refresh this \
                      account? does the application use the token of another account?");
                 Outcome::NotBefore(due_at)
             }
-            Begun::Spent(due_at) => {
+            Begun::NotBefore(due_at, Early::RequestsUsed) => {
                 warn!(credential = %id, next_refresh_in_s = seconds(due_at, now),
                     "applications report the token as dead, and today's refreshes on request are \
                      used up: look at what they do with it, and who else refreshes this account");
                 Outcome::NotBefore(due_at)
             }
-            Begun::Exhausted(until) => {
+            Begun::NotBefore(until, Early::QuotaUsed | Early::RateLimited) => {
                 warn!(credential = %id, until = %until, daily_quota = credential.daily_quota,
                     "calls to the issuer are used up for now");
                 let offset = credential.provider.quota_day_offset();
@@ -212,23 +216,23 @@ impl Cycle {
         mark: &str,
     ) -> Result<(StoreTime, Begun), StoreError> {
         let attempt = AttemptId::fresh();
+        let asked = Moment::now();
         let request = BeginRequest {
             attempt: &attempt,
-            asked: Moment::now(),
             lease: self.times.lock(),
             quiet_period: credential.quiet_period,
             daily_quota: credential.daily_quota,
             quota_day_offset: credential.provider.quota_day_offset(),
-            mark,
+            fingerprint: mark,
             issues_anew: credential.issues_anew(),
             heard: known.heard,
             waited: known.waited,
         };
-        match self.store.begin(&credential.id, &request).await {
+        match self.store.begin(&credential.id, &request, asked).await {
             Err(error) if error.kind == StoreErrorKind::Unavailable => {
                 metrics::store_failed(error.kind.as_str());
                 // Once more, at once, on a new connection: the first may have been granted.
-                self.store.begin(&credential.id, &request).await
+                self.store.begin(&credential.id, &request, asked).await
             }
             answer => answer,
         }

@@ -39,7 +39,7 @@ use crate::{
     clock::{self, Moment, StoreClock, StoreTime},
     lease::Epoch,
     metrics,
-    store::{Glance, Store, StoreError, StoreErrorKind},
+    store::{Coordinate, Glance, StoreError, StoreErrorKind},
 };
 
 /// Cycles at once for one issuer, so that a slow one takes neither all connections nor the place of
@@ -64,7 +64,7 @@ pub struct Keeper {
     timetable: Timetable,
     /// By issuer: how many cycles run.
     running: Vec<usize>,
-    store: Arc<dyn Store>,
+    store: Arc<dyn Coordinate>,
     cycle: Arc<Cycle>,
     jobs: JoinSet<Done>,
     rng: fastrand::Rng,

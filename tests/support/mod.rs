@@ -12,6 +12,7 @@ pub(crate) mod reader;
 pub(crate) mod redis;
 pub(crate) mod sentinel;
 pub(crate) mod tls;
+pub(crate) mod watched;
 pub(crate) mod wire;
 
 use std::time::Duration;

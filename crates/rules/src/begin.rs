@@ -51,9 +51,9 @@ pub struct BeginRequest<'a> {
 
 /// The answer of `begin`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Begun {
+pub enum Begun<G = Grant> {
     /// The issuer may be called, once.
-    Granted(Grant),
+    Granted(G),
     /// The store does not know a publication as late as the one that was heard of: it lost data.
     /// Nothing was changed.
     Lost,
@@ -85,6 +85,8 @@ pub enum Busy {
     LeaseHeld,
     /// An attempt was lost, or had no clear result: what it sent may still be handled.
     QuietPeriod,
+    /// Something that evertoken did not write stands in the lock's place.
+    ForeignLock,
 }
 
 /// Why there is nothing to do yet.
@@ -154,7 +156,8 @@ pub fn begin(snapshot: &Snapshot, holder: &Holder, request: &BeginRequest<'_>) -
         }
         // What it sent may still be handled for a while.
         Lock::HolderGone => lose_holder(&mut record, now, request.quiet_period),
-        Lock::Free | Lock::Foreign => {}
+        Lock::Foreign => return wait(Duration::ZERO, Busy::ForeignLock, record, lock),
+        Lock::Free => {}
     }
     let quiet_until = record.quiet_until();
     if now < quiet_until {
@@ -197,6 +200,20 @@ fn granted(record: &Record, attempt: &Attempt) -> Grant {
         granted_at: attempt.granted_at,
         failures: record.failures(),
         calls: record.calls(),
+    }
+}
+
+// === impl Begun ===
+
+impl<G> Begun<G> {
+    /// The same answer, with what is granted in another form.
+    pub fn map_granted<H>(self, map: impl FnOnce(G) -> H) -> Begun<H> {
+        match self {
+            Self::Granted(granted) => Begun::Granted(map(granted)),
+            Self::Lost => Begun::Lost,
+            Self::RetryIn(wait, busy) => Begun::RetryIn(wait, busy),
+            Self::NotBefore(moment, early) => Begun::NotBefore(moment, early),
+        }
     }
 }
 

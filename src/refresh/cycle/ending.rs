@@ -18,7 +18,7 @@ use crate::{
     policy::{self, Standing},
     provider::{Fate, FetchError, Remedy},
     refresh::{Credential, Remembered},
-    store::{Completed, Failed, Failure, Publication, StoreError, StoreErrorKind},
+    store::{Completed, Failed, FailedAttempt, Protocol, Publication, StoreError, StoreErrorKind},
 };
 
 /// What a failure asks to wait for.
@@ -55,10 +55,6 @@ impl Cycle {
             due_at: lease.granted_at.plus(after),
             issues_anew: credential.issues_anew(),
             late: lease.is_over(Moment::now()),
-            dated: issued
-                .dated
-                .as_ref()
-                .filter(|dated| policy::is_believable(dated.seconds(), lease.granted_at)),
         };
         let ends = clock::now() + issued.lifetime;
         let (now, completed) =
@@ -126,9 +122,9 @@ impl Cycle {
         };
         let refused = error.remedy == Remedy::Operator;
         let message = Chain(error).to_string();
-        let failure = Failure {
+        let failure = FailedAttempt {
             wait,
-            closed,
+            rate_limited: closed,
             error: &message,
             suspect: in_doubt.then_some("a call to the issuer had no clear result"),
             quiet_period: if in_doubt { credential.quiet_period } else { Duration::ZERO },
@@ -174,9 +170,9 @@ impl Cycle {
         let (now, glances) = self.store.look(std::slice::from_ref(&credential.id)).await?;
         let glance = glances.into_iter().next().unwrap_or_default();
         let record = glance.record.unwrap_or_default();
-        let standing = match record.expires_at {
+        let standing = match record.expires_at() {
             Some(expires_at) if glance.has_token => {
-                if in_doubt || record.suspect.is_some() {
+                if in_doubt || record.doubt.is_some() {
                     Standing::Suspect
                 } else {
                     Standing::Valid(expires_at.since(now))
@@ -222,7 +218,7 @@ impl Cycle {
 /// Says why the token that was replaced had been reported.
 fn tell_early_end(id: &CredentialId, reason: Reason, completed: Completed) {
     match completed {
-        Completed::Replaced { early, .. } => {
+        Completed::Replaced { deaths: early, .. } => {
             metrics::died_early(id);
             warn!(credential = %id, deaths_today = early, "{}", foreign::death(id.as_str(), early));
         }

@@ -37,7 +37,7 @@ impl Keeper {
         let now = clock::now();
         self.hear_clock(StoreClock::heard(store_now, Moment::now()));
         for (&place, glance) in places.iter().zip(glances) {
-            let stands = glance.record.as_ref().map(|record| record.epoch).unwrap_or_default();
+            let stands = glance.record.as_ref().map(|record| record.epoch()).unwrap_or_default();
             if stands < self.timetable.epoch(place) {
                 self.wait_for_return(place, glance.has_token, now);
                 continue;
@@ -46,7 +46,7 @@ impl Keeper {
             self.memory.forget_before(place, stands);
             let no_record = Record::default();
             let record = glance.record.as_ref().unwrap_or(&no_record);
-            if record.forced {
+            if record.requests.wanted {
                 self.timetable.back_off(place, None);
             }
             self.set_due_by(place, glance, record, store_now, now);
@@ -63,21 +63,21 @@ impl Keeper {
         store_now: StoreTime,
         now: Instant,
     ) {
-        let expires_at = record.expires_at.unwrap_or_default();
-        let issued_at = record.issued_at.unwrap_or(store_now);
+        let expires_at = record.expires_at().unwrap_or_default();
+        let issued_at = record.issued_at().unwrap_or(store_now);
         let watch = self.watch_lead(expires_at.since(issued_at));
         self.watch_end(place, expires_at, store_now, watch, now);
         let mut due_at = record.due_at.unwrap_or_default();
         // Whatever has written it: a token that is refreshed after its end is missed.
-        if glance.has_token && record.failures == 0 {
+        if glance.has_token && record.failures() == 0 {
             due_at = due_at.min(expires_at.minus(watch));
         }
         let lead = expires_at.since(due_at);
-        let nobody_tries = record.failures == 0 && record.open_until.is_none();
+        let nobody_tries = record.failures() == 0 && record.open_attempt().is_none();
         let need = Need {
-            epoch: record.epoch,
+            epoch: record.epoch(),
             is_missing: !glance.has_token && nobody_tries,
-            is_requested: record.forced,
+            is_requested: record.requests.wanted,
             is_due: due_at <= store_now,
         };
         let is_urgent = need.is_missing || need.is_requested || glance.has_report;
@@ -129,10 +129,12 @@ impl Keeper {
     }
 
     fn note_refused(&mut self, place: Place, record: &Record, store_now: StoreTime, now: Instant) {
-        match &record.refused {
-            Some(refused) => {
-                let is_news = self.refused.insert(place, refused.clone()).is_none();
-                if let Some(error) = record.error.as_ref().filter(|_| is_news) {
+        match record.refused() {
+            refused @ [_, ..] => {
+                let is_news = self.refused.insert(place, refused.join(" ")).is_none();
+                if let Some(error) =
+                    record.failure.as_ref().map(|failure| &failure.error).filter(|_| is_news)
+                {
                     let due_at = record.due_at.unwrap_or_default();
                     error!(credential = %self.credentials[place as usize].id, error,
                         next_try_in_s = due_at.since(store_now).as_secs(),
@@ -140,8 +142,8 @@ impl Keeper {
                 }
             }
             // What could not be used here stands in no record.
-            None if self.timetable.is_backing_off(place, now) => {}
-            None => {
+            [] if self.timetable.is_backing_off(place, now) => {}
+            [] => {
                 self.refused.remove(&place);
             }
         }

@@ -30,7 +30,7 @@ impl Keeper {
         match self.phase {
             Phase::Down => self.reach(),
             Phase::Up => {
-                let job = async move { Done::Pulse(store.canary().await) };
+                let job = async move { Done::Pulse(store.data_identity().await) };
                 self.jobs.spawn(guarded(job, |defect| Done::Pulse(Err(defect))));
                 self.scan.sweep(HEARTBEAT);
                 self.look_on();
@@ -41,7 +41,7 @@ impl Keeper {
 
     fn reach(&mut self) {
         let store = Arc::clone(&self.store);
-        let job = async move { Done::Reached(store.set_canary().await) };
+        let job = async move { Done::Reached(store.identify_data().await) };
         self.jobs.spawn(guarded(job, |defect| Done::Reached(Err(defect))));
     }
 

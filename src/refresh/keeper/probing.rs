@@ -21,7 +21,7 @@ use crate::{
     metrics, policy,
     provider::Probed,
     refresh::Credential,
-    store::{Hint, Store, StoreError, StoreErrorKind, Verification},
+    store::{Coordinate, Hint, Protocol, StoreError, StoreErrorKind, Verification},
 };
 
 /// Probes at once for one issuer.
@@ -162,7 +162,7 @@ impl Keeper {
 
 /// Probes the published token, if it is this worker's turn, and reports it if it is dead.
 async fn look(
-    store: &dyn Store,
+    store: &dyn Coordinate,
     credential: &Credential,
     every: Duration,
     takes: Duration,

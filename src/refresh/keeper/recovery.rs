@@ -17,7 +17,7 @@ use crate::{
     clock::{self, Moment, StoreClock},
     metrics, policy,
     refresh::Remembered,
-    store::{Offered, StoreError, StoreErrorKind},
+    store::{Offered, Protocol, StoreError, StoreErrorKind},
 };
 
 /// Publications that are offered at once.

@@ -1,7 +1,7 @@
 //! When the tokens that are shown end, so that their files are taken away at that moment.
 //!
 //! Redis lets a token's key expire; a file has to be removed by somebody. It is only a reminder:
-//! whether a token has ended, its sheet tells.
+//! whether a token has ended, its record tells.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -9,14 +9,14 @@ use crate::{clock::StoreTime, credential::CredentialId};
 
 /// The ends that this process knows of.
 #[derive(Debug, Default)]
-pub(super) struct Ends {
+pub(super) struct ExpiryQueue {
     by_id: HashMap<CredentialId, StoreTime>,
     queue: BTreeSet<(StoreTime, CredentialId)>,
 }
 
-// === impl Ends ===
+// === impl ExpiryQueue ===
 
-impl Ends {
+impl ExpiryQueue {
     /// The token that is shown for `id` ends then; `None` if none is shown.
     pub(super) fn note(&mut self, id: &CredentialId, end: Option<StoreTime>) {
         if self.by_id.get(id).copied() == end {
@@ -47,14 +47,14 @@ mod tests {
         let (shop, blog): (CredentialId, CredentialId) =
             ("shop".parse().expect("an id"), "blog".parse().expect("an id"));
         let at = StoreTime::from_millis;
-        let mut ends = Ends::default();
-        ends.note(&shop, Some(at(5)));
-        ends.note(&blog, Some(at(7)));
-        ends.note(&shop, Some(at(9)));
-        assert_eq!(ends.next(), Some((at(7), blog.clone())));
-        ends.note(&blog, None);
-        assert_eq!(ends.next(), Some((at(9), shop.clone())));
-        ends.note(&shop, None);
-        assert_eq!(ends.next(), None);
+        let mut queue = ExpiryQueue::default();
+        queue.note(&shop, Some(at(5)));
+        queue.note(&blog, Some(at(7)));
+        queue.note(&shop, Some(at(9)));
+        assert_eq!(queue.next(), Some((at(7), blog.clone())));
+        queue.note(&blog, None);
+        assert_eq!(queue.next(), Some((at(9), shop.clone())));
+        queue.note(&shop, None);
+        assert_eq!(queue.next(), None);
     }
 }

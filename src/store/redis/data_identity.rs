@@ -15,36 +15,21 @@ use redis::{
 };
 
 use super::{RedisStore, connect::Connection, link::Connected, server};
-use crate::{credential::CredentialId, store::StoreError};
+use crate::store::StoreError;
 
-/// What was last seen of the canary.
+/// The server whose canary was seen last.
 #[derive(Default)]
-pub(super) struct Seen(Mutex<Sight>);
-
-#[derive(Default)]
-struct Sight {
-    uuid: Option<String>,
-    server: Option<Arc<str>>,
-}
+pub(super) struct Seen(Mutex<Option<Arc<str>>>);
 
 // === impl Seen ===
 
 impl Seen {
     /// Whether another server answers than the one whose canary was seen.
     pub(super) fn is_another(&self, server: &Arc<str>) -> bool {
-        self.sight().server.as_ref().is_some_and(|seen| seen != server)
+        self.server().as_ref().is_some_and(|seen| seen != server)
     }
 
-    /// The beginning of a message about a credential. It names the data that it is about: several
-    /// databases of one Redis share their channels.
-    pub(super) fn about(&self, id: &CredentialId) -> String {
-        match &self.sight().uuid {
-            Some(uuid) => format!("{{\"id\":\"{id}\",\"canary\":\"{uuid}\""),
-            None => format!("{{\"id\":\"{id}\""),
-        }
-    }
-
-    fn sight(&self) -> MutexGuard<'_, Sight> {
+    fn server(&self) -> MutexGuard<'_, Option<Arc<str>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -81,8 +66,7 @@ impl RedisStore {
             }
         };
         let uuids: Option<Vec<String>> = uuids.into_iter().collect();
-        let uuid = uuids.as_ref().and_then(|uuids| uuids.first().cloned());
-        *self.seen.sight() = Sight { uuid, server: Some(on.server) };
+        *self.seen.server() = Some(on.server);
         Ok(uuids.map(|uuids| format!("{} {server}", uuids.join(" "))))
     }
 

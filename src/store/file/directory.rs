@@ -1,4 +1,5 @@
-//! The directory: sheets, tokens, leases and guards as files. Everything here is synchronous.
+//! The directory: records, tokens, leases and locks as files. Everything here is synchronous, and
+//! may take as long as a disk does.
 //!
 //! A file is replaced by one that was written and synced beside it, and the directory is synced
 //! after; a reader sees the old one or the new one, whole. Locks are the kernel's: it frees them
@@ -13,7 +14,7 @@ use std::{
 
 use serde_json::Value;
 
-use super::ledger::{Sheet, VERSION};
+use super::file_record::{FileRecord, VERSION};
 use crate::{
     credential::CredentialId,
     store::{StoreError, StoreErrorKind},
@@ -22,23 +23,23 @@ use crate::{
 /// The longest file that is read, in bytes.
 const MAX_FILE: u64 = 64 * 1024;
 
-/// A directory of sheets.
-pub(super) struct Folder {
+/// A directory of records.
+pub(super) struct Directory {
     path: PathBuf,
 }
 
 /// A lock on one credential's files, or on a lease. It ends when it is dropped.
 pub(super) struct Lock(File);
 
-/// What came of reading a sheet.
+/// What came of reading a record.
 pub(super) enum Read {
     Absent,
-    Whole(Box<Sheet>),
-    /// Something that is no sheet: cut short, empty, or written by something else.
+    Whole(Box<FileRecord>),
+    /// Something that is no record: cut short, empty, or written by something else.
     Damaged,
 }
 
-/// A newer evertoken wrote the sheet.
+/// A newer evertoken wrote the record.
 pub(super) struct Newer;
 
 /// What came of trying to lock.
@@ -57,9 +58,9 @@ impl Drop for Lock {
     }
 }
 
-// === impl Folder ===
+// === impl Directory ===
 
-impl Folder {
+impl Directory {
     pub(super) fn new(path: &Path) -> Self {
         Self { path: path.to_owned() }
     }
@@ -81,7 +82,7 @@ impl Folder {
     }
 
     /// Tries to lock a credential's files, for the few moments of one change.
-    pub(super) fn guard(&self, id: &CredentialId) -> Result<Locked, StoreError> {
+    pub(super) fn lock_file(&self, id: &CredentialId) -> Result<Locked, StoreError> {
         self.lock(&self.file(id, "lock"))
     }
 
@@ -108,8 +109,8 @@ impl Folder {
         taken().map_err(|error| self.failed("cannot be written", error))
     }
 
-    /// A credential's sheet.
-    pub(super) fn sheet(&self, id: &CredentialId) -> Result<Read, StoreError> {
+    /// A credential's record.
+    pub(super) fn record(&self, id: &CredentialId) -> Result<Read, StoreError> {
         let path = self.file(id, "record");
         let text = match read_file(&path) {
             Ok(text) => text,
@@ -123,7 +124,7 @@ impl Folder {
     }
 
     /// The token's file as it stands, whoever wrote it.
-    pub(super) fn shown(&self, id: &CredentialId) -> Result<Option<String>, StoreError> {
+    pub(super) fn token_file(&self, id: &CredentialId) -> Result<Option<String>, StoreError> {
         match read_file(&self.file(id, "token")) {
             Ok(token) => Ok(String::from_utf8(token).ok().filter(|token| !token.is_empty())),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
@@ -131,7 +132,7 @@ impl Folder {
         }
     }
 
-    /// Puts a damaged sheet aside, so that a new one can be begun. What it held is kept.
+    /// Puts a damaged record aside, so that a new one can be begun. What it held is kept.
     pub(super) fn put_aside(&self, id: &CredentialId) -> Result<PathBuf, StoreError> {
         let aside = self.file(id, "damaged");
         fs::rename(self.file(id, "record"), &aside)
@@ -139,13 +140,17 @@ impl Folder {
         Ok(aside)
     }
 
-    pub(super) fn write_sheet(&self, id: &CredentialId, sheet: &Sheet) -> Result<(), StoreError> {
-        let text = serde_json::to_vec(sheet).map_err(io::Error::other);
+    pub(super) fn write_record(
+        &self,
+        id: &CredentialId,
+        record: &FileRecord,
+    ) -> Result<(), StoreError> {
+        let text = serde_json::to_vec(record).map_err(io::Error::other);
         let written = text.and_then(|text| self.replace(&self.file(id, "record"), &text));
         written.map_err(|error| self.failed("cannot be written", error))
     }
 
-    /// Brings the token's file, which applications read, in line with the sheet.
+    /// Brings the token's file, which applications read, in line with the record.
     pub(super) fn show_token(
         &self,
         id: &CredentialId,
@@ -172,7 +177,7 @@ impl Folder {
 
     /// Sets the canary, unless another process was faster.
     pub(super) fn set_canary(&self, canary: &str) -> Result<(), StoreError> {
-        // Whoever is first sets it, and no guard is held: each has a file of its own.
+        // Whoever is first sets it, and no lock is held: each has a file of its own.
         let fresh = self.path.join(format!("canary.{canary}"));
         let set = (|| {
             create(&fresh)?.write_all(canary.as_bytes())?;
@@ -185,7 +190,7 @@ impl Folder {
         set.and(removed).map_err(|error| self.failed("cannot be written", error))
     }
 
-    /// The credential whose sheet is at `path`, if it is one.
+    /// The credential whose record is at `path`, if it is one.
     pub(super) fn owner(path: &Path) -> Option<CredentialId> {
         path.file_name()?.to_str()?.strip_suffix(".record")?.parse().ok()
     }
@@ -209,7 +214,7 @@ impl Folder {
         }
     }
 
-    /// Writes beside, syncs, renames, syncs the directory. The guard is held: nobody else writes
+    /// Writes beside, syncs, renames, syncs the directory. The lock is held: nobody else writes
     /// there, and what a killed process left half written is written over.
     fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         let fresh = beside(path);
@@ -262,16 +267,16 @@ fn read_file(path: &Path) -> io::Result<Vec<u8>> {
     Ok(if MAX_FILE < bytes.len() as u64 { Vec::new() } else { bytes })
 }
 
-/// Reads the text of a sheet, whoever wrote it. A newer one may be of another shape.
+/// Reads the text of a record, whoever wrote it. A newer one may be of another shape.
 pub(super) fn read(text: &[u8]) -> Result<Read, Newer> {
     let Ok(Value::Object(fields)) = serde_json::from_slice(text) else { return Ok(Read::Damaged) };
     match fields.get("version").and_then(Value::as_u64) {
-        None | Some(0) => return Ok(Read::Damaged),
-        Some(1..=VERSION) => {}
-        Some(_) => return Err(Newer),
+        Some(VERSION) => {}
+        Some(version) if VERSION < version => return Err(Newer),
+        _ => return Ok(Read::Damaged),
     }
-    let sheet = serde_json::from_value(Value::Object(fields));
-    Ok(sheet.map_or(Read::Damaged, |sheet| Read::Whole(Box::new(sheet))))
+    let record = serde_json::from_value(Value::Object(fields));
+    Ok(record.map_or(Read::Damaged, |record| Read::Whole(Box::new(record))))
 }
 
 fn create(path: &Path) -> io::Result<File> {
