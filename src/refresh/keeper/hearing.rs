@@ -23,9 +23,8 @@ impl Keeper {
         match hint {
             Hint::Look(id) => {
                 let Some(place) = self.timetable.place(&id) else { return };
-                debug!(credential = %id, "a look was asked for");
-                if !self.timetable.is_noted(place) {
-                    self.scan.wake(place, clock::now());
+                if !self.timetable.is_noted(place) && self.scan.wake(place, clock::now()) {
+                    debug!(credential = %id, "a look was asked for");
                     self.look_on();
                 }
             }

@@ -83,13 +83,16 @@ impl RecordScan {
         }
     }
 
-    /// A message came about this record.
-    pub(super) fn wake(&mut self, place: Place, now: Instant) {
+    /// A message came about this record. Tells whether it is looked at for it at once.
+    pub(super) fn wake(&mut self, place: Place, now: Instant) -> bool {
         self.end_rests(now);
-        match self.rests.get_mut(&place) {
+        let rest = self.rests.get_mut(&place);
+        let is_at_once = rest.is_none();
+        match rest {
             Some(rest) => *rest = rest.woken(),
             None => self.look_and_rest(place, now),
         }
+        is_at_once
     }
 
     /// A message about this record is on its way that says nothing new: this worker has caused it.
@@ -222,7 +225,7 @@ mod tests {
     fn five_hundred_are_looked_at_at_once_and_each_of_them_once() {
         let (mut scan, now) = (RecordScan::of(1_200), clock::now());
         for _ in 0..3 {
-            (0..1_200).for_each(|place| scan.wake(place, now));
+            (0..1_200).for_each(|place| _ = scan.wake(place, now));
         }
         let looks = [look(&mut scan), look(&mut scan), look(&mut scan), look(&mut scan)];
         assert_eq!(looks.each_ref().map(Vec::len), [500, 500, 200, 0]);
@@ -235,7 +238,7 @@ mod tests {
         scan.look_at_everything();
         let mut left: BTreeSet<Place> = (500..1_000).collect();
         for second in 0..4 {
-            (0..500).for_each(|place| scan.wake(place, start + REST * second));
+            (0..500).for_each(|place| _ = scan.wake(place, start + REST * second));
             for place in look(&mut scan) {
                 left.remove(&place);
             }
