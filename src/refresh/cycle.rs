@@ -43,6 +43,8 @@ pub struct Knowledge {
     /// The store may have lost data since then, and the worker has waited for attempts that the
     /// store may have forgotten.
     pub waited: bool,
+    /// Until when the calls to the issuer are used up, if that was said already.
+    pub used_up_until: Option<StoreTime>,
 }
 
 /// How one cycle ended.
@@ -92,6 +94,15 @@ pub struct Report {
     pub outcome: Outcome,
     /// The store's clock as its last answer told it.
     pub heard: Option<StoreClock>,
+    /// Until when the calls to the issuer are used up, if they are.
+    pub used_up_until: Option<StoreTime>,
+}
+
+/// What the answers to a cycle told beside its outcome, as in [`Report`].
+#[derive(Default)]
+struct Told {
+    heard: Option<StoreClock>,
+    used_up_until: Option<StoreTime>,
 }
 
 /// The result of an attempt, and what recording it needs.
@@ -113,13 +124,13 @@ impl Cycle {
         known: Knowledge,
         rng: &mut fastrand::Rng,
     ) -> Report {
-        let mut heard = None;
-        let outcome = match self.refresh(credential, known, rng, &mut heard).await {
+        let mut told = Told::default();
+        let outcome = match self.refresh(credential, known, rng, &mut told).await {
             Ok(outcome) => outcome,
             Err(error) => Outcome::StoreFailed(error),
         };
         count::ended(&credential.id, &outcome);
-        Report { outcome, heard }
+        Report { outcome, heard: told.heard, used_up_until: told.used_up_until }
     }
 
     async fn refresh(
@@ -127,13 +138,15 @@ impl Cycle {
         credential: &Credential,
         known: Knowledge,
         rng: &mut fastrand::Rng,
-        heard: &mut Option<StoreClock>,
+        told: &mut Told,
     ) -> Result<Outcome, StoreError> {
         let mark = credential.provider.mark();
+        let asked = Moment::now();
         let (now, begun) = self.begin(credential, known, &mark).await?;
         count::begun(&credential.id, &begun);
-        *heard = Some(StoreClock::heard(now, Moment::now()));
-        let (lease, failures, calls) = match self.granted(credential, now, begun, rng) {
+        told.heard = Some(StoreClock::heard(now, asked));
+        let (lease, failures, calls) = match self.granted(credential, known, now, begun, rng, told)
+        {
             Ok(granted) => granted,
             Err(outcome) => return Ok(outcome),
         };
@@ -155,7 +168,7 @@ impl Cycle {
         count::called(credential, &fetched, took);
         let attempt = Attempt { credential, lease: &lease, failures, calls, mark: &mark };
         match fetched {
-            Ok(issued) => self.complete(&attempt, issued, took, rng, heard).await,
+            Ok(issued) => self.complete(&attempt, issued, took, rng, &mut told.heard).await,
             // Nothing was sent, and this worker tries no more: another can begin at once.
             Err(error) if error.fate == Fate::NotSent && *self.stopping.borrow() => {
                 debug!(credential = %credential.id, error = %Chain(&error),
@@ -163,7 +176,7 @@ impl Cycle {
                 self.store.release(&credential.id, &lease, true).await?;
                 Ok(Outcome::Released)
             }
-            Err(error) => self.fail(&attempt, &error, rng, heard).await,
+            Err(error) => self.fail(&attempt, &error, rng, &mut told.heard).await,
         }
     }
 
@@ -172,9 +185,11 @@ impl Cycle {
     fn granted(
         &self,
         credential: &Credential,
+        known: Knowledge,
         now: StoreTime,
         begun: Begun,
         rng: &mut fastrand::Rng,
+        told: &mut Told,
     ) -> Result<(Lease, u32, Calls), Outcome> {
         let id = &credential.id;
         Err(match begun {
@@ -198,8 +213,12 @@ impl Cycle {
                 Outcome::NotBefore(due_at)
             }
             Begun::NotBefore(until, Early::QuotaUsed | Early::RateLimited) => {
-                warn!(credential = %id, until = %until, daily_quota = credential.daily_quota,
-                    "calls to the issuer are used up for now");
+                told.used_up_until = Some(until);
+                // However often it is asked for meanwhile, it is said once.
+                if known.used_up_until != Some(until) {
+                    warn!(credential = %id, until = %until, daily_quota = credential.daily_quota,
+                        "calls to the issuer are used up for now");
+                }
                 let offset = credential.provider.quota_day_offset();
                 let is_midnight = now.plus(policy::quota_window_left(now, offset)) <= until;
                 let after = policy::after_midnight(self.times.lease, rng.f64());

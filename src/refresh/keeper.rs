@@ -82,10 +82,14 @@ pub struct Keeper {
     trouble: Option<Trouble>,
     scan: RecordScan,
     needs: Needs,
+    /// Until when calls to issuers are used up, as it was said.
+    used_up_until: BTreeMap<Place, StoreTime>,
     /// Marks of settings that were refused, or could not be used here. A change is worth a try.
     refused: BTreeMap<Place, String>,
     /// The place up to which they were compared.
     compared: Place,
+    /// They are being compared.
+    comparing: bool,
     reached: watch::Sender<bool>,
 }
 
@@ -107,7 +111,7 @@ enum Phase {
 /// What a job brought.
 enum Done {
     Cycle(Place, Report),
-    Looked(Vec<Place>, Result<(StoreTime, Vec<Glance>), StoreError>),
+    Looked(Vec<Place>, Result<(StoreClock, Vec<Glance>), StoreError>),
     Pulse(Result<Option<String>, StoreError>),
     Reached(Result<String, StoreError>),
     Mended(Vec<Place>),
@@ -159,8 +163,10 @@ impl Keeper {
             trouble: None,
             scan,
             needs: Needs::default(),
+            used_up_until: BTreeMap::new(),
             refused: BTreeMap::new(),
             compared: 0,
+            comparing: false,
             reached,
         };
         (keeper, latch)
@@ -267,6 +273,7 @@ impl Keeper {
         let known = Knowledge {
             heard: self.timetable.epoch(place),
             waited: self.timetable.is_unsure(place),
+            used_up_until: self.used_up_until.get(&place).copied(),
         };
         self.jobs.spawn(guarded(
             async move {
@@ -275,7 +282,7 @@ impl Keeper {
             },
             move |defect| {
                 let outcome = Outcome::StoreFailed(defect);
-                Done::Cycle(place, Report { outcome, heard: None })
+                Done::Cycle(place, Report { outcome, heard: None, used_up_until: None })
             },
         ));
     }
@@ -306,6 +313,13 @@ impl Keeper {
         if let Some(clock) = report.heard {
             self.hear_clock(clock);
         }
+        match report.used_up_until {
+            Some(until) => self.used_up_until.insert(place, until),
+            None if matches!(report.outcome, Outcome::Refreshed(_)) => {
+                self.used_up_until.remove(&place)
+            }
+            None => None,
+        };
         // Of what it has published it hears, too.
         let own = u8::from(matches!(report.outcome, Outcome::Refreshed(_)));
         let due = self.due_after(place, report.outcome, now);

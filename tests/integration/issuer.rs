@@ -3,6 +3,7 @@
 use std::{net::IpAddr, time::Duration};
 
 use evertoken::simulator::{CallerState, Fault, FaultKind, Simulator};
+use redis::AsyncCommands;
 use serde_json::json;
 
 use crate::support::{
@@ -172,6 +173,25 @@ async fn a_worker_whose_address_is_refused_steps_aside_for_another() {
     fleet.end().await;
 }
 
+/// One address often hides a whole fleet.
+#[tokio::test]
+async fn three_workers_whose_address_is_refused_are_enough_to_make_all_wait() {
+    let mut fleet = Fleet::new(issuer_settings(TWO_HOURS)).await;
+    fleet.issuer.caller([127, 0, 0, 1].into(), CallerState::NotListed);
+    let configuration = fleet.write("evertoken.toml", &fleet.configuration("token", ""));
+    fleet.start_many(8, &configuration);
+    wait_for("the next try is ten minutes away", || async {
+        let failed_at: u64 = fleet.field("error_at").await?.parse().ok()?;
+        let due_at: u64 = fleet.field("due_at").await?.parse().ok()?;
+        (failed_at + 600_000 <= due_at).then_some(())
+    })
+    .await;
+    fleet.all_know().await;
+    assert_eq!(fleet.field("failures").await.as_deref(), Some("3"));
+    assert_eq!(fleet.summary().calls, 3);
+    fleet.end().await;
+}
+
 #[tokio::test]
 async fn an_address_that_awaits_confirmation_is_left_alone_for_the_stated_time() {
     for (state, errcode) in [
@@ -230,6 +250,20 @@ async fn a_used_up_minute_closes_the_issuer_for_a_minute() {
 async fn the_configured_quota_is_never_exceeded() {
     let (fleet, _) = published("token", "daily_quota = 1").await;
     closed_to_more_calls(&fleet, 1).await;
+    fleet.end().await;
+}
+
+#[tokio::test]
+async fn that_the_quota_is_used_up_is_said_once_however_many_messages_come() {
+    let (fleet, token) = published("token", "daily_quota = 1").await;
+    let mut connection = fleet.redis.connect().await;
+    let () = connection.set("evertoken:{shop}:rejected", token).await.expect("redis answers");
+    for _ in 0..40 {
+        let () = connection.publish("evertoken:rejected", "shop").await.expect("redis answers");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let said = fleet.workers[0].stderr();
+    assert_eq!(said.matches("calls to the issuer are used up for now").count(), 1, "{said}");
     fleet.end().await;
 }
 

@@ -131,6 +131,28 @@ async fn a_stores_clock_that_is_off_by_seconds_stops_nothing() {
     assert_eq!((paused.begins.len(), after.begins.len()), (1, 0));
 }
 
+/// A call ends long after its lease was granted, and only then tells the time of the grant. The
+/// others have been told a later one meanwhile.
+#[tokio::test(start_paused = true)]
+async fn an_old_answer_that_comes_late_is_no_jump_of_the_stores_clock() {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let counted = metrics::set_default_local_recorder(&recorder);
+    let slow = Crowd::alike(1, "dead.test", Manner::Hangs);
+    let mut crowd = Crowd::of([slow, Crowd::alike(1, "issuer.test", Manner::Issues)].concat());
+    crowd.start(1);
+    crowd.until(7 * SECOND).await;
+    crowd.tell(Hint::Missed);
+    crowd.until(7 * SECOND + SECOND / 2).await;
+    // The call ends in vain, and for a lease nobody takes its result.
+    crowd.store_is_away(true);
+    crowd.until(30 * SECOND).await;
+    crowd.store_is_away(false);
+    crowd.until(40 * SECOND).await;
+    drop(counted);
+    let told = recorder.handle().render();
+    assert!(!told.contains("evertoken_clock_jumps_total"), "{told}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_jump_that_one_look_tells_has_every_record_looked_at() {
     let mut crowd = settled(10).await;

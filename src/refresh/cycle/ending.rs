@@ -2,7 +2,7 @@
 //!
 //! The store may be away just then. It is asked again until it answers.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 use tracing::{error, info, warn};
@@ -20,6 +20,10 @@ use crate::{
     refresh::{Credential, Remembered},
     store::{Completed, Failed, FailedAttempt, Protocol, Publication, StoreError, StoreErrorKind},
 };
+
+/// After so many workers in a row whose addresses were refused, all wait: one address often hides a
+/// whole fleet, and each try of it annoys the issuer.
+const REFUSED_IN_A_ROW: u32 = 3;
 
 /// What a failure asks to wait for.
 #[derive(Default)]
@@ -57,9 +61,10 @@ impl Cycle {
             late: lease.is_over(Moment::now()),
         };
         let ends = clock::now() + issued.lifetime;
+        let asked = Moment::now();
         let (now, completed) =
             self.insist(ends, rng, || self.store.complete(id, lease, publication)).await?;
-        *heard = Some(StoreClock::heard(now, Moment::now()));
+        *heard = Some(StoreClock::heard(now, asked));
         let (what, expires_at, due_at) = match completed {
             Completed::Published { expires_at, due_at }
             | Completed::Replaced { expires_at, due_at, .. } => ("refreshed", expires_at, due_at),
@@ -106,7 +111,7 @@ impl Cycle {
         let in_doubt = error.fate == Fate::Unknown && credential.issues_anew();
         let failures = failures.saturating_add(1);
         let ends = clock::now() + self.times.lease;
-        let (now, standing) =
+        let (now, standing, last_error) =
             self.insist(ends, rng, || self.standing(credential, in_doubt)).await?;
         let retry = policy::wait_after_failure(standing, failures, rng.f64());
         let Waits { wait, closed, aside } = match error.remedy {
@@ -117,7 +122,13 @@ impl Cycle {
                 let after = policy::after_midnight(self.times.lease, rng.f64());
                 Waits { wait: left + after, closed: left, aside: None }
             }
-            Remedy::AnotherWorker(aside) => Waits { aside: Some(aside), ..Waits::default() },
+            Remedy::AnotherWorker(aside) => {
+                let is_common = error.fate == Fate::Refused
+                    && REFUSED_IN_A_ROW <= failures
+                    && last_error.is_some_and(|last| is_alike(&last, &Chain(error).to_string()));
+                let wait = if is_common { policy::PERMANENT_WAIT } else { Duration::ZERO };
+                Waits { wait, aside: Some(aside), ..Waits::default() }
+            }
             Remedy::Operator => Waits { wait: policy::PERMANENT_WAIT, ..Waits::default() },
         };
         let refused = error.remedy == Remedy::Operator;
@@ -131,8 +142,9 @@ impl Cycle {
             refused: refused.then_some(mark),
             not_sent: error.fate == Fate::NotSent,
         };
+        let asked = Moment::now();
         let (now, failed) = self.insist(ends, rng, || self.store.fail(id, lease, &failure)).await?;
-        *heard = Some(StoreClock::heard(now, Moment::now()));
+        *heard = Some(StoreClock::heard(now, asked));
         let due_at = match failed {
             Failed::Recorded { due_at } => due_at,
             Failed::Restored { expires_at, due_at } => {
@@ -161,12 +173,12 @@ impl Cycle {
         Ok(Outcome::Failed { due_at, aside, refused, message })
     }
 
-    /// What is published while a refresh has failed.
+    /// What is published while a refresh has failed, and how the one before it failed, if it did.
     async fn standing(
         &self,
         credential: &Credential,
         in_doubt: bool,
-    ) -> Result<(StoreTime, Standing), StoreError> {
+    ) -> Result<(StoreTime, Standing, Option<String>), StoreError> {
         let (now, glances) = self.store.look(std::slice::from_ref(&credential.id)).await?;
         let glance = glances.into_iter().next().unwrap_or_default();
         let record = glance.record.unwrap_or_default();
@@ -180,7 +192,7 @@ impl Cycle {
             }
             _ => Standing::Nothing,
         };
-        Ok((now, standing))
+        Ok((now, standing, record.error))
     }
 
     /// Tries until the store takes it, or until `ends`: what an attempt brought is not given up
@@ -215,6 +227,16 @@ impl Cycle {
     }
 }
 
+/// Whether two errors say the same of two workers, each of which has its own address. The record
+/// keeps the beginning of one.
+fn is_alike(error: &str, other: &str) -> bool {
+    let words = |text: &str| -> Vec<String> {
+        let is_address = |word: &&str| word.parse::<IpAddr>().is_err();
+        text.split([' ', ',', ';']).filter(is_address).map(str::to_owned).take(8).collect()
+    };
+    words(error) == words(other)
+}
+
 /// Says why the token that was replaced had been reported.
 fn tell_early_end(id: &CredentialId, reason: Reason, completed: Completed) {
     match completed {
@@ -227,5 +249,19 @@ fn tell_early_end(id: &CredentialId, reason: Reason, completed: Completed) {
                 stands by it: is it used with the right account?");
         }
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_errors_are_alike_if_only_the_address_differs() {
+        let of =
+            |address: &str| format!("40164: the worker's address {address} is not in the list");
+        assert!(is_alike(&of("10.0.0.7"), &of("10.0.0.8")));
+        assert!(is_alike(&of("10.0.0.7"), &of("2001:db8::1")));
+        assert!(!is_alike(&of("10.0.0.7"), "the issuer did not answer in time"));
     }
 }

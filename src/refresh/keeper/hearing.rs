@@ -4,11 +4,11 @@
 use std::time::Duration;
 
 use tokio::time::Instant;
-use tracing::{debug, error};
+use tracing::{error, trace};
 
 use super::{APART, Keeper, Phase, Place, needs::Need};
 use crate::{
-    clock::{self, Moment, StoreClock, StoreTime},
+    clock::{self, StoreClock, StoreTime},
     policy,
     store::{Glance, Hint, Record},
 };
@@ -23,8 +23,8 @@ impl Keeper {
         match hint {
             Hint::Look(id) => {
                 let Some(place) = self.timetable.place(&id) else { return };
+                trace!(credential = %id, "a look was asked for");
                 if !self.timetable.is_noted(place) && self.scan.wake(place, clock::now()) {
-                    debug!(credential = %id, "a look was asked for");
                     self.look_on();
                 }
             }
@@ -32,9 +32,9 @@ impl Keeper {
         }
     }
 
-    pub(super) fn looked(&mut self, places: &[Place], store_now: StoreTime, glances: &[Glance]) {
-        let now = clock::now();
-        self.hear_clock(StoreClock::heard(store_now, Moment::now()));
+    pub(super) fn looked(&mut self, places: &[Place], heard: StoreClock, glances: &[Glance]) {
+        let (now, store_now) = (clock::now(), heard.reading());
+        self.hear_clock(heard);
         for (&place, glance) in places.iter().zip(glances) {
             let stands = glance.record.as_ref().map(|record| record.epoch()).unwrap_or_default();
             if stands < self.timetable.epoch(place) {

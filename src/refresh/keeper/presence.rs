@@ -3,14 +3,18 @@
 //! A heartbeat is one cheap command. Records are read all at once after the store was away or lost
 //! its data, and slowly, a few at a time, in case a hint was lost.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Duration,
+};
 
 use tracing::{debug, error, info};
 
 use super::{Done, Keeper, Phase, Place, Trouble, guarded};
 use crate::{
     chain::Chain,
-    clock::{self, Moment, StoreTime},
+    clock::{self, Moment, StoreClock},
     metrics, policy,
     store::{Glance, StoreError},
 };
@@ -138,12 +142,12 @@ impl Keeper {
     pub(super) fn look_ended(
         &mut self,
         places: &[Place],
-        looked: Result<(StoreTime, Vec<Glance>), StoreError>,
+        looked: Result<(StoreClock, Vec<Glance>), StoreError>,
     ) {
         let is_all = self.scan.looked();
         match looked {
-            Ok((now, glances)) => {
-                self.looked(places, now, &glances);
+            Ok((heard, glances)) => {
+                self.looked(places, heard, &glances);
                 if is_all {
                     debug!("looked at all records that waited for it");
                 }
@@ -162,14 +166,20 @@ impl Keeper {
         let job = async move {
             let ids: Vec<_> =
                 places.iter().map(|&place| credentials[place as usize].id.clone()).collect();
+            let asked = Moment::now();
             let looked = store.look(&ids).await;
+            let looked = looked.map(|(now, glances)| (StoreClock::heard(now, asked), glances));
             Done::Looked(places, looked)
         };
         self.jobs.spawn(guarded(job, |defect| Done::Looked(Vec::new(), Err(defect))));
     }
 
     /// Looks whether settings that were refused have changed since, a few at each heartbeat.
-    fn compare_marks(&mut self) {
+    pub(super) fn compare_marks(&mut self) {
+        // A file that hangs holds up one thread, not one more at each heartbeat.
+        if self.comparing {
+            return;
+        }
         let after = self.refused.range(self.compared..);
         let some: Vec<(Place, String)> = after
             .chain(self.refused.range(..self.compared))
@@ -178,10 +188,13 @@ impl Keeper {
             .collect();
         let Some((last, _)) = some.last() else { return };
         self.compared = last + 1;
+        self.comparing = true;
         let credentials = Arc::clone(&self.credentials);
         self.jobs.spawn_blocking(move || {
             let changed = |(place, refused): (Place, String)| {
-                let mark = credentials[place as usize].provider.mark();
+                let mark = || credentials[place as usize].provider.mark();
+                // A defect of one provider is no change.
+                let mark = catch_unwind(AssertUnwindSafe(mark)).ok()?;
                 (!refused.contains(&mark)).then_some(place)
             };
             Done::Mended(some.into_iter().filter_map(changed).collect())
@@ -189,6 +202,7 @@ impl Keeper {
     }
 
     pub(super) fn mended(&mut self, places: Vec<Place>) {
+        self.comparing = false;
         for place in places {
             info!(credential = %self.credentials[place as usize].id,
                 "the settings that were refused have changed: trying again");

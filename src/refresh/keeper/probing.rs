@@ -51,8 +51,8 @@ pub(super) struct Probe {
 pub(super) enum Look {
     /// The issuer was asked, by this worker.
     Probed(Probed),
-    /// The store's time, and the moment before which there is nothing to do.
-    NotBefore(StoreTime, StoreTime),
+    /// The store's clock, and the moment before which there is nothing to do.
+    NotBefore(StoreClock, StoreTime),
 }
 
 // === impl Probing ===
@@ -117,10 +117,7 @@ impl Keeper {
                 self.probed(probe.place, &probed);
                 now + policy::probe_period(probe.every)
             }
-            Ok(Look::NotBefore(store_now, moment)) => {
-                let clock = StoreClock::heard(store_now, Moment::now());
-                clock.local(moment, now).max(now + SOON)
-            }
+            Ok(Look::NotBefore(clock, moment)) => clock.local(moment, now).max(now + SOON),
             Err(error) => {
                 match error.kind {
                     StoreErrorKind::Unavailable => self.store_went_away(&error),
@@ -167,10 +164,12 @@ async fn look(
     every: Duration,
     takes: Duration,
 ) -> Result<Look, StoreError> {
-    let id = &credential.id;
+    let (id, asked) = (&credential.id, Moment::now());
     let token = match store.verify(id, policy::probe_period(every), takes).await? {
         (_, Verification::Yours(token)) => token,
-        (now, Verification::NotBefore(moment)) => return Ok(Look::NotBefore(now, moment)),
+        (now, Verification::NotBefore(moment)) => {
+            return Ok(Look::NotBefore(StoreClock::heard(now, asked), moment));
+        }
     };
     let probed = credential.provider.probe(&token, clock::now() + takes).await;
     if matches!(probed, Probed::Dead) {

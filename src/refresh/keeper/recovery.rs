@@ -24,7 +24,7 @@ use crate::{
 const OFFERS: usize = 64;
 
 /// A difference between the store's clock and what was expected of it is a jump if it is larger
-/// (`pitfalls.md` P13). It is more than any answer's way takes.
+/// (`pitfalls.md` P13).
 const JUMP: i64 = 5_000;
 
 /// The machine slept if it slept for longer.
@@ -147,6 +147,10 @@ impl Keeper {
 
     /// The store's clock, as an answer told it.
     pub(super) fn hear_clock(&mut self, heard: StoreClock) {
+        // A cycle's answer may be read hours after it was given.
+        if self.store_clock.is_some_and(|known| heard.is_older_than(&known)) {
+            return;
+        }
         let Some(known) = self.store_clock.replace(heard) else { return };
         let jumped_by_ms = known.jump(&heard);
         if self.store.has_one_clock() && JUMP < jumped_by_ms.abs() {
