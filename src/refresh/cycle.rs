@@ -152,12 +152,12 @@ impl Cycle {
         };
         let started = clock::now();
         if *self.stopping.borrow() {
-            debug!(credential = %credential.id, "gave the lease back before anything was sent");
+            debug!(event = "refresh.released", credential = %credential.id, "gave the lease back before anything was sent");
             self.store.release(&credential.id, &lease, true).await?;
             return Ok(Outcome::Released);
         }
         if !lease.allows(self.times.request_timeout, Moment::now()) {
-            warn!(credential = %credential.id,
+            warn!(event = "refresh.released", credential = %credential.id,
                 "the store was too slow: what was left of the lease is too short for a call");
             // The others share the store, and would fare no better if they were woken.
             self.store.release(&credential.id, &lease, false).await?;
@@ -171,7 +171,7 @@ impl Cycle {
             Ok(issued) => self.complete(&attempt, issued, took, rng, &mut told.heard).await,
             // Nothing was sent, and this worker tries no more: another can begin at once.
             Err(error) if error.fate == Fate::NotSent && *self.stopping.borrow() => {
-                debug!(credential = %credential.id, error = %Chain(&error),
+                debug!(event = "refresh.released", credential = %credential.id, error = %Chain(&error),
                     "gave the lease back before anything was sent");
                 self.store.release(&credential.id, &lease, true).await?;
                 Ok(Outcome::Released)
@@ -200,14 +200,14 @@ impl Cycle {
             Begun::RetryIn(wait, _) => Outcome::Elsewhere(wait),
             Begun::NotBefore(due_at, Early::NotDue) => Outcome::NotBefore(due_at),
             Begun::NotBefore(due_at, Early::StillRejected) => {
-                error!(credential = %id, next_refresh_in_s = seconds(due_at, now),
+                error!(event = "report.not_cured", credential = %id, next_refresh_in_s = seconds(due_at, now),
                     "a refresh on request did not cure it: the new token is reported as dead, too; \
                      was the secret reset? is the IP list right? does another system refresh this \
                      account? does the application use the token of another account?");
                 Outcome::NotBefore(due_at)
             }
             Begun::NotBefore(due_at, Early::RequestsUsed) => {
-                warn!(credential = %id, next_refresh_in_s = seconds(due_at, now),
+                warn!(event = "report.budget_used_up", credential = %id, next_refresh_in_s = seconds(due_at, now),
                     "applications report the token as dead, and today's refreshes on request are \
                      used up: look at what they do with it, and who else refreshes this account");
                 Outcome::NotBefore(due_at)
@@ -216,7 +216,7 @@ impl Cycle {
                 told.used_up_until = Some(until);
                 // However often it is asked for meanwhile, it is said once.
                 if known.used_up_until != Some(until) {
-                    warn!(credential = %id, until = %until, daily_quota = credential.daily_quota,
+                    warn!(event = "quota.used_up", credential = %id, until = %until, daily_quota = credential.daily_quota,
                         "calls to the issuer are used up for now");
                 }
                 let offset = credential.provider.quota_day_offset();

@@ -10,6 +10,7 @@ mod presence;
 mod probing;
 mod record_scan;
 mod recovery;
+mod refused_settings;
 #[cfg(test)]
 mod tests;
 
@@ -28,7 +29,10 @@ use tokio::{
 };
 use tracing::{error, info};
 
-use self::{needs::Needs, probing::Probing, record_scan::RecordScan, recovery::Recovery};
+use self::{
+    needs::Needs, probing::Probing, record_scan::RecordScan, recovery::Recovery,
+    refused_settings::RefusedSettings,
+};
 use super::{
     Credential, Cycle, Knowledge, Outcome, Report,
     memory::Memory,
@@ -84,12 +88,7 @@ pub struct Keeper {
     needs: Needs,
     /// Until when calls to issuers are used up, as it was said.
     used_up_until: BTreeMap<Place, StoreTime>,
-    /// Marks of settings that were refused, or could not be used here. A change is worth a try.
-    refused: BTreeMap<Place, String>,
-    /// The place up to which they were compared.
-    compared: Place,
-    /// They are being compared.
-    comparing: bool,
+    refused: RefusedSettings,
     reached: watch::Sender<bool>,
 }
 
@@ -114,7 +113,7 @@ enum Done {
     Looked(Vec<Place>, Result<(StoreClock, Vec<Glance>), StoreError>),
     Pulse(Result<Option<String>, StoreError>),
     Reached(Result<String, StoreError>),
-    Mended(Vec<Place>),
+    Compared(Vec<Place>),
     Offered(recovery::Offers),
     Probed(probing::Probe, Result<probing::Look, StoreError>),
 }
@@ -164,9 +163,7 @@ impl Keeper {
             scan,
             needs: Needs::default(),
             used_up_until: BTreeMap::new(),
-            refused: BTreeMap::new(),
-            compared: 0,
-            comparing: false,
+            refused: RefusedSettings::default(),
             reached,
         };
         (keeper, latch)
@@ -195,7 +192,11 @@ impl Keeper {
         if running == 0 {
             return;
         }
-        info!(attempts = running, "finishing the attempts that are under way");
+        info!(
+            event = "worker.finishing",
+            attempts = running,
+            "finishing the attempts that are under way"
+        );
         let lease = self.cycle.times.lease;
         let drained = timeout(lease, async {
             // Cycles alone count: a heartbeat may hang on a store that is away.
@@ -294,7 +295,7 @@ impl Keeper {
             Ok(Done::Pulse(Ok(canary))) => self.pulse_answered(canary),
             Ok(Done::Reached(Ok(canary))) => self.store_reached(canary),
             Ok(Done::Pulse(Err(error)) | Done::Reached(Err(error))) => self.pulse_failed(&error),
-            Ok(Done::Mended(places)) => self.mended(places),
+            Ok(Done::Compared(changed)) => self.on_settings_compared(&changed),
             Ok(Done::Offered(offers)) => self.offered(offers),
             Ok(Done::Probed(probe, looked)) => self.probe_ended(probe, looked),
             // Panics are caught inside the jobs, and jobs are cancelled only at the end.
@@ -341,7 +342,7 @@ impl Keeper {
         }
         match outcome {
             Outcome::Refreshed(publication) => {
-                self.refused.remove(&place);
+                self.refused.forget(place);
                 self.timetable.back_off(place, None);
                 let (epoch, due_at) = (publication.epoch, publication.due_at);
                 let expires_at = publication.expires_at;
@@ -366,7 +367,7 @@ impl Keeper {
             Outcome::Failed { due_at, aside, refused, .. } => {
                 self.timetable.back_off(place, aside.map(|aside| now + aside));
                 if let Some(mark) = refused {
-                    self.refused.insert(place, mark);
+                    self.refused.refuse(place, mark);
                 }
                 self.behind(due_at, Duration::ZERO, now)
             }
@@ -374,8 +375,8 @@ impl Keeper {
             Outcome::Released => now + RELEASED_WAIT,
             Outcome::StoreFailed(error) if error.kind == StoreErrorKind::Entry => {
                 metrics::store_failed(error.kind.as_str());
-                error!(credential = %self.credentials[place as usize].id, error = %Chain(&error),
-                    "this credential is left alone for a while; the others go on");
+                error!(event = "store.foreign_entry", credential = %self.credentials[place as usize].id,
+                    error = %Chain(&error), "this credential is left alone for a while; the others go on");
                 now + FOREIGN_ENTRY_WAIT
             }
             Outcome::StoreFailed(error) => {

@@ -106,6 +106,7 @@ pub(super) fn failure() -> FailedAttempt<'static> {
         quiet_period: Duration::ZERO,
         refused: None,
         not_sent: false,
+        left_to_others: false,
     }
 }
 

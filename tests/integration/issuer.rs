@@ -181,13 +181,13 @@ async fn three_workers_whose_address_is_refused_are_enough_to_make_all_wait() {
     let configuration = fleet.write("evertoken.toml", &fleet.configuration("token", ""));
     fleet.start_many(8, &configuration);
     wait_for("the next try is ten minutes away", || async {
-        let failed_at: u64 = fleet.field("error_at").await?.parse().ok()?;
+        let failed_at: u64 = fleet.field("failure.at").await?.parse().ok()?;
         let due_at: u64 = fleet.field("due_at").await?.parse().ok()?;
         (failed_at + 600_000 <= due_at).then_some(())
     })
     .await;
     fleet.all_know().await;
-    assert_eq!(fleet.field("failures").await.as_deref(), Some("3"));
+    assert_eq!(fleet.field("failure.count").await.as_deref(), Some("3"));
     assert_eq!(fleet.summary().calls, 3);
     fleet.end().await;
 }

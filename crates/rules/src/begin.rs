@@ -238,6 +238,15 @@ impl Question<'_> {
         self.snapshot.is_rejected() && self.record.failures() == 0
     }
 
+    /// When the next refresh should begin. Whoever wrote it: a token that is due after its end would
+    /// be missed, unless a failure or an open attempt says so.
+    fn due_at(&self) -> StoreTime {
+        let due_at = self.record.due_at.unwrap_or_default();
+        let waits = self.record.failures() != 0 || self.is_abandoned();
+        let ends = self.record.expires_at().filter(|_| !waits);
+        ends.map_or(due_at, |ends| due_at.min(ends))
+    }
+
     fn is_abandoned(&self) -> bool {
         self.record.open_attempt().is_some()
     }
@@ -255,7 +264,7 @@ impl Question<'_> {
     fn reason(&self) -> Result<Reason, StoreTime> {
         let (record, now) = (&self.record, self.now);
         let has_token = self.snapshot.has_token();
-        let due_at = record.due_at.unwrap_or_default();
+        let due_at = self.due_at();
         // When the next refresh that is asked for may begin.
         let requests_at = record.cooled_at(now).max(if self.window.requests_used {
             self.window.ends

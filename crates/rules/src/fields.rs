@@ -251,6 +251,7 @@ mod tests {
                 count: 2,
                 error: "busy".to_owned(),
                 at: at(7),
+                left_to_others: 1,
                 refused: vec!["0123abcd".to_owned()],
             }),
             budget: Budget { calls: 3, until: Some(at(8)), rate_limited_until: Some(at(9)) },

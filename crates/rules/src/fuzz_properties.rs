@@ -130,6 +130,7 @@ fn a_failure() -> FailedAttempt<'static> {
         quiet_period: 15 * SECOND,
         refused: Some("0123abcd"),
         not_sent: true,
+        left_to_others: false,
     }
 }
 

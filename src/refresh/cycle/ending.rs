@@ -2,7 +2,7 @@
 //!
 //! The store may be away just then. It is asked again until it answers.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 use tracing::{error, info, warn};
@@ -65,14 +65,17 @@ impl Cycle {
         let (now, completed) =
             self.insist(ends, rng, || self.store.complete(id, lease, publication)).await?;
         *heard = Some(StoreClock::heard(now, asked));
-        let (what, expires_at, due_at) = match completed {
+        let ((event, what), expires_at, due_at) = match completed {
             Completed::Published { expires_at, due_at }
-            | Completed::Replaced { expires_at, due_at, .. } => ("refreshed", expires_at, due_at),
+            | Completed::Replaced { expires_at, due_at, .. } => {
+                (("refresh.published", "refreshed"), expires_at, due_at)
+            }
             Completed::Repeated { expires_at, due_at } => {
-                ("the issuer gave the same token again", expires_at, due_at)
+                let what = ("refresh.repeated", "the issuer gave the same token again");
+                (what, expires_at, due_at)
             }
             Completed::Fenced { suspect } => {
-                warn!(credential = %id, epoch = lease.epoch.0, suspect,
+                warn!(event = "refresh.fenced", credential = %id, epoch = lease.epoch.0, suspect,
                     "a token came too late and was not published: a later attempt has begun");
                 return Ok(Outcome::Fenced);
             }
@@ -82,7 +85,7 @@ impl Cycle {
                 return self.fail(attempt, &error, rng, heard).await;
             }
         };
-        info!(credential = %id, epoch = lease.epoch.0, reason = lease.reason.as_str(),
+        info!(event, credential = %id, epoch = lease.epoch.0, reason = lease.reason.as_str(),
             expires_in_s = seconds(expires_at, now), next_refresh_in_s = seconds(due_at, now),
             took_ms = clock::millis(took), "{what}");
         tell_early_end(id, lease.reason, completed);
@@ -111,7 +114,7 @@ impl Cycle {
         let in_doubt = error.fate == Fate::Unknown && credential.issues_anew();
         let failures = failures.saturating_add(1);
         let ends = clock::now() + self.times.lease;
-        let (now, standing, last_error) =
+        let (now, standing, refused_before) =
             self.insist(ends, rng, || self.standing(credential, in_doubt)).await?;
         let retry = policy::wait_after_failure(standing, failures, rng.f64());
         let Waits { wait, closed, aside } = match error.remedy {
@@ -123,9 +126,8 @@ impl Cycle {
                 Waits { wait: left + after, closed: left, aside: None }
             }
             Remedy::AnotherWorker(aside) => {
-                let is_common = error.fate == Fate::Refused
-                    && REFUSED_IN_A_ROW <= failures
-                    && last_error.is_some_and(|last| is_alike(&last, &Chain(error).to_string()));
+                let is_common =
+                    error.fate == Fate::Refused && REFUSED_IN_A_ROW <= refused_before + 1;
                 let wait = if is_common { policy::PERMANENT_WAIT } else { Duration::ZERO };
                 Waits { wait, aside: Some(aside), ..Waits::default() }
             }
@@ -141,6 +143,7 @@ impl Cycle {
             quiet_period: if in_doubt { credential.quiet_period } else { Duration::ZERO },
             refused: refused.then_some(mark),
             not_sent: error.fate == Fate::NotSent,
+            left_to_others: aside.is_some() && error.fate == Fate::Refused,
         };
         let asked = Moment::now();
         let (now, failed) = self.insist(ends, rng, || self.store.fail(id, lease, &failure)).await?;
@@ -148,37 +151,45 @@ impl Cycle {
         let due_at = match failed {
             Failed::Recorded { due_at } => due_at,
             Failed::Restored { expires_at, due_at } => {
-                warn!(credential = %id, epoch = lease.epoch.0, error = %message,
+                warn!(event = "refresh.restored", credential = %id, epoch = lease.epoch.0,
+                    error = %message,
                     expires_in_s = seconds(expires_at, now), next_refresh_in_s = seconds(due_at, now),
                     "refresh failed, but a worker that was taken for lost had brought a token: it \
                      is published");
                 return Ok(Outcome::Restored { epoch: lease.epoch, expires_at, due_at });
             }
             Failed::Fenced => {
-                warn!(credential = %id, error = %message,
+                warn!(event = "refresh.fenced", credential = %id, error = %message,
                     "a failed attempt was overtaken by a later one");
                 return Ok(Outcome::Fenced);
             }
         };
         let next_try_in_s = aside.unwrap_or(due_at.since(now)).as_secs();
         match (refused, aside) {
-            (true, _) => error!(credential = %id, error = %message, failures, next_try_in_s,
-                "refused: someone has to mend this"),
-            (_, Some(_)) => error!(credential = %id, error = %message, next_try_in_s,
-                "refused here: this worker leaves the credential to others"),
-            _ => warn!(credential = %id, error = %message, failures, next_try_in_s,
-                "refresh failed; what is published stays"),
+            (true, _) => {
+                error!(event = "refresh.refused", credential = %id, error = %message, failures, next_try_in_s,
+                "refused: someone has to mend this")
+            }
+            (_, Some(_)) => {
+                error!(event = "refresh.refused_here", credential = %id, error = %message, next_try_in_s,
+                "refused here: this worker leaves the credential to others")
+            }
+            _ => {
+                warn!(event = "refresh.failed", credential = %id, error = %message, failures, next_try_in_s,
+                "refresh failed; what is published stays")
+            }
         }
         let refused = (refused || aside.is_some()).then(|| (*mark).to_owned());
         Ok(Outcome::Failed { due_at, aside, refused, message })
     }
 
-    /// What is published while a refresh has failed, and how the one before it failed, if it did.
+    /// What is published while a refresh has failed, and how many workers in a row were refused by
+    /// their address before.
     async fn standing(
         &self,
         credential: &Credential,
         in_doubt: bool,
-    ) -> Result<(StoreTime, Standing, Option<String>), StoreError> {
+    ) -> Result<(StoreTime, Standing, u32), StoreError> {
         let (now, glances) = self.store.look(std::slice::from_ref(&credential.id)).await?;
         let glance = glances.into_iter().next().unwrap_or_default();
         let record = glance.record.unwrap_or_default();
@@ -192,7 +203,7 @@ impl Cycle {
             }
             _ => Standing::Nothing,
         };
-        Ok((now, standing, record.error))
+        Ok((now, standing, record.failure.map_or(0, |failure| failure.left_to_others)))
     }
 
     /// Tries until the store takes it, or until `ends`: what an attempt brought is not given up
@@ -219,7 +230,7 @@ impl Cycle {
                 return Err(error);
             }
             if failures == 1 {
-                warn!(error = %Chain(&error),
+                warn!(event = "store.result_held", error = %Chain(&error),
                     "the store did not take an attempt's result; it is held and offered again");
             }
             tokio::time::sleep(wait).await;
@@ -227,41 +238,17 @@ impl Cycle {
     }
 }
 
-/// Whether two errors say the same of two workers, each of which has its own address. The record
-/// keeps the beginning of one.
-fn is_alike(error: &str, other: &str) -> bool {
-    let words = |text: &str| -> Vec<String> {
-        let is_address = |word: &&str| word.parse::<IpAddr>().is_err();
-        text.split([' ', ',', ';']).filter(is_address).map(str::to_owned).take(8).collect()
-    };
-    words(error) == words(other)
-}
-
 /// Says why the token that was replaced had been reported.
 fn tell_early_end(id: &CredentialId, reason: Reason, completed: Completed) {
     match completed {
         Completed::Replaced { deaths: early, .. } => {
             metrics::died_early(id);
-            warn!(credential = %id, deaths_today = early, "{}", foreign::death(id.as_str(), early));
+            warn!(event = "token.died_early", credential = %id, deaths_today = early, "{}", foreign::death(id.as_str(), early));
         }
         Completed::Repeated { .. } if reason == Reason::Rejected => {
-            warn!(credential = %id, "an application reported this token as dead, and the issuer \
+            warn!(event = "report.of_living_token", credential = %id, "an application reported this token as dead, and the issuer \
                 stands by it: is it used with the right account?");
         }
         _ => {}
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn two_errors_are_alike_if_only_the_address_differs() {
-        let of =
-            |address: &str| format!("40164: the worker's address {address} is not in the list");
-        assert!(is_alike(&of("10.0.0.7"), &of("10.0.0.8")));
-        assert!(is_alike(&of("10.0.0.7"), &of("2001:db8::1")));
-        assert!(!is_alike(&of("10.0.0.7"), "the issuer did not answer in time"));
     }
 }

@@ -23,7 +23,7 @@ impl Keeper {
         match hint {
             Hint::Look(id) => {
                 let Some(place) = self.timetable.place(&id) else { return };
-                trace!(credential = %id, "a look was asked for");
+                trace!(event = "hint.look", credential = %id, "a look was asked for");
                 if !self.timetable.is_noted(place) && self.scan.wake(place, clock::now()) {
                     self.look_on();
                 }
@@ -130,21 +130,19 @@ impl Keeper {
     fn note_refused(&mut self, place: Place, record: &Record, store_now: StoreTime, now: Instant) {
         match record.refused() {
             refused @ [_, ..] => {
-                let is_news = self.refused.insert(place, refused.join(" ")).is_none();
+                let is_news = self.refused.refuse(place, refused.join(" "));
                 if let Some(error) =
                     record.failure.as_ref().map(|failure| &failure.error).filter(|_| is_news)
                 {
                     let due_at = record.due_at.unwrap_or_default();
-                    error!(credential = %self.credentials[place as usize].id, error,
+                    error!(event = "refresh.refused", credential = %self.credentials[place as usize].id, error,
                         next_try_in_s = due_at.since(store_now).as_secs(),
                         "the issuer has refused its settings: someone has to mend this");
                 }
             }
             // What could not be used here stands in no record.
             [] if self.timetable.is_backing_off(place, now) => {}
-            [] => {
-                self.refused.remove(&place);
-            }
+            [] => self.refused.forget(place),
         }
     }
 

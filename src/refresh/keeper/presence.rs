@@ -23,9 +23,6 @@ use crate::{
 /// command a second for up to a thousand credentials.
 const HEARTBEAT: Duration = Duration::from_millis(1500);
 
-/// The most credentials whose settings are compared with what was refused, each heartbeat.
-const MARKS_AT_ONCE: usize = 256;
-
 impl Keeper {
     /// One heartbeat: is the store there, and is it still the same?
     pub(super) fn pulse(&mut self, now: Moment) {
@@ -38,7 +35,7 @@ impl Keeper {
                 self.jobs.spawn(guarded(job, |defect| Done::Pulse(Err(defect))));
                 self.scan.sweep(HEARTBEAT);
                 self.look_on();
-                self.compare_marks();
+                self.compare_settings();
             }
         }
     }
@@ -52,7 +49,11 @@ impl Keeper {
     pub(super) fn store_reached(&mut self, canary: String) {
         let was_reached = *self.reached.borrow();
         if !was_reached {
-            info!(credentials = self.credentials.len(), "the store is reached");
+            info!(
+                event = "store.reached",
+                credentials = self.credentials.len(),
+                "the store is reached"
+            );
         }
         // Where only other commands failed, one of those has to succeed.
         if self.trouble.as_ref().is_some_and(|trouble| trouble.no_heartbeat) {
@@ -114,10 +115,10 @@ impl Keeper {
         metrics::store_is_up(false);
         let trouble = self.trouble.get_or_insert_with(|| {
             if *self.reached.borrow() {
-                error!(error = %Chain(error),
+                error!(event = "store.away", error = %Chain(error),
                     "the store is away: what is published stays; trying again");
             } else {
-                error!(error = %Chain(error), "the store cannot be reached: trying again");
+                error!(event = "store.away", error = %Chain(error), "the store cannot be reached: trying again");
             }
             Trouble { since: clock::now(), failures: 0, no_heartbeat: false }
         });
@@ -130,7 +131,7 @@ impl Keeper {
     pub(super) fn store_works(&mut self) {
         if let Some(trouble) = self.trouble.take() {
             let away_for_ms = clock::millis(clock::now() - trouble.since);
-            info!(away_for_ms, "the store is back");
+            info!(event = "store.back", away_for_ms, "the store is back");
         }
     }
 
@@ -149,7 +150,7 @@ impl Keeper {
             Ok((heard, glances)) => {
                 self.looked(places, heard, &glances);
                 if is_all {
-                    debug!("looked at all records that waited for it");
+                    debug!(event = "records.looked", "looked at all records that waited for it");
                 }
                 self.look_on();
             }
@@ -175,20 +176,8 @@ impl Keeper {
     }
 
     /// Looks whether settings that were refused have changed since, a few at each heartbeat.
-    pub(super) fn compare_marks(&mut self) {
-        // A file that hangs holds up one thread, not one more at each heartbeat.
-        if self.comparing {
-            return;
-        }
-        let after = self.refused.range(self.compared..);
-        let some: Vec<(Place, String)> = after
-            .chain(self.refused.range(..self.compared))
-            .take(MARKS_AT_ONCE)
-            .map(|(&place, refused)| (place, refused.clone()))
-            .collect();
-        let Some((last, _)) = some.last() else { return };
-        self.compared = last + 1;
-        self.comparing = true;
+    pub(super) fn compare_settings(&mut self) {
+        let Some(some) = self.refused.take() else { return };
         let credentials = Arc::clone(&self.credentials);
         self.jobs.spawn_blocking(move || {
             let changed = |(place, refused): (Place, String)| {
@@ -197,16 +186,15 @@ impl Keeper {
                 let mark = catch_unwind(AssertUnwindSafe(mark)).ok()?;
                 (!refused.contains(&mark)).then_some(place)
             };
-            Done::Mended(some.into_iter().filter_map(changed).collect())
+            Done::Compared(some.into_iter().filter_map(changed).collect())
         });
     }
 
-    pub(super) fn mended(&mut self, places: Vec<Place>) {
-        self.comparing = false;
-        for place in places {
-            info!(credential = %self.credentials[place as usize].id,
+    pub(super) fn on_settings_compared(&mut self, changed: &[Place]) {
+        self.refused.compared(changed);
+        for &place in changed {
+            info!(event = "settings.changed", credential = %self.credentials[place as usize].id,
                 "the settings that were refused have changed: trying again");
-            self.refused.remove(&place);
             self.timetable.back_off(place, None);
             self.timetable.due_by(place, clock::now());
         }

@@ -136,10 +136,14 @@ impl Keeper {
         metrics::probed(&id, probed.as_str());
         let was_unclear = self.probing.unclear.remove(&place);
         match probed {
-            Probed::Alive if was_unclear => info!(credential = %id, "probes are answered again"),
-            Probed::Alive => debug!(credential = %id, "the issuer accepts the published token"),
+            Probed::Alive if was_unclear => {
+                info!(event = "probe.clear", credential = %id, "probes are answered again")
+            }
+            Probed::Alive => {
+                debug!(event = "probe.alive", credential = %id, "the issuer accepts the published token")
+            }
             Probed::Dead => {
-                warn!(credential = %id,
+                warn!(event = "probe.dead", credential = %id,
                     "the issuer calls the published token dead: it is reported as dead");
                 // As if the message of the report had been heard, which may be lost.
                 self.heard(Hint::Look(id));
@@ -147,9 +151,9 @@ impl Keeper {
             Probed::Unclear(error) => {
                 self.probing.unclear.insert(place);
                 if was_unclear {
-                    debug!(credential = %id, error = %Chain(error), "no clear answer to a probe");
+                    debug!(event = "probe.unclear", credential = %id, error = %Chain(error), "no clear answer to a probe");
                 } else {
-                    warn!(credential = %id, error = %Chain(error),
+                    warn!(event = "probe.unclear", credential = %id, error = %Chain(error),
                         "a probe of the published token has no clear answer: nothing is changed");
                 }
             }

@@ -49,6 +49,7 @@ impl Keeper {
     pub(super) fn store_lost(&mut self, what: &str) {
         let remembered = self.memory.valid(Moment::now());
         warn!(
+            event = "store.lost_data",
             remembered = remembered.len(),
             "the store may have lost data ({what}): tokens that are remembered are offered again, \
              and nothing is begun for {} s and the quiet period, until calls in flight have ended",
@@ -126,7 +127,7 @@ impl Keeper {
                     away = Some(error);
                 }
                 Err(error) => {
-                    error!(credential = %self.credentials[place as usize].id,
+                    error!(event = "store.offer_failed", credential = %self.credentials[place as usize].id,
                         error = %Chain(&error), "a token cannot be offered again");
                 }
             }
@@ -138,6 +139,7 @@ impl Keeper {
         if self.recovery.to_offer.is_empty() {
             metrics::repaired(self.recovery.restored);
             info!(
+                event = "store.offers_done",
                 restored = self.recovery.restored,
                 "all tokens that are remembered stand, without a call to an issuer"
             );
@@ -156,6 +158,7 @@ impl Keeper {
         if self.store.has_one_clock() && JUMP < jumped_by_ms.abs() {
             // Locks may have ended before their time.
             warn!(
+                event = "store.clock_jumped",
                 jumped_by_ms,
                 "the store's clock jumped: nothing is begun until calls in flight \
                 have ended; let its clock be slewed, not set"
@@ -173,7 +176,11 @@ impl Keeper {
         let slept = now.slept_since(self.pulsed);
         self.pulsed = now;
         if NAP < slept {
-            info!(slept_s = slept.as_secs(), "the machine slept: looking at everything");
+            info!(
+                event = "machine.slept",
+                slept_s = slept.as_secs(),
+                "the machine slept: looking at everything"
+            );
             if matches!(self.phase, Phase::Up) {
                 self.look_at_everything();
             }

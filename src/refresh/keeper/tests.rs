@@ -1,4 +1,4 @@
-//! What no test from outside can make happen: a machine that sleeps, and a file that hangs.
+//! What no test from outside can make happen: a machine that sleeps.
 
 use futures_util::future::BoxFuture;
 use tempfile::TempDir;
@@ -89,16 +89,4 @@ async fn after_a_sleep_of_the_machine_every_record_is_looked_at() {
     assert!(!keeper.scan.is_looking(), "it was awake");
     keeper.pulse(now.later(4 * SECOND, 60 * SECOND));
     assert!(keeper.scan.is_looking(), "it slept for a minute");
-}
-
-/// A secret's file may hang: then no more than one thread does.
-#[tokio::test(start_paused = true)]
-async fn settings_are_not_compared_again_while_they_still_are() {
-    let directory = TempDir::new().expect("a directory");
-    let mut keeper = keeper(&directory).await;
-    keeper.refused.insert(0, "settings".to_owned());
-    let before = keeper.jobs.len();
-    keeper.compare_marks();
-    keeper.compare_marks();
-    assert_eq!(keeper.jobs.len(), before + 1);
 }
