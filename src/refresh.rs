@@ -13,7 +13,7 @@ mod timetable;
 use std::time::Duration;
 
 pub use self::{
-    cycle::{Cycle, Knowledge, Outcome, Report},
+    cycle::{Cycle, CycleReport, Knowledge, Outcome},
     keeper::Keeper,
     memory::Remembered,
 };

@@ -1,11 +1,11 @@
 //! One cycle for one credential: begin, fetch, then complete or fail. How an attempt ends is in
-//! `cycle/ending.rs`.
+//! `cycle/record_result.rs`.
 //!
 //! Two round trips to the store and one request to the issuer. The request is sent once, and never
 //! cancelled: a cancelled request is an unknown outcome. What it brought is offered to the store
 //! until the store takes it or the token has ended.
 
-mod ending;
+mod record_result;
 
 use std::{sync::Arc, time::Duration};
 
@@ -72,7 +72,7 @@ pub enum Outcome {
         /// When the next try should begin.
         due_at: StoreTime,
         /// How long this worker leaves the credential to others.
-        aside: Option<Duration>,
+        local_backoff: Option<Duration>,
         /// The mark of settings that were refused or could not be used here: their change is worth
         /// a try at once.
         refused: Option<String>,
@@ -89,7 +89,7 @@ pub enum Outcome {
 
 /// How one cycle ended, and the store's clock as last heard in it.
 #[derive(Debug)]
-pub struct Report {
+pub struct CycleReport {
     /// How it ended.
     pub outcome: Outcome,
     /// The store's clock as its last answer told it.
@@ -98,7 +98,7 @@ pub struct Report {
     pub used_up_until: Option<StoreTime>,
 }
 
-/// What the answers to a cycle told beside its outcome, as in [`Report`].
+/// What the answers to a cycle told beside its outcome, as in [`CycleReport`].
 #[derive(Default)]
 struct Told {
     heard: Option<StoreClock>,
@@ -123,14 +123,14 @@ impl Cycle {
         credential: &Credential,
         known: Knowledge,
         rng: &mut fastrand::Rng,
-    ) -> Report {
+    ) -> CycleReport {
         let mut told = Told::default();
         let outcome = match self.refresh(credential, known, rng, &mut told).await {
             Ok(outcome) => outcome,
             Err(error) => Outcome::StoreFailed(error),
         };
         count::ended(&credential.id, &outcome);
-        Report { outcome, heard: told.heard, used_up_until: told.used_up_until }
+        CycleReport { outcome, heard: told.heard, used_up_until: told.used_up_until }
     }
 
     async fn refresh(

@@ -4,12 +4,13 @@
 //! store is there. All IO happens in jobs that it owns; the task itself never waits for one, so
 //! that no credential holds up another.
 
-mod hearing;
+mod cycle_end;
+mod data_loss;
+mod heartbeat;
+mod hints;
 mod needs;
-mod presence;
 mod probing;
 mod record_scan;
-mod recovery;
 mod refused_settings;
 #[cfg(test)]
 mod tests;
@@ -30,19 +31,16 @@ use tokio::{
 use tracing::{error, info};
 
 use self::{
-    needs::Needs, probing::Probing, record_scan::RecordScan, recovery::Recovery,
-    refused_settings::RefusedSettings,
+    data_loss::DataLoss, heartbeat::Heartbeat, needs::Needs, probing::Probing,
+    record_scan::RecordScan, refused_settings::RefusedSettings,
 };
 use super::{
-    Credential, Cycle, Knowledge, Outcome, Report,
+    Credential, Cycle, CycleReport, Knowledge, Outcome,
     memory::Memory,
     timetable::{IssuerNumber, Place, Taken, Timetable},
 };
 use crate::{
-    chain::Chain,
     clock::{self, Moment, StoreClock, StoreTime},
-    lease::Epoch,
-    metrics,
     store::{Coordinate, Glance, StoreError, StoreErrorKind},
 };
 
@@ -56,12 +54,6 @@ const SOON: Duration = Duration::from_millis(50);
 /// Workers that act on one report draw a moment within this, so that the first to ask wins.
 const APART: Duration = Duration::from_millis(5);
 
-/// The wait after a lease that was given back for lack of time.
-const RELEASED_WAIT: Duration = Duration::from_secs(5);
-
-/// The wait before a credential whose keys hold something foreign is tried again.
-const FOREIGN_ENTRY_WAIT: Duration = Duration::from_secs(30);
-
 /// Keeps all credentials fresh until it is told to stop.
 pub struct Keeper {
     credentials: Arc<[Credential]>,
@@ -72,18 +64,11 @@ pub struct Keeper {
     cycle: Arc<Cycle>,
     jobs: JoinSet<Done>,
     rng: fastrand::Rng,
-    phase: Phase,
-    /// The store's canary as last heard: another one tells that data may have been lost.
-    canary: Option<String>,
+    heartbeat: Heartbeat,
     store_clock: Option<StoreClock>,
     memory: Memory,
-    recovery: Recovery,
+    data_loss: DataLoss,
     probing: Probing,
-    next_pulse: Option<Instant>,
-    /// The last heartbeat.
-    pulsed: Moment,
-    /// The store's errors since it last did what it was asked.
-    trouble: Option<Trouble>,
     scan: RecordScan,
     needs: Needs,
     /// Until when calls to issuers are used up, as it was said.
@@ -92,29 +77,14 @@ pub struct Keeper {
     reached: watch::Sender<bool>,
 }
 
-/// The store's errors since it last did what it was asked.
-struct Trouble {
-    since: Instant,
-    failures: u32,
-    /// A heartbeat has failed, too: one that succeeds ends the trouble.
-    no_heartbeat: bool,
-}
-
-enum Phase {
-    /// The store is not there. Nothing is begun.
-    Down,
-    /// The store is there.
-    Up,
-}
-
 /// What a job brought.
 enum Done {
-    Cycle(Place, Report),
+    Cycle(Place, CycleReport),
     Looked(Vec<Place>, Result<(StoreClock, Vec<Glance>), StoreError>),
     Pulse(Result<Option<String>, StoreError>),
     Reached(Result<String, StoreError>),
     Compared(Vec<Place>),
-    Offered(recovery::Offers),
+    Offered(data_loss::Offers),
     Probed(probing::Probe, Result<probing::Look, StoreError>),
 }
 
@@ -151,15 +121,11 @@ impl Keeper {
             cycle: Arc::new(cycle),
             jobs: JoinSet::new(),
             rng,
-            phase: Phase::Down,
-            canary: None,
+            heartbeat: Heartbeat::starting(Moment::now(), clock::now()),
             store_clock: None,
             memory: Memory::default(),
-            recovery: Recovery::default(),
+            data_loss: DataLoss::default(),
             probing,
-            next_pulse: Some(clock::now()),
-            pulsed: Moment::now(),
-            trouble: None,
             scan,
             needs: Needs::default(),
             used_up_until: BTreeMap::new(),
@@ -179,8 +145,8 @@ impl Keeper {
             // By turns, not by rank: no flood of hints keeps due work from being done.
             tokio::select! {
                 _ = stopping.wait_for(|stopping| *stopping) => break,
-                Some(done) = self.jobs.join_next() => self.done(done),
-                hint = store.next_hint() => self.heard(hint),
+                Some(done) = self.jobs.join_next() => self.on_done(done),
+                hint = store.next_hint() => self.on_hint(hint),
                 () = sleep_until(wake) => self.act(),
             }
         }
@@ -218,26 +184,23 @@ impl Keeper {
 
     fn next_wake(&self) -> Instant {
         let far = clock::now() + Duration::from_secs(3600);
-        let pulse = self.next_pulse.unwrap_or(far);
-        match self.phase {
-            Phase::Up => {
-                let open = (0..self.running.len()).filter(|issuer| self.may_start(*issuer));
-                let due = open.filter_map(|issuer| self.timetable.next(issuer));
-                let others = self.probing.next().into_iter().chain(self.scan.next());
-                due.chain(others).fold(pulse, Instant::min)
-            }
-            Phase::Down => pulse,
+        let pulse = self.heartbeat.next().unwrap_or(far);
+        if !self.heartbeat.is_up() {
+            return pulse;
         }
+        let open = (0..self.running.len()).filter(|issuer| self.may_start(*issuer));
+        let due = open.filter_map(|issuer| self.timetable.next(issuer));
+        let others = self.probing.next().into_iter().chain(self.scan.next());
+        due.chain(others).fold(pulse, Instant::min)
     }
 
     /// Does what is due.
     fn act(&mut self) {
         let now = clock::now();
-        if self.next_pulse.is_some_and(|at| at <= now) {
-            self.next_pulse = None;
-            self.pulse(Moment::now());
+        if let Some(question) = self.heartbeat.take_due(now) {
+            self.pulse(question, Moment::now());
         }
-        if matches!(self.phase, Phase::Up) {
+        if self.heartbeat.is_up() {
             self.probe_due(now);
             for issuer in 0..self.running.len() {
                 while self.may_start(issuer)
@@ -283,123 +246,24 @@ impl Keeper {
             },
             move |defect| {
                 let outcome = Outcome::StoreFailed(defect);
-                Done::Cycle(place, Report { outcome, heard: None, used_up_until: None })
+                Done::Cycle(place, CycleReport { outcome, heard: None, used_up_until: None })
             },
         ));
     }
 
-    fn done(&mut self, done: Result<Done, tokio::task::JoinError>) {
+    fn on_done(&mut self, done: Result<Done, tokio::task::JoinError>) {
         match done {
-            Ok(Done::Cycle(place, report)) => self.cycle_ended(place, report),
-            Ok(Done::Looked(places, looked)) => self.look_ended(&places, looked),
-            Ok(Done::Pulse(Ok(canary))) => self.pulse_answered(canary),
-            Ok(Done::Reached(Ok(canary))) => self.store_reached(canary),
-            Ok(Done::Pulse(Err(error)) | Done::Reached(Err(error))) => self.pulse_failed(&error),
+            Ok(Done::Cycle(place, report)) => self.on_cycle_ended(place, report),
+            Ok(Done::Looked(places, looked)) => self.on_looked(&places, looked),
+            Ok(Done::Pulse(Ok(canary))) => self.on_pulse(canary),
+            Ok(Done::Reached(Ok(canary))) => self.on_store_reached(canary),
+            Ok(Done::Pulse(Err(error)) | Done::Reached(Err(error))) => self.on_pulse_failed(&error),
             Ok(Done::Compared(changed)) => self.on_settings_compared(&changed),
-            Ok(Done::Offered(offers)) => self.offered(offers),
-            Ok(Done::Probed(probe, looked)) => self.probe_ended(probe, looked),
+            Ok(Done::Offered(offers)) => self.on_offered(offers),
+            Ok(Done::Probed(probe, looked)) => self.on_probe_ended(probe, looked),
             // Panics are caught inside the jobs, and jobs are cancelled only at the end.
             Err(error) => error!(%error, "a job was lost"),
         }
-    }
-
-    // --- cycles ---
-
-    fn cycle_ended(&mut self, place: Place, report: Report) {
-        self.running[self.timetable.issuer(place)] -= 1;
-        let now = clock::now();
-        if !matches!(report.outcome, Outcome::StoreFailed(_)) {
-            self.store_works();
-        }
-        if let Some(clock) = report.heard {
-            self.hear_clock(clock);
-        }
-        match report.used_up_until {
-            Some(until) => self.used_up_until.insert(place, until),
-            None if matches!(report.outcome, Outcome::Refreshed(_)) => {
-                self.used_up_until.remove(&place)
-            }
-            None => None,
-        };
-        // Of what it has published it hears, too.
-        let own = u8::from(matches!(report.outcome, Outcome::Refreshed(_)));
-        let due = self.due_after(place, report.outcome, now);
-        let meanwhile = self.timetable.finished(place, due);
-        if meanwhile.need || own < meanwhile.messages {
-            self.scan.wake(place, now);
-            self.look_on();
-        } else if meanwhile.messages < own {
-            self.scan.expect(place, now);
-        }
-    }
-
-    /// When a credential is due whose cycle has ended so.
-    fn due_after(&mut self, place: Place, outcome: Outcome, now: Instant) -> Instant {
-        match outcome {
-            Outcome::NotBefore(moment) => self.needs.not_before(place, moment),
-            Outcome::Elsewhere(_) => {}
-            _ => self.needs.forget(place),
-        }
-        match outcome {
-            Outcome::Refreshed(publication) => {
-                self.refused.forget(place);
-                self.timetable.back_off(place, None);
-                let (epoch, due_at) = (publication.epoch, publication.due_at);
-                let expires_at = publication.expires_at;
-                self.memory.remember(place, publication);
-                self.published(place, epoch, expires_at, due_at, now)
-            }
-            Outcome::Restored { epoch, expires_at, due_at } => {
-                self.published(place, epoch, expires_at, due_at, now)
-            }
-            Outcome::StoreLost => {
-                // Several cycles may find the same loss.
-                if !self.timetable.is_unsure(place) {
-                    self.store_lost("a record is older than what was published");
-                }
-                now
-            }
-            Outcome::Elsewhere(wait) => now + wait + self.up_to(Duration::from_millis(30)),
-            Outcome::NotBefore(moment) => {
-                // Never at once: if the store's answer and this clock disagree, ask gently.
-                (self.local(moment, now) + self.up_to(SOON)).max(now + SOON)
-            }
-            Outcome::Failed { due_at, aside, refused, .. } => {
-                self.timetable.back_off(place, aside.map(|aside| now + aside));
-                if let Some(mark) = refused {
-                    self.refused.refuse(place, mark);
-                }
-                self.behind(due_at, Duration::ZERO, now)
-            }
-            Outcome::Fenced => now + self.up_to(SOON),
-            Outcome::Released => now + RELEASED_WAIT,
-            Outcome::StoreFailed(error) if error.kind == StoreErrorKind::Entry => {
-                metrics::store_failed(error.kind.as_str());
-                error!(event = "store.foreign_entry", credential = %self.credentials[place as usize].id,
-                    error = %Chain(&error), "this credential is left alone for a while; the others go on");
-                now + FOREIGN_ENTRY_WAIT
-            }
-            Outcome::StoreFailed(error) => {
-                self.store_went_away(&error);
-                now
-            }
-        }
-    }
-
-    /// A token stands: when it is due.
-    fn published(
-        &mut self,
-        place: Place,
-        epoch: Epoch,
-        expires_at: StoreTime,
-        due_at: StoreTime,
-        now: Instant,
-    ) -> Instant {
-        self.timetable.stands(place, epoch);
-        let store_now = self.store_clock.map_or(due_at, |clock| clock.now(Moment::now()));
-        let lead = self.watch_lead(expires_at.since(store_now));
-        self.watch_end(place, expires_at, store_now, lead, now);
-        self.behind(due_at, expires_at.since(due_at), now)
     }
 }
 

@@ -109,7 +109,7 @@ impl Keeper {
         }
     }
 
-    pub(super) fn probe_ended(&mut self, probe: Probe, looked: Result<Look, StoreError>) {
+    pub(super) fn on_probe_ended(&mut self, probe: Probe, looked: Result<Look, StoreError>) {
         self.probing.running[self.timetable.issuer(probe.place)] -= 1;
         let now = clock::now();
         let next = match looked {
@@ -146,7 +146,7 @@ impl Keeper {
                 warn!(event = "probe.dead", credential = %id,
                     "the issuer calls the published token dead: it is reported as dead");
                 // As if the message of the report had been heard, which may be lost.
-                self.heard(Hint::Look(id));
+                self.on_hint(Hint::Look(id));
             }
             Probed::Unclear(error) => {
                 self.probing.unclear.insert(place);

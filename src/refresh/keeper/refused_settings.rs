@@ -1,8 +1,17 @@
-//! Settings that were refused, or could not be used here: a change of them is worth a try at once. Pure.
+//! Settings that were refused, or could not be used here: a change of them is worth a try at once.
+//!
+//! [`RefusedSettings`] is pure: it says what is to be compared, and is told what has changed.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 
-use super::Place;
+use tracing::info;
+
+use super::{Done, Keeper, Place};
+use crate::clock;
 
 /// The most credentials whose settings are compared at once.
 const AT_ONCE: usize = 256;
@@ -53,6 +62,33 @@ impl RefusedSettings {
         self.comparing = false;
         for place in changed {
             self.forget(*place);
+        }
+    }
+}
+
+impl Keeper {
+    /// Looks whether settings that were refused have changed since, a few at each heartbeat.
+    pub(super) fn compare_settings(&mut self) {
+        let Some(some) = self.refused.take() else { return };
+        let credentials = Arc::clone(&self.credentials);
+        self.jobs.spawn_blocking(move || {
+            let changed = |(place, refused): (Place, String)| {
+                let mark = || credentials[place as usize].provider.mark();
+                // A defect of one provider is no change.
+                let mark = catch_unwind(AssertUnwindSafe(mark)).ok()?;
+                (!refused.contains(&mark)).then_some(place)
+            };
+            Done::Compared(some.into_iter().filter_map(changed).collect())
+        });
+    }
+
+    pub(super) fn on_settings_compared(&mut self, changed: &[Place]) {
+        self.refused.compared(changed);
+        for &place in changed {
+            info!(event = "settings.changed", credential = %self.credentials[place as usize].id,
+                "the settings that were refused have changed: trying again");
+            self.timetable.back_off(place, None);
+            self.timetable.due_by(place, clock::now());
         }
     }
 }

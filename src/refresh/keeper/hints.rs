@@ -1,25 +1,27 @@
 //! What the keeper makes of what it hears and sees. A message only wakes: it causes a look at a record.
 //! What looks show moves the moments at which credentials are due.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
-use tracing::{error, trace};
+use tracing::{debug, error, trace};
 
-use super::{APART, Keeper, Phase, Place, needs::Need};
+use super::{APART, Done, Keeper, Place, guarded, needs::Need};
 use crate::{
-    clock::{self, StoreClock, StoreTime},
+    clock::{self, Moment, StoreClock, StoreTime},
     policy,
-    store::{Glance, Hint, Record},
+    store::{Glance, Hint, Record, StoreError},
 };
 
 /// A token's end is looked at a little later, when the store has surely taken it away.
 const AFTER_ITS_END: Duration = Duration::from_millis(2);
 
 impl Keeper {
-    pub(super) fn heard(&mut self, hint: Hint) {
+    pub(super) fn on_hint(&mut self, hint: Hint) {
         // All records are looked at when the store is back.
-        let Phase::Up = self.phase else { return };
+        if !self.heartbeat.is_up() {
+            return;
+        }
         match hint {
             Hint::Look(id) => {
                 let Some(place) = self.timetable.place(&id) else { return };
@@ -32,7 +34,49 @@ impl Keeper {
         }
     }
 
-    pub(super) fn looked(&mut self, places: &[Place], heard: StoreClock, glances: &[Glance]) {
+    pub(super) fn look_at_everything(&mut self) {
+        self.scan.look_at_everything();
+        self.look_on();
+    }
+
+    pub(super) fn on_looked(
+        &mut self,
+        places: &[Place],
+        looked: Result<(StoreClock, Vec<Glance>), StoreError>,
+    ) {
+        let is_all = self.scan.looked();
+        match looked {
+            Ok((heard, glances)) => {
+                self.on_records(places, heard, &glances);
+                if is_all {
+                    debug!(event = "records.looked", "looked at all records that waited for it");
+                }
+                self.look_on();
+            }
+            // The next heartbeat that succeeds starts over.
+            Err(error) => self.store_went_away(&error),
+        }
+    }
+
+    /// Looks at the next few that wait for it, one round trip at a time.
+    pub(super) fn look_on(&mut self) {
+        if !self.heartbeat.is_up() {
+            return;
+        }
+        let Some(places) = self.scan.take() else { return };
+        let (store, credentials) = (Arc::clone(&self.store), Arc::clone(&self.credentials));
+        let job = async move {
+            let ids: Vec<_> =
+                places.iter().map(|&place| credentials[place as usize].id.clone()).collect();
+            let asked = Moment::now();
+            let looked = store.look(&ids).await;
+            let looked = looked.map(|(now, glances)| (StoreClock::heard(now, asked), glances));
+            Done::Looked(places, looked)
+        };
+        self.jobs.spawn(guarded(job, |defect| Done::Looked(Vec::new(), Err(defect))));
+    }
+
+    fn on_records(&mut self, places: &[Place], heard: StoreClock, glances: &[Glance]) {
         let (now, store_now) = (clock::now(), heard.reading());
         self.hear_clock(heard);
         for (&place, glance) in places.iter().zip(glances) {

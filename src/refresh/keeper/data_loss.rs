@@ -11,7 +11,7 @@ use futures_util::future::join_all;
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
-use super::{Done, Keeper, Phase, Place, guarded};
+use super::{Done, Keeper, Place, guarded};
 use crate::{
     chain::Chain,
     clock::{self, Moment, StoreClock},
@@ -30,9 +30,9 @@ const JUMP: i64 = 5_000;
 /// The machine slept if it slept for longer.
 const NAP: Duration = Duration::from_secs(1);
 
-/// What a store that may have lost data is owed.
+/// The state of the recovery from a suspected loss of data.
 #[derive(Default)]
-pub(super) struct Recovery {
+pub(super) struct DataLoss {
     /// When the last loss was noticed.
     noticed: Option<Instant>,
     /// What is to be offered again.
@@ -56,9 +56,9 @@ impl Keeper {
             self.cycle.times.lock().as_secs()
         );
         metrics::store_lost_data();
-        self.recovery.noticed = Some(clock::now());
-        self.recovery.restored = 0;
-        self.recovery.to_offer = remembered.into();
+        self.data_loss.noticed = Some(clock::now());
+        self.data_loss.restored = 0;
+        self.data_loss.to_offer = remembered.into();
         self.timetable.doubt_everything();
         self.offer_on();
     }
@@ -68,7 +68,7 @@ impl Keeper {
     pub(super) fn resumes_at(&self, place: Place) -> Option<Instant> {
         let quiet_period = self.credentials[place as usize].quiet_period;
         let pause = self.cycle.times.lock() + quiet_period;
-        self.recovery.noticed.map(|noticed| noticed + pause)
+        self.data_loss.noticed.map(|noticed| noticed + pause)
     }
 
     /// A token was lost, and is to be fetched anew: after the pause, spread, and what applications
@@ -90,15 +90,15 @@ impl Keeper {
 
     /// Offers the next few, then looks at everything.
     pub(super) fn offer_on(&mut self) {
-        if self.recovery.offering {
+        if self.data_loss.offering {
             return;
         }
-        if self.recovery.to_offer.is_empty() {
+        if self.data_loss.to_offer.is_empty() {
             return self.look_at_everything();
         }
-        self.recovery.offering = true;
-        let some = self.recovery.to_offer.len().min(OFFERS);
-        let some: Vec<_> = self.recovery.to_offer.drain(..some).collect();
+        self.data_loss.offering = true;
+        let some = self.data_loss.to_offer.len().min(OFFERS);
+        let some: Vec<_> = self.data_loss.to_offer.drain(..some).collect();
         let (store, credentials) = (Arc::clone(&self.store), Arc::clone(&self.credentials));
         let job = async move {
             let each = some.into_iter().map(async |(place, known)| {
@@ -112,18 +112,18 @@ impl Keeper {
         self.jobs.spawn(guarded(job, |_defect| Done::Offered(Offers(Vec::new()))));
     }
 
-    pub(super) fn offered(&mut self, Offers(offers): Offers) {
-        self.recovery.offering = false;
+    pub(super) fn on_offered(&mut self, Offers(offers): Offers) {
+        self.data_loss.offering = false;
         let mut away = None;
         for (place, known, offered) in offers {
             match offered {
                 Ok(Offered::Expired) => {}
                 Ok(offered) => {
-                    self.recovery.restored += usize::from(offered == Offered::Restored);
+                    self.data_loss.restored += usize::from(offered == Offered::Restored);
                     self.timetable.stands(place, known.epoch);
                 }
                 Err(error) if error.kind == StoreErrorKind::Unavailable => {
-                    self.recovery.to_offer.push_back((place, known));
+                    self.data_loss.to_offer.push_back((place, known));
                     away = Some(error);
                 }
                 Err(error) => {
@@ -136,11 +136,11 @@ impl Keeper {
             // They are offered when the store is back.
             return self.store_went_away(&error);
         }
-        if self.recovery.to_offer.is_empty() {
-            metrics::repaired(self.recovery.restored);
+        if self.data_loss.to_offer.is_empty() {
+            metrics::repaired(self.data_loss.restored);
             info!(
                 event = "store.offers_done",
-                restored = self.recovery.restored,
+                restored = self.data_loss.restored,
                 "all tokens that are remembered stand, without a call to an issuer"
             );
         }
@@ -164,24 +164,22 @@ impl Keeper {
                 have ended; let its clock be slewed, not set"
             );
             metrics::clock_jumped();
-            self.recovery.noticed = Some(clock::now());
-            if matches!(self.phase, Phase::Up) {
+            self.data_loss.noticed = Some(clock::now());
+            if self.heartbeat.is_up() {
                 self.look_at_everything();
             }
         }
     }
 
     /// While the machine slept, no timer ran, and no hint was heard.
-    pub(super) fn notice_sleep(&mut self, now: Moment) {
-        let slept = now.slept_since(self.pulsed);
-        self.pulsed = now;
+    pub(super) fn notice_sleep(&mut self, slept: Duration) {
         if NAP < slept {
             info!(
                 event = "machine.slept",
                 slept_s = slept.as_secs(),
                 "the machine slept: looking at everything"
             );
-            if matches!(self.phase, Phase::Up) {
+            if self.heartbeat.is_up() {
                 self.look_at_everything();
             }
         }

@@ -33,7 +33,7 @@ struct Waits {
     /// Nobody asks the issuer for so long.
     closed: Duration,
     /// This worker leaves the credential to others for so long.
-    aside: Option<Duration>,
+    local_backoff: Option<Duration>,
 }
 
 impl Cycle {
@@ -63,7 +63,7 @@ impl Cycle {
         let ends = clock::now() + issued.lifetime;
         let asked = Moment::now();
         let (now, completed) =
-            self.insist(ends, rng, || self.store.complete(id, lease, publication)).await?;
+            self.retry_until(ends, rng, || self.store.complete(id, lease, publication)).await?;
         *heard = Some(StoreClock::heard(now, asked));
         let ((event, what), expires_at, due_at) = match completed {
             Completed::Published { expires_at, due_at }
@@ -115,21 +115,21 @@ impl Cycle {
         let failures = failures.saturating_add(1);
         let ends = clock::now() + self.times.lease;
         let (now, standing, refused_before) =
-            self.insist(ends, rng, || self.standing(credential, in_doubt)).await?;
+            self.retry_until(ends, rng, || self.standing(credential, in_doubt)).await?;
         let retry = policy::wait_after_failure(standing, failures, rng.f64());
-        let Waits { wait, closed, aside } = match error.remedy {
+        let Waits { wait, closed, local_backoff } = match error.remedy {
             Remedy::Retry => Waits { wait: retry, ..Waits::default() },
-            Remedy::Wait(wait) => Waits { wait, closed: wait, aside: None },
+            Remedy::Wait(wait) => Waits { wait, closed: wait, local_backoff: None },
             Remedy::WaitForWindow => {
                 let left = policy::quota_window_left(now, credential.provider.quota_day_offset());
                 let after = policy::after_midnight(self.times.lease, rng.f64());
-                Waits { wait: left + after, closed: left, aside: None }
+                Waits { wait: left + after, closed: left, local_backoff: None }
             }
-            Remedy::AnotherWorker(aside) => {
+            Remedy::AnotherWorker(local_backoff) => {
                 let is_common =
                     error.fate == Fate::Refused && REFUSED_IN_A_ROW <= refused_before + 1;
                 let wait = if is_common { policy::PERMANENT_WAIT } else { Duration::ZERO };
-                Waits { wait, aside: Some(aside), ..Waits::default() }
+                Waits { wait, local_backoff: Some(local_backoff), ..Waits::default() }
             }
             Remedy::Operator => Waits { wait: policy::PERMANENT_WAIT, ..Waits::default() },
         };
@@ -143,10 +143,11 @@ impl Cycle {
             quiet_period: if in_doubt { credential.quiet_period } else { Duration::ZERO },
             refused: refused.then_some(mark),
             not_sent: error.fate == Fate::NotSent,
-            left_to_others: aside.is_some() && error.fate == Fate::Refused,
+            left_to_others: local_backoff.is_some() && error.fate == Fate::Refused,
         };
         let asked = Moment::now();
-        let (now, failed) = self.insist(ends, rng, || self.store.fail(id, lease, &failure)).await?;
+        let (now, failed) =
+            self.retry_until(ends, rng, || self.store.fail(id, lease, &failure)).await?;
         *heard = Some(StoreClock::heard(now, asked));
         let due_at = match failed {
             Failed::Recorded { due_at } => due_at,
@@ -164,8 +165,8 @@ impl Cycle {
                 return Ok(Outcome::Fenced);
             }
         };
-        let next_try_in_s = aside.unwrap_or(due_at.since(now)).as_secs();
-        match (refused, aside) {
+        let next_try_in_s = local_backoff.unwrap_or(due_at.since(now)).as_secs();
+        match (refused, local_backoff) {
             (true, _) => {
                 error!(event = "refresh.refused", credential = %id, error = %message, failures, next_try_in_s,
                 "refused: someone has to mend this")
@@ -179,8 +180,8 @@ impl Cycle {
                 "refresh failed; what is published stays")
             }
         }
-        let refused = (refused || aside.is_some()).then(|| (*mark).to_owned());
-        Ok(Outcome::Failed { due_at, aside, refused, message })
+        let refused = (refused || local_backoff.is_some()).then(|| (*mark).to_owned());
+        Ok(Outcome::Failed { due_at, local_backoff, refused, message })
     }
 
     /// What is published while a refresh has failed, and how many workers in a row were refused by
@@ -208,7 +209,7 @@ impl Cycle {
 
     /// Tries until the store takes it, or until `ends`: what an attempt brought is not given up
     /// for a store that is away for a while.
-    async fn insist<T, F>(
+    async fn retry_until<T, F>(
         &self,
         ends: Instant,
         rng: &mut fastrand::Rng,
