@@ -44,5 +44,3 @@ pub mod cli;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
-
-pub mod simulator;

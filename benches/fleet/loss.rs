@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use evertoken::simulator::Settings;
+use evertoken_simulator::Settings;
 
 use crate::{
     Figure,

@@ -4,6 +4,7 @@
 //! client, and for each two round trips to Redis with the cheapest commands that write.
 
 use std::{
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{
         Arc,
@@ -139,7 +140,7 @@ async fn set(connection: &mut MultiplexedConnection, key: &str) {
 impl Issuer {
     async fn start() -> Self {
         let listen = format!("127.0.0.1:{}", free_port());
-        let child = Command::new(env!("CARGO_BIN_EXE_issuer-simulator"))
+        let child = Command::new(program("issuer-simulator"))
             .args(["--listen", &listen])
             .stdout(Stdio::null())
             .spawn()
@@ -158,4 +159,11 @@ impl Drop for Issuer {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// A program of another package of the workspace, which stands where ours does.
+fn program(name: &str) -> PathBuf {
+    let program = Path::new(env!("CARGO_BIN_EXE_evertoken")).with_file_name(name);
+    assert!(program.exists(), "{} is missing: build it first", program.display());
+    program
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use evertoken::simulator::Fault as IssuerFault;
+use evertoken_simulator::Fault as IssuerFault;
 
 use crate::{
     fault::Fault,

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use evertoken::simulator::Simulator;
+use evertoken_simulator::Simulator;
 use serde_json::Value;
 use tempfile::TempDir;
 

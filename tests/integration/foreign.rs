@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use evertoken::simulator::{CallFilter, CallRecord, Endpoint, Fault, FaultKind};
+use evertoken_simulator::{CallFilter, CallRecord, Endpoint, Fault, FaultKind};
 use redis::AsyncCommands;
 
 use crate::{

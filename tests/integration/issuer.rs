@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, time::Duration};
 
-use evertoken::simulator::{CallerState, Fault, FaultKind, Simulator};
+use evertoken_simulator::{CallerState, Fault, FaultKind, Simulator};
 use serde_json::json;
 
 use crate::support::{

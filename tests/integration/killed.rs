@@ -5,7 +5,7 @@
 
 use std::{path::Path, process::Command, time::Duration};
 
-use evertoken::simulator::Simulator;
+use evertoken_simulator::Simulator;
 
 use crate::support::fleet::{APPID, SECRET, issuer_settings};
 

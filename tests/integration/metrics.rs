@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use evertoken::simulator::{Fault, FaultKind, Settings};
+use evertoken_simulator::{Fault, FaultKind, Settings};
 
 use crate::support::{
     fleet::{APPID, Fleet, issuer_settings},

@@ -3,10 +3,8 @@
 
 use std::time::Duration;
 
-use evertoken::{
-    simulator::{Fault, FaultKind},
-    store::Role,
-};
+use evertoken::store::Role;
+use evertoken_simulator::{Fault, FaultKind};
 use redis::{Client, aio::MultiplexedConnection};
 
 use crate::support::{

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use evertoken::simulator::{Fault, FaultKind};
+use evertoken_simulator::{Fault, FaultKind};
 use redis::AsyncCommands;
 use tokio::net::TcpListener;
 

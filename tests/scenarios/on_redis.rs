@@ -8,10 +8,10 @@ use std::{sync::Arc, time::Duration};
 use evertoken::{
     clock::{self, millis},
     lease::Holder,
-    simulator::Settings,
     status::{Status, Subject},
     store::{Hearing, Store, StoreUrl},
 };
+use evertoken_simulator::Settings;
 use tokio::time::Instant;
 
 use crate::{

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, path::Path, time::Duration};
 
-use evertoken::simulator::{CallFilter, CallRecord, Endpoint, Settings, Simulator, Summary};
+use evertoken_simulator::{CallFilter, CallRecord, Endpoint, Settings, Simulator, Summary};
 use redis::{AsyncCommands, aio::MultiplexedConnection};
 use tempfile::TempDir;
 

@@ -17,7 +17,7 @@ use reqwest::Client;
 use serde::Deserialize;
 use tokio::task::JoinSet;
 
-use crate::simulator::Simulator;
+use evertoken_simulator::Simulator;
 
 /// The pause of a reader between two reads.
 const PAUSE: Duration = Duration::from_millis(20);

@@ -2,10 +2,8 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use evertoken::{
-    clock,
-    simulator::{Fault, FaultKind},
-};
+use evertoken::clock;
+use evertoken_simulator::{Fault, FaultKind};
 
 use crate::support::{
     fleet::{Fleet, SHORT, issuer_settings},

@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, time::Duration};
 
-use evertoken::simulator::{CallerState, Fault, FaultKind};
+use evertoken_simulator::{CallerState, Fault, FaultKind};
 
 use super::{status, tells, told_once, worker_tells};
 use crate::support::{
