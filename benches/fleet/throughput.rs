@@ -4,7 +4,6 @@
 //! client, and for each two round trips to Redis with the cheapest commands that write.
 
 use std::{
-    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{
         Arc,
@@ -13,18 +12,16 @@ use std::{
     time::Duration,
 };
 
+use evertoken_testkit::{
+    process::{Process, program},
+    redis::{RedisServer, free_port},
+    wait_for,
+};
 use redis::aio::MultiplexedConnection;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
-use crate::{
-    Figure,
-    support::{
-        process::Process,
-        redis::{RedisServer, free_port},
-        wait_for,
-    },
-};
+use crate::Figure;
 
 const CREDENTIALS: usize = 10_000;
 
@@ -159,11 +156,4 @@ impl Drop for Issuer {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// A program of another package of the workspace, which stands where ours does.
-fn program(name: &str) -> PathBuf {
-    let program = Path::new(env!("CARGO_BIN_EXE_evertoken")).with_file_name(name);
-    assert!(program.exists(), "{} is missing: build it first", program.display());
-    program
 }

@@ -10,12 +10,11 @@ use evertoken::{
     credential::{Dated, Issued, Secret},
     provider::{Endpoint, Provider, SecretSource, Transport, WeChat},
 };
+use evertoken_testkit::fleet::{Fleet, issuer_settings};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
 };
-
-use crate::support::fleet::{Fleet, issuer_settings};
 
 /// Fetches from an issuer that answers with these headers, and tells what it gave, and who it was.
 async fn fetched(headers: &str) -> (Issued, String) {

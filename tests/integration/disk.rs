@@ -8,13 +8,12 @@ use std::{
 };
 
 use evertoken_simulator::Simulator;
-use serde_json::Value;
-use tempfile::TempDir;
-
-use crate::support::{
+use evertoken_testkit::{
     fleet::{APPID, SECRET, issuer_settings},
     wait_until,
 };
+use serde_json::Value;
+use tempfile::TempDir;
 
 /// A directory with a configuration, and the issuer that it names.
 async fn bench() -> (TempDir, Simulator) {

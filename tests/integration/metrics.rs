@@ -3,8 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use evertoken_simulator::{Fault, FaultKind, Settings};
-
-use crate::support::{
+use evertoken_testkit::{
     fleet::{APPID, Fleet, issuer_settings},
     redis::free_port,
     wait_for,

@@ -5,13 +5,12 @@ use std::time::Duration;
 
 use evertoken::store::Role;
 use evertoken_simulator::{Fault, FaultKind};
-use redis::{Client, aio::MultiplexedConnection};
-
-use crate::support::{
+use evertoken_testkit::{
     fleet::{Fleet, issuer_settings},
     redis::RedisServer,
     wait_until,
 };
+use redis::{Client, aio::MultiplexedConnection};
 
 /// A fleet whose Redis has a user for each role, and refuses everybody else.
 async fn fleet() -> Fleet {

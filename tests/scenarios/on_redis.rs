@@ -12,17 +12,17 @@ use evertoken::{
     store::{Hearing, Store, StoreUrl},
 };
 use evertoken_simulator::Settings;
+use evertoken_testkit::{
+    fleet::{APPID, Fleet},
+    reader::Reader,
+    wait_until,
+};
 use tokio::time::Instant;
 
 use crate::{
     facts::Facts,
     stage,
     story::{Endpoint, OnRedis, Step, Story},
-    support::{
-        fleet::{APPID, Fleet},
-        reader::Reader,
-        wait_until,
-    },
 };
 
 /// How much later than on a paused clock things may happen: real calls, processes and machines

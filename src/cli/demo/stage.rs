@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use evertoken_simulator::Simulator;
 use tokio::time::Instant;
 
 use super::{
@@ -28,7 +29,6 @@ use crate::{
     policy::Issuance,
     store::{Glance, Hearing, Store, StoreError, StoreUrl},
 };
-use evertoken_simulator::Simulator;
 
 /// The life of a token.
 const LIFETIME: Duration = Duration::from_secs(10);
