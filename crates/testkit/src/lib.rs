@@ -31,8 +31,7 @@ pub async fn wait_for<T, F: Future<Output = Option<T>>>(
     what: &str,
     mut state: impl FnMut() -> F,
 ) -> T {
-    #[expect(clippy::disallowed_methods, reason = "a cap on real time")]
-    let started = tokio::time::Instant::now();
+    let started = evertoken_clock::now();
     loop {
         if let Some(value) = state().await {
             return value;

@@ -89,9 +89,8 @@ impl Moment {
     }
 
     /// The moment `awake` and `asleep` later.
-    #[cfg(test)]
     #[must_use]
-    pub(crate) fn later(self, awake: Duration, asleep: Duration) -> Self {
+    pub fn later(self, awake: Duration, asleep: Duration) -> Self {
         Self { awake: self.awake + awake, slept: self.slept + asleep }
     }
 }
