@@ -15,7 +15,7 @@ use std::{
 use async_trait::async_trait;
 use evertoken::{
     clock::{self, StoreTime, WallClock},
-    credential::{CredentialId, Dated, Issued, Token},
+    credential::{CredentialId, Issued, Token},
     lease::{Holder, Lease},
     policy::Issuance,
     provider::{Fate, FetchError, Probed, Provider, Remedy},
@@ -55,8 +55,6 @@ struct Bench {
 #[derive(Clone, Copy)]
 enum Call {
     Token(Duration),
-    /// A token, with a date of so many seconds since the Unix epoch.
-    Dated(u64),
     NotSent(Duration),
     /// Nobody knows whether a token was issued.
     Unclear,
@@ -224,11 +222,7 @@ impl Provider for Double {
             match call {
                 Call::Token(takes) => {
                     sleep(takes).await;
-                    Ok(Issued { token, lifetime: LIFE, dated: None })
-                }
-                Call::Dated(seconds) => {
-                    let dated = Dated::new(seconds, "issuer.test:443").expect("a date");
-                    Ok(Issued { token, lifetime: LIFE, dated: Some(dated) })
+                    Ok(Issued { token, lifetime: LIFE })
                 }
                 Call::NotSent(takes) => {
                     sleep(takes).await;

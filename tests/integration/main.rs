@@ -8,7 +8,6 @@ mod commands;
 mod connecting;
 mod contract;
 mod cycle;
-mod dates;
 mod disk;
 mod documents;
 mod files;

@@ -347,7 +347,7 @@ impl Way {
                 tokio::time::sleep(CALL).await;
                 let text = format!("token-{number}-of-{}", self.member.id);
                 let token = Token::new(&text).expect("a token");
-                Ok(Issued { token, lifetime: LIFETIME, dated: None })
+                Ok(Issued { token, lifetime: LIFETIME })
             }
             Manner::Hangs => {
                 tokio::time::sleep_until(deadline).await;

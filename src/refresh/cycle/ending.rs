@@ -55,10 +55,7 @@ impl Cycle {
             due_at: lease.granted_at.plus(after),
             issues_anew: credential.issues_anew(),
             late: lease.is_over(Moment::now()),
-            dated: issued
-                .dated
-                .as_ref()
-                .filter(|dated| policy::is_believable(dated.seconds(), lease.granted_at)),
+            dated: None,
         };
         let ends = clock::now() + issued.lifetime;
         let (now, completed) =

@@ -1,4 +1,4 @@
-//! What one cycle has the store record: of a token, its life and its date; of a failure, when the
+//! What one cycle has the store record: of a token, its life; of a failure, when the
 //! next try may begin, and how much is in doubt.
 
 use std::time::Duration;
@@ -22,13 +22,6 @@ impl Bench {
         let Outcome::Failed { due_at, .. } = outcome else { panic!("{outcome:?}") };
         (self.record().await, due_at.since(self.clock.now()))
     }
-
-    /// The date that stands beside the token, as the file has it.
-    fn dated(&self) -> Option<String> {
-        let record = std::fs::read(self.path().join("shop.record")).expect("a record");
-        let record: serde_json::Value = serde_json::from_slice(&record).expect("an object");
-        record["dated"].as_str().map(str::to_owned)
-    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -38,18 +31,6 @@ async fn a_life_is_reckoned_from_before_its_request_was_sent() {
     let Outcome::Refreshed(remembered) = outcome else { panic!("{outcome:?}") };
     assert_eq!(remembered.expires_at, beginning().plus(LIFE));
     assert_eq!(bench.record().await.expires_at, Some(beginning().plus(LIFE)));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_date_that_cannot_be_one_of_now_is_no_evidence() {
-    let now = BEGINNING / 1000;
-    let years = 5 * 365 * 86_400;
-    for (seconds, is_kept) in [(now, true), (now - years, false), (now + years, false)] {
-        let bench = Bench::new();
-        let outcome = bench.worker("dated", Call::Dated(seconds)).run().await;
-        assert!(matches!(outcome, Outcome::Refreshed(_)), "{outcome:?}");
-        assert_eq!(bench.dated().is_some(), is_kept, "{seconds}");
-    }
 }
 
 #[tokio::test(start_paused = true)]
