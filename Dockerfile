@@ -5,7 +5,7 @@ COPY crates ./crates
 COPY src ./src
 COPY tests ./tests
 COPY benches ./benches
-RUN cargo build --release --locked --bin evertoken
+RUN cargo build --release --locked --no-default-features --bin evertoken
 
 FROM debian:bookworm-slim
 # The issuer's certificates are checked against the system's roots.

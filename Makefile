@@ -27,12 +27,13 @@ demo:
 test:
 	@tools/need redis-server strace faketime
 	$(CARGO) test --locked --workspace --lib --bins
-	$(CARGO) test --locked --test simulator
+	$(CARGO) test --locked --workspace --exclude evertoken --tests
 	$(CARGO) test --locked --test scenarios
 	$(CARGO) test --locked --test integration -- --test-threads=6
 
 bench:
 	@tools/need redis-server
+	@$(CARGO) build --release --locked --package evertoken-simulator
 	$(CARGO) bench --locked --bench fleet
 
 chaos:

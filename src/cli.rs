@@ -6,6 +6,7 @@ mod ask;
 mod check;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod claims;
+#[cfg(feature = "demo")]
 mod demo;
 mod get;
 mod line;
@@ -20,7 +21,7 @@ use std::{
     time::Duration,
 };
 
-use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use self::line::Line;
 use crate::{
@@ -112,20 +113,8 @@ enum Verb {
     /// Starts a private Redis, a simulated issuer with short-lived tokens, workers that are killed
     /// now and then, and readers that use the tokens. It needs redis-server, or nothing with --on
     /// file; no configuration and no network. All of it ends with the demo.
-    Demo {
-        /// How long to run, such as 30s [default: until interrupted]
-        #[arg(long = "for", value_name = "TIME", value_parser = line::time)]
-        length: Option<Duration>,
-        /// What the fleet shares
-        #[arg(long, value_name = "STORE", default_value = "redis")]
-        on: demo::Ground,
-        /// How many workers, up to 6
-        #[arg(long, default_value_t = 3, value_parser = value_parser!(u8).range(1..=6))]
-        workers: u8,
-        /// How many readers, up to 50
-        #[arg(long, default_value_t = 3, value_parser = value_parser!(u8).range(1..=50))]
-        readers: u8,
-    },
+    #[cfg(feature = "demo")]
+    Demo(demo::Options),
 }
 
 /// Why a command did not do what was asked.
@@ -147,6 +136,7 @@ enum Failure {
     #[error("{0}")]
     Unavailable(String),
     /// The demo saw a promise broken: 1.
+    #[cfg(feature = "demo")]
     #[error("{0}")]
     Broken(String),
     /// The answer cannot be written: 69.
@@ -155,6 +145,7 @@ enum Failure {
 }
 
 /// Exit codes, as `sysexits.h` has them.
+#[cfg(feature = "demo")]
 const BROKEN: u8 = 1;
 const USAGE: u8 = 64;
 const UNAVAILABLE: u8 = 69;
@@ -192,6 +183,7 @@ fn ended(result: Result<(), Failure>) -> ExitCode {
             say(&Chain(&failure).to_string());
             ExitCode::from(match failure {
                 Failure::Usage(_) => USAGE,
+                #[cfg(feature = "demo")]
                 Failure::Broken(_) => BROKEN,
                 _ => UNAVAILABLE,
             })
@@ -221,10 +213,8 @@ async fn run(cli: Cli, environment: &Environment) -> Result<(), Failure> {
         Verb::Reject { id, token } => ask::reject(&settings()?, &id, &token).await,
         Verb::Check => check::run(&settings()?).await,
         // It has a configuration of its own, and reads nobody's.
-        Verb::Demo { length, on, workers, readers } => {
-            let (workers, readers) = (workers.into(), readers.into());
-            demo::run(demo::Options { length, on, workers, readers }, environment).await
-        }
+        #[cfg(feature = "demo")]
+        Verb::Demo(options) => demo::run(options, environment).await,
     }
 }
 

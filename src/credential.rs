@@ -23,8 +23,6 @@ pub struct Issued {
     pub token: Token,
     /// How long it lives, whole seconds as issuers tell it.
     pub lifetime: Duration,
-    /// When the answer was given, if it tells.
-    pub dated: Option<Dated>,
 }
 
 /// When an issuer gave an answer, by its own clock. Two of them tell the order of two answers, if
@@ -129,7 +127,6 @@ mod tests {
         let issued = Issued {
             token: Token::new("t0k3n").expect("a token"),
             lifetime: Duration::from_secs(1),
-            dated: None,
         };
         let printed = format!("{secret:?} {issued:?} {issued:#?}");
         assert!(!printed.contains("s3cr3t") && !printed.contains("t0k3n"), "{printed}");

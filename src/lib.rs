@@ -19,7 +19,7 @@
 
 pub mod credential;
 
-pub mod clock;
+pub use evertoken_clock as clock;
 pub mod lease;
 
 pub use evertoken_rules::{foreign, policy};
@@ -29,7 +29,7 @@ pub mod metrics;
 pub mod chain;
 pub mod provider;
 pub mod store;
-pub mod tls;
+pub use evertoken_tls as tls;
 
 pub mod refresh;
 
@@ -44,5 +44,3 @@ pub mod cli;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
-
-pub mod simulator;

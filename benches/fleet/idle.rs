@@ -2,13 +2,11 @@
 
 use std::time::Duration;
 
-use evertoken::simulator::Settings;
+use evertoken_simulator::Settings;
+use evertoken_testkit::{fleet::Fleet, wait_until};
 use redis::aio::MultiplexedConnection;
 
-use crate::{
-    Figure,
-    support::{fleet::Fleet, wait_until},
-};
+use crate::Figure;
 
 const SPAN: Duration = Duration::from_secs(30);
 

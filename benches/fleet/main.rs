@@ -3,10 +3,6 @@
 //! Every speed is a ratio against a limit measured in the same run. The exit code is 1 if a limit
 //! was missed.
 
-#[path = "../../tests/support/mod.rs"]
-#[expect(dead_code, reason = "the tests use more of it")]
-mod support;
-
 mod idle;
 mod loss;
 mod memory;

@@ -2,12 +2,10 @@
 
 use std::time::Duration;
 
+use evertoken_testkit::{process::Process, redis::RedisServer};
 use tempfile::TempDir;
 
-use crate::{
-    Figure,
-    support::{process::Process, redis::RedisServer},
-};
+use crate::Figure;
 
 const CREDENTIALS: usize = 100_000;
 

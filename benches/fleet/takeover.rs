@@ -2,12 +2,10 @@
 
 use std::time::Duration;
 
-use evertoken::simulator::Settings;
+use evertoken_simulator::Settings;
+use evertoken_testkit::{fleet::Fleet, wait_for, wait_until};
 
-use crate::{
-    Figure,
-    support::{fleet::Fleet, wait_for, wait_until},
-};
+use crate::Figure;
 
 const RUNS: usize = 20;
 const LEASE: Duration = Duration::from_secs(2);

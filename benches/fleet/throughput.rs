@@ -12,18 +12,16 @@ use std::{
     time::Duration,
 };
 
+use evertoken_testkit::{
+    process::{Process, program},
+    redis::{RedisServer, free_port},
+    wait_for,
+};
 use redis::aio::MultiplexedConnection;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
-use crate::{
-    Figure,
-    support::{
-        process::Process,
-        redis::{RedisServer, free_port},
-        wait_for,
-    },
-};
+use crate::Figure;
 
 const CREDENTIALS: usize = 10_000;
 
@@ -139,7 +137,7 @@ async fn set(connection: &mut MultiplexedConnection, key: &str) {
 impl Issuer {
     async fn start() -> Self {
         let listen = format!("127.0.0.1:{}", free_port());
-        let child = Command::new(env!("CARGO_BIN_EXE_issuer-simulator"))
+        let child = Command::new(program("issuer-simulator"))
             .args(["--listen", &listen])
             .stdout(Stdio::null())
             .spawn()

@@ -30,13 +30,14 @@ use std::{
     time::Duration,
 };
 
+use clap::value_parser;
 use tokio::{
     signal::unix::{self, Signal, SignalKind},
     time::MissedTickBehavior,
 };
 
 use self::{directory::Directory, faults::Faults, screen::Screen, stage::Stage};
-use super::Failure;
+use super::{Failure, line};
 use crate::{chain::Chain, clock, config::Environment};
 
 /// The pause between two looks at everything.
@@ -55,13 +56,20 @@ pub(super) enum Ground {
 }
 
 /// What was asked for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, clap::Args)]
 pub(super) struct Options {
-    pub(super) on: Ground,
-    /// How long it runs; until it is interrupted if `None`.
-    pub(super) length: Option<Duration>,
-    pub(super) workers: usize,
-    pub(super) readers: usize,
+    /// How long to run, such as 30s [default: until interrupted]
+    #[arg(long = "for", value_name = "TIME", value_parser = line::time)]
+    length: Option<Duration>,
+    /// What the fleet shares
+    #[arg(long, value_name = "STORE", default_value = "redis")]
+    on: Ground,
+    /// How many workers, up to 6
+    #[arg(long, default_value_t = 3, value_parser = value_parser!(u8).range(1..=6))]
+    workers: u8,
+    /// How many readers, up to 50
+    #[arg(long, default_value_t = 3, value_parser = value_parser!(u8).range(1..=50))]
+    readers: u8,
 }
 
 /// The signals that end the demo.

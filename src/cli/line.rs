@@ -119,6 +119,7 @@ mod tests {
             (&["run", "--config", "a", "--config", "b"], "--config <FILE> is given twice"),
             (&["refresh", "a", "--wait", "soon"], "--wait <WAIT>: a time is written as"),
             (&["refresh", "a", "--wait", "1000years"], "--wait <WAIT>: 30days is the longest"),
+            #[cfg(feature = "demo")]
             (&["demo", "--workers", "7"], "--workers <WORKERS>: 7 is not in 1..=6"),
         ] {
             let complaint = wrong(words);

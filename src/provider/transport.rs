@@ -9,7 +9,6 @@ use reqwest::{Client, Request, Response, Url, header};
 use tokio::time::{Instant, timeout_at};
 
 use super::{Fate, FetchError, Remedy};
-use crate::credential::Dated;
 use crate::tls::Refusal;
 
 /// The longest answer that is read, in bytes.
@@ -33,8 +32,6 @@ pub(super) struct Answer {
     pub(super) status: u16,
     /// The media type as far as it was told, for messages.
     pub(super) media_type: String,
-    /// When it was given, by the clock of the host that gave it.
-    pub(super) dated: Option<Dated>,
     /// The body, at most [`MAX_ANSWER`] bytes.
     pub(super) body: Vec<u8>,
 }
@@ -97,7 +94,6 @@ impl Transport {
         let mut response = answered.map_err(|error| not_answered(error, base))?;
         let status = response.status().as_u16();
         let media_type = media_type(&response);
-        let dated = dated(&response);
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(cut_short)? {
             if MAX_ANSWER < body.len() + chunk.len() {
@@ -106,7 +102,7 @@ impl Transport {
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(Answer { status, media_type, dated, body })
+        Ok(Answer { status, media_type, body })
     }
 }
 
@@ -172,13 +168,4 @@ fn media_type(response: &Response) -> String {
     let text = value.and_then(|value| value.to_str().ok()).unwrap_or("no content type");
     let kind = text.split(';').next().unwrap_or_default();
     kind.chars().filter(|char| !char.is_control()).take(60).collect()
-}
-
-/// The `Date` of an answer. One that cannot be read tells nothing, and is no error.
-fn dated(response: &Response) -> Option<Dated> {
-    let text = response.headers().get(header::DATE)?.to_str().ok()?;
-    let date = httpdate::parse_http_date(text).ok()?;
-    let seconds = date.duration_since(std::time::UNIX_EPOCH).ok()?.as_secs();
-    let (host, port) = (response.url().host_str()?, response.url().port_or_known_default()?);
-    Dated::new(seconds, &format!("{host}:{port}")).ok()
 }

@@ -217,9 +217,7 @@ impl Provider for WeChat {
                 .transport
                 .call(&self.base_urls, deadline, |client, base| self.request(client, base, &secret))
                 .await?;
-            let issued =
-                answer::read(&self.appid, answer.status, &answer.media_type, &answer.body)?;
-            Ok(Issued { dated: answer.dated, ..issued })
+            answer::read(&self.appid, answer.status, &answer.media_type, &answer.body)
         })
     }
 

@@ -2,16 +2,14 @@
 
 use std::time::Duration;
 
-use evertoken::simulator::Fault as IssuerFault;
-
-use crate::{
-    fault::Fault,
-    support::{
-        fleet::Fleet,
-        reader::{Reader, Seen},
-        wait_for, wait_until,
-    },
+use evertoken_simulator::Fault as IssuerFault;
+use evertoken_testkit::{
+    fleet::Fleet,
+    reader::{Reader, Seen},
+    wait_for, wait_until,
 };
+
+use crate::fault::Fault;
 
 /// What an episode came to.
 pub(crate) struct Episode {

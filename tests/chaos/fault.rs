@@ -1,6 +1,6 @@
 //! The faults, and what each may cost.
 
-use evertoken::simulator::FaultKind;
+use evertoken_simulator::FaultKind;
 
 /// What strikes a refresh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,20 +6,16 @@
 //! exit code is 1 if a bound was broken. `CHAOS_FOR` is the length, `CHAOS_SEED` repeats the
 //! choices of a run.
 
-#[path = "../support/mod.rs"]
-#[expect(dead_code, reason = "the tests use more of it")]
-mod support;
-
 mod episode;
 mod fault;
 
 use std::{io::Write, process::ExitCode, time::Duration};
 
 use comfy_table::{Table, presets};
+use evertoken_testkit::fleet::{Fleet, issuer_settings};
 
 use episode::Episode;
 use fault::Fault;
-use support::fleet::{Fleet, issuer_settings};
 
 /// Lives long enough for every takeover, and short enough for many episodes.
 const LIFETIME: Duration = Duration::from_secs(10);

@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use redis::AsyncCommands;
-
-use crate::support::{
+use evertoken_testkit::{
     fleet::{APPID, Fleet, issuer_settings},
     wait_until,
 };
+use redis::AsyncCommands;
 
 const TWO_HOURS: Duration = Duration::from_secs(7200);
 

@@ -6,13 +6,11 @@ use evertoken::{
     lease::{AttemptId, Holder},
     store::{Begun, Coordinate, Hearing, Protocol, StoreErrorKind, StoreUrl},
 };
+use evertoken_testkit::{redis::RedisServer, wait_for};
 use redis::{AsyncCommands, aio::MultiplexedConnection};
 use tempfile::TempDir;
 
-use crate::{
-    contract::request,
-    support::{redis::RedisServer, wait_for},
-};
+use crate::contract::request;
 
 fn open(url: &str) -> Arc<dyn Coordinate> {
     let url = StoreUrl::parse(url).expect("a URL");

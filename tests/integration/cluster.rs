@@ -7,16 +7,14 @@ use evertoken::{
     lease::{AttemptId, Holder},
     store::{Begun, Completed, Coordinate, Hearing, Hint, Permit, Protocol, StoreUrl},
 };
-
-use crate::{
-    contract::{publication, request, token},
-    support::{
-        CAP,
-        cluster::Cluster,
-        fleet::{Fleet, issuer_settings},
-        wait_for, wait_until,
-    },
+use evertoken_testkit::{
+    CAP,
+    cluster::Cluster,
+    fleet::{Fleet, issuer_settings},
+    wait_for, wait_until,
 };
+
+use crate::contract::{publication, request, token};
 use tempfile::TempDir;
 
 fn open(url: &str, hearing: Hearing) -> Arc<dyn Coordinate> {

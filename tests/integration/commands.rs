@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
-
-use crate::support::{
+use evertoken_testkit::{
     fleet::{APPID, Fleet, SECRET, issuer_settings},
     process::Ended,
 };
+use serde_json::Value;
 
 const TWO_HOURS: Duration = Duration::from_secs(7200);
 
@@ -96,7 +95,7 @@ async fn ten_get_fetch_at_one_instant_make_one_call_and_print_one_token() {
     let (fleet, configuration) = quiet_fleet().await;
     let start = |name: usize| {
         let arguments = ["get", "shop", "--fetch", "--config", &configuration];
-        crate::support::process::Process::start(
+        evertoken_testkit::process::Process::start(
             fleet.path(),
             &format!("get-{name}"),
             &arguments,
@@ -152,7 +151,7 @@ async fn status_tells_every_state_in_words_and_in_json() {
     assert!(before.stdout.contains("when a worker runs"), "{}", before.stdout);
     fleet.start(&configuration);
     fleet.published().await;
-    crate::support::wait_for("the other was refused", || async {
+    evertoken_testkit::wait_for("the other was refused", || async {
         let said = fleet.workers[0].stderr();
         said.contains("someone has to mend this").then_some(())
     })
@@ -289,7 +288,7 @@ async fn a_sidecar_runs_without_a_file() {
 #[tokio::test]
 async fn the_admin_listener_tells_readiness_and_status_and_no_token() {
     let (mut fleet, _) = quiet_fleet().await;
-    let listen = format!("127.0.0.1:{}", crate::support::redis::free_port());
+    let listen = format!("127.0.0.1:{}", evertoken_testkit::redis::free_port());
     let text = fleet.configuration("stable_token", "").replace("\"off\"", &format!("\"{listen}\""));
     let configuration = fleet.write("evertoken.toml", &text);
     fleet.redis.stop();
@@ -303,7 +302,7 @@ async fn the_admin_listener_tells_readiness_and_status_and_no_token() {
             Some((answer.status().as_u16(), answer.text().await.expect("a text")))
         }
     };
-    let alive = crate::support::wait_for("it listens", || page("/livez")).await;
+    let alive = evertoken_testkit::wait_for("it listens", || page("/livez")).await;
     assert_eq!(alive.0, 200);
     assert_eq!(page("/readyz").await.expect("an answer").0, 503, "the store was never reached");
     assert_eq!(page("/status").await.expect("an answer").0, 503);

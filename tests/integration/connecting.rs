@@ -2,13 +2,12 @@
 
 use std::path::Path;
 
-use tempfile::TempDir;
-
-use crate::support::{
+use evertoken_testkit::{
     process::{Ended, Process},
     redis::RedisServer,
     wait_for,
 };
+use tempfile::TempDir;
 
 /// Runs `evertoken check` until the server answers at all, and tells how it ended.
 pub(super) async fn check(directory: &Path, url: &str, environment: &[(&str, &str)]) -> Ended {

@@ -31,7 +31,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use crate::support::watched::{Watched, Watcher};
+use evertoken_testkit::watched::{Watched, Watcher};
 
 /// A lock of 9 s lies halfway between them.
 const TIMES: Times =
@@ -221,7 +221,7 @@ impl Provider for Double {
             match call {
                 Call::Token(takes) => {
                     sleep(takes).await;
-                    Ok(Issued { token, lifetime: LIFE, dated: None })
+                    Ok(Issued { token, lifetime: LIFE })
                 }
                 Call::NotSent(takes) => {
                     sleep(takes).await;

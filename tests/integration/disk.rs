@@ -7,14 +7,13 @@ use std::{
     time::Duration,
 };
 
-use evertoken::simulator::Simulator;
-use serde_json::Value;
-use tempfile::TempDir;
-
-use crate::support::{
+use evertoken_simulator::Simulator;
+use evertoken_testkit::{
     fleet::{APPID, SECRET, issuer_settings},
     wait_until,
 };
+use serde_json::Value;
+use tempfile::TempDir;
 
 /// A directory with a configuration, and the issuer that it names.
 async fn bench() -> (TempDir, Simulator) {

@@ -42,7 +42,7 @@ fn tests(folder: &Path, found: &mut BTreeSet<String>) {
 #[test]
 fn every_test_that_a_document_names_exists() {
     let mut known = BTreeSet::new();
-    for folder in ["src", "tests"] {
+    for folder in ["src", "crates", "tests"] {
         tests(&home().join(folder), &mut known);
     }
     for document in ["ARCHITECTURE.md", "README.md"] {

@@ -2,16 +2,14 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use evertoken::simulator::{CallFilter, CallRecord, Endpoint, Fault, FaultKind};
+use evertoken_simulator::{CallFilter, CallRecord, Endpoint, Fault, FaultKind};
+use evertoken_testkit::{
+    fleet::{APPID, Fleet, issuer_settings},
+    wait_until,
+};
 use redis::AsyncCommands;
 
-use crate::{
-    metrics::Scraper,
-    support::{
-        fleet::{APPID, Fleet, issuer_settings},
-        wait_until,
-    },
-};
+use crate::metrics::Scraper;
 
 const TWO_HOURS: Duration = Duration::from_secs(7200);
 

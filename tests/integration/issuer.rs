@@ -2,15 +2,14 @@
 
 use std::{net::IpAddr, time::Duration};
 
-use evertoken::simulator::{CallerState, Fault, FaultKind, Simulator};
-use redis::AsyncCommands;
-use serde_json::json;
-
-use crate::support::{
+use evertoken_simulator::{CallerState, Fault, FaultKind, Simulator};
+use evertoken_testkit::{
     fleet::{APPID, Fleet, issuer_settings},
     redis::free_port,
     wait_for, wait_until,
 };
+use redis::AsyncCommands;
+use serde_json::json;
 
 const TWO_HOURS: Duration = Duration::from_secs(7200);
 

@@ -5,9 +5,8 @@
 
 use std::{path::Path, process::Command, time::Duration};
 
-use evertoken::simulator::Simulator;
-
-use crate::support::fleet::{APPID, SECRET, issuer_settings};
+use evertoken_simulator::Simulator;
+use evertoken_testkit::fleet::{APPID, SECRET, issuer_settings};
 
 /// The calls by which the store changes something, and those by which it waits its turn.
 const CALLS: [&str; 7] = ["mkdir", "flock", "write", "fsync", "rename", "unlink", "linkat"];

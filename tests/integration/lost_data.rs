@@ -3,13 +3,12 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use redis::{AsyncCommands, aio::MultiplexedConnection};
-
-use crate::support::{
+use evertoken_testkit::{
     fleet::{Fleet, issuer_settings},
     reader::Reader,
     wait_for, wait_until,
 };
+use redis::{AsyncCommands, aio::MultiplexedConnection};
 
 const LIFETIME: Duration = Duration::from_secs(7200);
 

@@ -1,9 +1,6 @@
 //! The whole program against real Redis servers and a simulated issuer. One binary, one file per
 //! subject; every test has its own servers.
 
-#[path = "../support/mod.rs"]
-mod support;
-
 mod asking;
 mod canary;
 mod cluster;

@@ -2,9 +2,8 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use evertoken::simulator::{Fault, FaultKind, Settings};
-
-use crate::support::{
+use evertoken_simulator::{Fault, FaultKind, Settings};
+use evertoken_testkit::{
     fleet::{APPID, Fleet, issuer_settings},
     redis::free_port,
     wait_for,

@@ -6,7 +6,7 @@ mod issuer;
 mod redis;
 mod tls;
 
-use crate::support::{fleet::Fleet, process::Ended, wait_until};
+use evertoken_testkit::{fleet::Fleet, process::Ended, wait_until};
 
 /// Each of `parts` is said.
 fn tells(said: &str, parts: &[&str]) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::support::{
+use evertoken_testkit::{
     fleet::{Fleet, issuer_settings},
     reader::Reader,
     wait_until,

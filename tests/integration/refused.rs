@@ -2,13 +2,12 @@
 
 use std::{path::Path, time::Duration};
 
-use tempfile::TempDir;
-
-use crate::support::{
+use evertoken_testkit::{
     fleet::{Fleet, issuer_settings},
     redis::RedisServer,
     wait_for,
 };
+use tempfile::TempDir;
 
 /// What `get --fetch` says when it cannot begin.
 async fn said(fleet: &mut Fleet, url: &str) -> String {

@@ -3,17 +3,14 @@
 
 use std::time::Duration;
 
-use evertoken::{
-    simulator::{Fault, FaultKind},
-    store::Role,
-};
-use redis::{Client, aio::MultiplexedConnection};
-
-use crate::support::{
+use evertoken::store::Role;
+use evertoken_simulator::{Fault, FaultKind};
+use evertoken_testkit::{
     fleet::{Fleet, issuer_settings},
     redis::RedisServer,
     wait_until,
 };
+use redis::{Client, aio::MultiplexedConnection};
 
 /// A fleet whose Redis has a user for each role, and refuses everybody else.
 async fn fleet() -> Fleet {

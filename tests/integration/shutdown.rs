@@ -2,15 +2,14 @@
 
 use std::time::Duration;
 
-use evertoken::simulator::{Fault, FaultKind};
-use redis::AsyncCommands;
-use tokio::net::TcpListener;
-
-use crate::support::{
+use evertoken_simulator::{Fault, FaultKind};
+use evertoken_testkit::{
     fleet::{Fleet, issuer_settings},
     point::{CALM, Point, Scene},
     wait_for, wait_until,
 };
+use redis::AsyncCommands;
+use tokio::net::TcpListener;
 
 const TWO_HOURS: Duration = Duration::from_secs(7200);
 

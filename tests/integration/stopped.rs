@@ -5,7 +5,7 @@
 
 use std::{ops::RangeInclusive, time::Duration};
 
-use crate::support::{
+use evertoken_testkit::{
     point::{BRISK, CALM, Pace, Point, Scene},
     reader::Reader,
     wait_for,

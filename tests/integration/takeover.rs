@@ -2,16 +2,15 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use evertoken::simulator::{Fault, FaultKind};
-use redis::AsyncCommands;
-use tokio::net::TcpListener;
-
-use crate::support::{
+use evertoken_simulator::{Fault, FaultKind};
+use evertoken_testkit::{
     fleet::{Fleet, issuer_settings},
     reader::{Reader, Seen},
     wait_for, wait_until,
     wire::Wire,
 };
+use redis::AsyncCommands;
+use tokio::net::TcpListener;
 
 const LIFETIME: Duration = Duration::from_secs(10);
 

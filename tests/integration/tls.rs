@@ -3,17 +3,15 @@
 
 use std::{path::Path, time::Duration};
 
+use evertoken_testkit::{
+    fleet::{Fleet, issuer_settings},
+    process::Process,
+    redis::{RedisServer, free_port},
+};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use tempfile::TempDir;
 
-use crate::{
-    connecting::check,
-    support::{
-        fleet::{Fleet, issuer_settings},
-        process::Process,
-        redis::{RedisServer, free_port},
-    },
-};
+use crate::connecting::check;
 
 /// Writes a certificate authority, and a certificate of `localhost` with its key, which is good for
 /// a server and for a client.

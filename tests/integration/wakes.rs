@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use redis::{AsyncCommands, Client, aio::MultiplexedConnection};
 
-use crate::support::{
+use evertoken_testkit::{
     fleet::{Fleet, issuer_settings},
     reader::Reader,
     wait_for,

@@ -24,6 +24,7 @@ use evertoken::{
     refresh::{Credential, Cycle, Keeper, default_quiet_period},
     store::{BeginRequest, Begun, FileStore, Hint, Permit, Protocol, Timed},
 };
+use evertoken_testkit::watched::Watched;
 use futures_util::future::BoxFuture;
 use tempfile::TempDir;
 use tokio::{
@@ -33,10 +34,7 @@ use tokio::{
 };
 
 use self::heard::Heard;
-use crate::{
-    stage::{MIDNIGHT, TIMES},
-    support::watched::Watched,
-};
+use crate::stage::{MIDNIGHT, TIMES};
 
 /// How long a token lives.
 pub(crate) const LIFETIME: Duration = Duration::from_secs(7200);
@@ -358,7 +356,7 @@ impl Way {
                 tokio::time::sleep(CALL).await;
                 let text = format!("token-{number}-of-{}", self.member.id);
                 let token = Token::new(&text).expect("a token");
-                Ok(Issued { token, lifetime: LIFETIME, dated: None })
+                Ok(Issued { token, lifetime: LIFETIME })
             }
             Manner::Hangs => {
                 tokio::time::sleep_until(deadline).await;

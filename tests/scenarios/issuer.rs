@@ -240,7 +240,7 @@ impl State {
             _ => (self.mint(now), self.lifetime),
         };
         let token = Token::new(&text).expect("a token");
-        Ok(Issued { token, lifetime, dated: None })
+        Ok(Issued { token, lifetime })
     }
 
     fn mint(&mut self, now: Instant) -> String {

@@ -15,10 +15,6 @@ mod on_redis;
 mod reader;
 mod stage;
 mod story;
-#[path = "../support/mod.rs"]
-#[expect(dead_code, reason = "the other tests use more of it")]
-mod support;
-
 use std::{collections::BTreeSet, time::Duration};
 
 use facts::Facts;

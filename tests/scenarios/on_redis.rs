@@ -8,9 +8,14 @@ use std::{sync::Arc, time::Duration};
 use evertoken::{
     clock::{self, millis},
     lease::Holder,
-    simulator::Settings,
     status::{Status, Subject},
     store::{Coordinate, Hearing, StoreUrl},
+};
+use evertoken_simulator::Settings;
+use evertoken_testkit::{
+    fleet::{APPID, Fleet},
+    reader::Reader,
+    wait_until,
 };
 use tokio::time::Instant;
 
@@ -18,11 +23,6 @@ use crate::{
     facts::Facts,
     stage,
     story::{Endpoint, OnRedis, Step, Story},
-    support::{
-        fleet::{APPID, Fleet},
-        reader::Reader,
-        wait_until,
-    },
 };
 
 /// How much later than on a paused clock things may happen: real calls, processes and machines

@@ -12,12 +12,11 @@ use std::{
     time::Duration,
 };
 
+use evertoken_simulator::Simulator;
 use redis::{AsyncCommands, aio::MultiplexedConnection};
 use reqwest::Client;
 use serde::Deserialize;
 use tokio::task::JoinSet;
-
-use crate::simulator::Simulator;
 
 /// The pause of a reader between two reads.
 const PAUSE: Duration = Duration::from_millis(20);

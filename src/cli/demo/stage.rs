@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use evertoken_simulator::Simulator;
 use tokio::time::Instant;
 
 use super::{
@@ -26,7 +27,6 @@ use crate::{
     credential::CredentialId,
     lease::Holder,
     policy::Issuance,
-    simulator::{self, Simulator},
     store::{Glance, Hearing, Read, StoreError, StoreUrl},
 };
 
@@ -83,9 +83,9 @@ pub(super) fn scene(options: Options) -> Scene {
         Credential::new(account.id, account.endpoint, issuance)
     };
     let credentials = ACCOUNTS.iter().map(credential).collect();
-    let mut scene = Scene::new(LIFETIME, credentials, options.workers);
+    let mut scene = Scene::new(LIFETIME, credentials, usize::from(options.workers));
     scene.length = options.length;
-    scene.readers = options.readers;
+    scene.readers = usize::from(options.readers);
     scene.ground = options.on.name();
     scene
 }
@@ -125,14 +125,14 @@ impl Stage {
             Some(redis) => redis.url().to_owned(),
             None => format!("file:{}", shared.display()),
         };
-        let settings = simulator::Settings {
+        let settings = evertoken_simulator::Settings {
             lifetime_ms: clock::millis(LIFETIME),
             overlap_ms: clock::millis(OVERLAP),
             window_ms: clock::millis(OVERLAP),
             // A night of looking on uses up a day's calls of WeChat.
             daily_quota_token: 1_000_000,
             reply_latency_ms: clock::millis(REPLY_LATENCY),
-            ..simulator::Settings::default()
+            ..evertoken_simulator::Settings::default()
         };
         let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let issuer = Arc::new(Simulator::start(any_port, settings).await?);
@@ -150,8 +150,8 @@ impl Stage {
             Some(_) => Shop::Redis(&url),
             None => Shop::Directory(&shared),
         };
-        let readers = Readers::start(options.readers, shop, &names, &issuer).await?;
-        let crew = Crew::start(options.workers, directory)?;
+        let readers = Readers::start(usize::from(options.readers), shop, &names, &issuer).await?;
+        let crew = Crew::start(usize::from(options.workers), directory)?;
         Ok(Self { readers, crew, store, ids, issuer, _redis: redis })
     }
 

@@ -62,7 +62,7 @@ pub(super) fn read(
     let believed = SHORTEST_LIFETIME.as_secs_f64()..=LONGEST_LIFETIME.as_secs_f64();
     match lifetime {
         Some(seconds) if believed.contains(&seconds) => {
-            Ok(Issued { token, lifetime: Duration::from_secs_f64(seconds), dated: None })
+            Ok(Issued { token, lifetime: Duration::from_secs_f64(seconds) })
         }
         _ => Err(unclear("has an absurd expires_in")),
     }

@@ -7,11 +7,11 @@ use evertoken::{
     lease::{AttemptId, Reason},
     store::{Begun, Busy, Early, Failed, Permit},
 };
+use evertoken_testkit::wait_for;
 
 use super::{
     COOL_DOWN, LEASE, MARK, OTHER_MARK, Pair, QUIET, QUOTA, failure, publication, request, token,
 };
-use crate::support::wait_for;
 
 #[tokio::test]
 async fn a_credential_that_nobody_knows_is_granted_as_missing() {

@@ -60,7 +60,7 @@ async fn a_token_that_is_over_is_removed_by_the_next_change() {
     let completed = pair.complete(&pair.a, &lease, brief).await;
     assert!(matches!(completed, Completed::Published { .. }), "{completed:?}");
     assert_eq!(pair.shown().await.as_deref(), Some("first"), "the bare token");
-    crate::support::wait_for("it is over", || async {
+    evertoken_testkit::wait_for("it is over", || async {
         let held = pair.a.token_with_expiry(&pair.id).await.expect("an answer");
         held.is_none().then_some(())
     })

@@ -6,12 +6,10 @@ use evertoken::{
     lease::Holder,
     store::{Coordinate, Hearing, Hint, Protocol, StoreUrl},
 };
+use evertoken_testkit::CAP;
 
 use super::Pair;
-use crate::{
-    contract::{Bench, QUOTA, token},
-    support::CAP,
-};
+use crate::contract::{Bench, QUOTA, token};
 
 /// A worker's store that hears hints.
 async fn hearing(pair: &Pair) -> Arc<dyn Coordinate> {

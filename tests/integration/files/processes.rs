@@ -2,12 +2,9 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use evertoken::{
-    clock,
-    simulator::{Fault, FaultKind},
-};
-
-use crate::support::{
+use evertoken::clock;
+use evertoken_simulator::{Fault, FaultKind};
+use evertoken_testkit::{
     fleet::{Fleet, SHORT, issuer_settings},
     process::Process,
     wait_for, wait_until,

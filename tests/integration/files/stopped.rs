@@ -8,9 +8,7 @@ use std::{
     time::Duration,
 };
 
-use serde_json::Value;
-
-use crate::support::{
+use evertoken_testkit::{
     fleet::{Fleet, SHORT, issuer_settings},
     point::{CALM, QUIET},
     process::Process,
@@ -18,6 +16,7 @@ use crate::support::{
     wait_for, wait_until,
     wire::{Hold, Wire},
 };
+use serde_json::Value;
 
 /// Long enough for three leases and a takeover before the next refresh is due by itself.
 const LIFETIME: Duration = Duration::from_secs(20);

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
+use evertoken_testkit::fleet::{Fleet, issuer_settings};
 use proptest::{collection::vec, prelude::*, strategy::ValueTree, test_runner::TestRunner};
-
-use crate::support::fleet::{Fleet, issuer_settings};
 
 fn message() -> impl Strategy<Value = Vec<u8>> {
     let number = || prop_oneof![any::<u64>(), Just(0), Just(u64::MAX), 0..2_000_000_000_000_u64];

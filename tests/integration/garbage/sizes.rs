@@ -2,16 +2,15 @@
 
 use std::time::Duration;
 
+use evertoken_testkit::{
+    fleet::{Fleet, issuer_settings},
+    process::Process,
+    wait_for,
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
     task::JoinSet,
-};
-
-use crate::support::{
-    fleet::{Fleet, issuer_settings},
-    process::Process,
-    wait_for,
 };
 
 /// A value in Redis that nobody expects, in bytes.

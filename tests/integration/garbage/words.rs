@@ -9,10 +9,9 @@ use std::{
     time::Duration,
 };
 
+use evertoken_testkit::fleet::{Fleet, issuer_settings};
 use proptest::{collection::vec, prelude::*};
 use tempfile::TempDir;
-
-use crate::support::fleet::{Fleet, issuer_settings};
 
 /// What command lines are made of. No demo: it would run.
 const WORDS: [&str; 26] = [

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use evertoken_testkit::fleet::{Fleet, issuer_settings};
+
 use super::told_once;
-use crate::support::fleet::{Fleet, issuer_settings};
 
 /// A configuration with this mistake: every verb tells it in one line, with 64.
 async fn is_told(text: impl Fn(&Fleet) -> String, parts: &[&str]) {

@@ -2,13 +2,13 @@
 
 use std::{net::IpAddr, time::Duration};
 
-use evertoken::simulator::{CallerState, Fault, FaultKind};
-
-use super::{status, tells, told_once, worker_tells};
-use crate::support::{
+use evertoken_simulator::{CallerState, Fault, FaultKind};
+use evertoken_testkit::{
     fleet::{APPID, Fleet, SECRET, issuer_settings},
     redis::free_port,
 };
+
+use super::{status, tells, told_once, worker_tells};
 
 const TWO_HOURS: Duration = Duration::from_secs(7200);
 

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use super::{told_once, worker_tells};
-use crate::support::{
+use evertoken_testkit::{
     fleet::{Fleet, issuer_settings},
     redis::{RedisServer, free_port},
     wait_for,
 };
+
+use super::{told_once, worker_tells};
 
 async fn fleet() -> Fleet {
     Fleet::new(issuer_settings(Duration::from_secs(7200))).await

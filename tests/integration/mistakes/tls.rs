@@ -3,15 +3,15 @@
 
 use std::{path::Path, time::Duration};
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
-
-use super::{told_once, worker_tells};
-use crate::support::{
+use evertoken_testkit::{
     fleet::{Fleet, issuer_settings},
     process::{Ended, Process},
     redis::{RedisServer, free_port},
     wait_for,
 };
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
+
+use super::{told_once, worker_tells};
 
 /// What a certificate of `localhost` is to say, if it is to be good.
 pub(super) fn good() -> CertificateParams {

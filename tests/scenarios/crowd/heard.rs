@@ -16,7 +16,7 @@ use evertoken_rules::{Changes, LockChange, Message};
 use tokio::sync::broadcast;
 
 use super::Office;
-use crate::support::watched::Watcher;
+use evertoken_testkit::watched::Watcher;
 
 pub(super) struct Heard {
     pub(super) office: Arc<Office>,

@@ -3,10 +3,10 @@
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use evertoken::credential::CredentialId;
+use evertoken_testkit::redis::RedisServer;
 use redis::{AsyncCommands, aio::MultiplexedConnection};
 
 use super::Bench;
-use crate::support::redis::RedisServer;
 
 /// A Redis, and a connection of the test's own.
 pub(crate) struct OnRedis {

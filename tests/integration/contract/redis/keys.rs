@@ -7,9 +7,9 @@ use evertoken::{
     lease::{AttemptId, Epoch, Holder, Reason},
     store::{Begun, Busy, Completed, Hearing, Hint, Offered, StoreUrl},
 };
+use evertoken_testkit::CAP;
 
 use super::{LIFE, LOCK, Pair, REJECTED, TOKEN, failure, offer, publication, request, token};
-use crate::support::CAP;
 
 #[tokio::test]
 async fn a_lease_is_a_lock_that_tells_its_holder_and_attempt_and_ends_by_its_ttl() {

@@ -7,11 +7,11 @@ use evertoken::{
     lease::Lease,
     store::{FailedAttempt, Publication},
 };
+use evertoken_testkit::CAP;
 use futures_util::StreamExt;
 use redis::aio::PubSub;
 
 use super::{DUE, LIFE, Pair, QUOTA, ended, failure, offer, publication, token};
-use crate::support::CAP;
 
 const CHANGED: &str = "evertoken:changed";
 const REJECTED: &str = "evertoken:rejected";

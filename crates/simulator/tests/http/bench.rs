@@ -4,7 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use evertoken::simulator::{Fault, FaultKind, Settings, Simulator};
+use evertoken_simulator::{Fault, FaultKind, Settings, Simulator};
 use reqwest::{Client, Response};
 use serde_json::{Value, json};
 
@@ -21,7 +21,8 @@ pub(crate) struct Bench {
 impl Bench {
     pub(crate) async fn start(settings: Settings) -> Self {
         let simulator = Simulator::start(([127, 0, 0, 1], 0).into(), settings).await.unwrap();
-        evertoken::tls::use_ring();
+        // An error says that one is set already, by another test.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let client = Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .timeout(Duration::from_secs(10))

@@ -2,39 +2,43 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, path::Path, time::Duration};
 
-use evertoken::simulator::{CallFilter, CallRecord, Endpoint, Settings, Simulator, Summary};
+use evertoken_simulator::{CallFilter, CallRecord, Endpoint, Settings, Simulator, Summary};
 use redis::{AsyncCommands, aio::MultiplexedConnection};
 use tempfile::TempDir;
 
-use super::{
+use crate::{
     process::{Ended, Process},
     redis::RedisServer,
     wait_for, wait_until,
 };
 
-/// The account of the tests. Its secret is what the simulator expects of it, and what no output
-/// may show.
-pub(crate) const APPID: &str = "wx0123456789abcdef";
-pub(crate) const SECRET: &str = "secret-of-wx0123456789abcdef";
+/// The account of the tests.
+pub const APPID: &str = "wx0123456789abcdef";
+/// What the simulator expects of [`APPID`], and what no output may show.
+pub const SECRET: &str = "secret-of-wx0123456789abcdef";
 
 /// Times that suit tokens of a few seconds: a takeover takes less than what is left of a token when
 /// it is due.
-pub(crate) const SHORT: &str = "request_timeout = \"800ms\"\nlease = \"1s\"";
+pub const SHORT: &str = "request_timeout = \"800ms\"\nlease = \"1s\"";
 
 /// A Redis, an issuer, and the workers of one test.
-pub(crate) struct Fleet {
-    pub(crate) directory: TempDir,
-    pub(crate) redis: RedisServer,
-    pub(crate) issuer: Simulator,
-    pub(crate) workers: Vec<Process>,
+pub struct Fleet {
+    /// Where all of it keeps its files.
+    pub directory: TempDir,
+    /// The store.
+    pub redis: RedisServer,
+    /// The issuer, which judges every token.
+    pub issuer: Simulator,
+    /// All that were started, the dead ones too.
+    pub workers: Vec<Process>,
     started: usize,
     /// Texts that no output may contain, beside every token.
-    pub(crate) secrets: Vec<String>,
+    pub secrets: Vec<String>,
 }
 
 /// Settings of a simulator whose tokens live for `lifetime`, with an overlap and a window of three
 /// tenths of it. Calls take a while, so that overlapping ones are seen.
-pub(crate) fn issuer_settings(lifetime: Duration) -> Settings {
+pub fn issuer_settings(lifetime: Duration) -> Settings {
     let lifetime_ms = lifetime.as_millis() as u64;
     Settings {
         lifetime_ms,
@@ -47,14 +51,14 @@ pub(crate) fn issuer_settings(lifetime: Duration) -> Settings {
 
 impl Fleet {
     /// A Redis that forgets when it stops, and an issuer. No worker runs yet.
-    pub(crate) async fn new(settings: Settings) -> Self {
+    pub async fn new(settings: Settings) -> Self {
         let directory = TempDir::new().expect("a directory");
         let redis = RedisServer::start(directory.path().join("redis")).await;
         Self::with(directory, redis, settings).await
     }
 
     /// The same with a Redis that keeps its data over a restart.
-    pub(crate) async fn durable(settings: Settings) -> Self {
+    pub async fn durable(settings: Settings) -> Self {
         let directory = TempDir::new().expect("a directory");
         let redis = RedisServer::start_durable(directory.path().join("redis")).await;
         Self::with(directory, redis, settings).await
@@ -68,12 +72,13 @@ impl Fleet {
         Self { directory, redis, issuer, workers, started: 0, secrets }
     }
 
-    pub(crate) fn path(&self) -> &Path {
+    /// Where configurations and outputs lie.
+    pub fn path(&self) -> &Path {
         self.directory.path()
     }
 
     /// A configuration with one credential, `shop`; `more` is added to its section.
-    pub(crate) fn configuration(&self, endpoint: &str, more: &str) -> String {
+    pub fn configuration(&self, endpoint: &str, more: &str) -> String {
         format!(
             "[store]\nurl = \"{}\"\n[worker]\n{SHORT}\n[admin]\nlisten = \"off\"\n\
              [credentials.shop]\nappid = \"{APPID}\"\nsecret = \"{SECRET}\"\n\
@@ -84,7 +89,7 @@ impl Fleet {
     }
 
     /// A configuration with `count` credentials, `shop`, `shop1` and so on, each with its account.
-    pub(crate) fn configuration_of(&mut self, count: usize, endpoint: &str) -> String {
+    pub fn configuration_of(&mut self, count: usize, endpoint: &str) -> String {
         let mut text = self.configuration(endpoint, "");
         for number in 1..count {
             let appid = format!("{}{number:03}", &APPID[..APPID.len() - 3]);
@@ -100,7 +105,7 @@ impl Fleet {
     }
 
     /// Every token that is published, by its key.
-    pub(crate) async fn all_published(&self) -> BTreeMap<String, String> {
+    pub async fn all_published(&self) -> BTreeMap<String, String> {
         let mut connection = self.redis.connect().await;
         let keys: Vec<String> =
             connection.keys("evertoken:{*}:token").await.expect("redis answers");
@@ -112,18 +117,18 @@ impl Fleet {
     }
 
     /// Writes a configuration file, and tells its name.
-    pub(crate) fn write(&self, name: &str, text: &str) -> String {
+    pub fn write(&self, name: &str, text: &str) -> String {
         std::fs::write(self.path().join(name), text).expect("a file");
         name.to_owned()
     }
 
     /// Starts a worker with a configuration file.
-    pub(crate) fn start(&mut self, configuration: &str) -> usize {
+    pub fn start(&mut self, configuration: &str) -> usize {
         self.start_in(configuration, &[])
     }
 
     /// The same with an environment.
-    pub(crate) fn start_in(&mut self, configuration: &str, environment: &[(&str, &str)]) -> usize {
+    pub fn start_in(&mut self, configuration: &str, environment: &[(&str, &str)]) -> usize {
         self.started += 1;
         let name = format!("worker-{}", self.started);
         let arguments = ["run", "--config", configuration];
@@ -134,23 +139,19 @@ impl Fleet {
     }
 
     /// Starts `count` workers with one configuration file.
-    pub(crate) fn start_many(&mut self, count: usize, configuration: &str) {
+    pub fn start_many(&mut self, count: usize, configuration: &str) {
         for _ in 0..count {
             self.start(configuration);
         }
     }
 
     /// Runs another command to its end.
-    pub(crate) async fn command(&mut self, arguments: &[&str]) -> Ended {
+    pub async fn command(&mut self, arguments: &[&str]) -> Ended {
         self.command_in(arguments, &[]).await
     }
 
     /// The same with an environment.
-    pub(crate) async fn command_in(
-        &mut self,
-        arguments: &[&str],
-        environment: &[(&str, &str)],
-    ) -> Ended {
+    pub async fn command_in(&mut self, arguments: &[&str], environment: &[(&str, &str)]) -> Ended {
         self.started += 1;
         let verb = arguments.first().copied().unwrap_or("none");
         let name = format!("command-{}-{verb}", self.started);
@@ -158,12 +159,12 @@ impl Fleet {
     }
 
     /// The current token, as an application reads it.
-    pub(crate) async fn token(&self, connection: &mut MultiplexedConnection) -> Option<String> {
+    pub async fn token(&self, connection: &mut MultiplexedConnection) -> Option<String> {
         connection.get("evertoken:{shop}:token").await.expect("redis answers")
     }
 
     /// Waits until a token is published.
-    pub(crate) async fn published(&self) -> String {
+    pub async fn published(&self) -> String {
         let connection = self.redis.connect().await;
         wait_for("a token is published", || {
             let mut connection = connection.clone();
@@ -173,7 +174,7 @@ impl Fleet {
     }
 
     /// Waits until another token than `old` is published.
-    pub(crate) async fn published_after(&self, old: &str) -> String {
+    pub async fn published_after(&self, old: &str) -> String {
         let connection = self.redis.connect().await;
         wait_for("another token is published", || {
             let mut connection = connection.clone();
@@ -183,7 +184,7 @@ impl Fleet {
     }
 
     /// A field of the record; what is inside a part is named with a dot, as `failure.error`.
-    pub(crate) async fn field(&self, name: &str) -> Option<String> {
+    pub async fn field(&self, name: &str) -> Option<String> {
         let mut connection = self.redis.connect().await;
         let (part, inside) = name.split_once('.').unwrap_or((name, ""));
         let field: Option<String> =
@@ -199,7 +200,7 @@ impl Fleet {
     }
 
     /// Sets a number of a part of the record, as `requests.last_at`.
-    pub(crate) async fn set_field(&self, name: &str, value: u64) {
+    pub async fn set_field(&self, name: &str, value: u64) {
         let mut connection = self.redis.connect().await;
         let record = "evertoken:{shop}:record";
         let (part, inside) = name.split_once('.').expect("it is inside a part");
@@ -211,7 +212,7 @@ impl Fleet {
     }
 
     /// Makes the credential due now, and wakes the workers.
-    pub(crate) async fn make_due(&self) {
+    pub async fn make_due(&self) {
         let mut connection = self.redis.connect().await;
         let record = "evertoken:{shop}:record";
         self.set_field("attempt.quiet_until", 0).await;
@@ -226,7 +227,7 @@ impl Fleet {
     }
 
     /// Waits until every worker knows what all records say.
-    pub(crate) async fn all_know(&self) {
+    pub async fn all_know(&self) {
         wait_until("every worker knows all there is", || {
             let knows = "looked at all records that waited for it";
             self.workers.iter().all(|worker| worker.stderr().contains(knows))
@@ -235,7 +236,7 @@ impl Fleet {
     }
 
     /// Waits until a call to the issuer is under way.
-    pub(crate) async fn call_under_way(&self) {
+    pub async fn call_under_way(&self) {
         wait_until("a call is under way", || {
             self.calls().last().is_some_and(|call| call.done_ms.is_none())
         })
@@ -243,19 +244,19 @@ impl Fleet {
     }
 
     /// What the issuer counted.
-    pub(crate) fn summary(&self) -> Summary {
+    pub fn summary(&self) -> Summary {
         self.issuer.summary(Some(APPID))
     }
 
     /// Calls to the token endpoints, oldest first.
-    pub(crate) fn calls(&self) -> Vec<CallRecord> {
+    pub fn calls(&self) -> Vec<CallRecord> {
         let mut calls = self.issuer.calls(&CallFilter::default());
         calls.retain(|call| call.endpoint != Endpoint::GetApiDomainIp);
         calls
     }
 
     /// Ends the fleet: no output of any process shows a secret or a token.
-    pub(crate) async fn end(mut self) {
+    pub async fn end(mut self) {
         for worker in &mut self.workers {
             if worker.is_running() {
                 // Before that it does not listen for signals yet.

@@ -3,32 +3,36 @@
 //!
 //! Each test has its own server, ports and directory. All output of all processes is kept, and
 //! looked through for secrets and tokens when the test ends.
+//!
+//! - [`fleet`]: a Redis, an issuer and workers. [`process`]: one program. [`reader`]: an application.
+//! - [`redis`], [`sentinel`], [`cluster`]: servers. [`tls`]: TLS in front of one that speaks none.
+//! - [`wire`]: holds and cuts what is said. [`point`]: a worker held at a moment of its call.
 
-pub(crate) mod cluster;
-pub(crate) mod fleet;
-pub(crate) mod point;
-pub(crate) mod process;
-pub(crate) mod reader;
-pub(crate) mod redis;
-pub(crate) mod sentinel;
-pub(crate) mod tls;
-pub(crate) mod watched;
-pub(crate) mod wire;
+pub mod cluster;
+pub mod fleet;
+pub mod point;
+pub mod process;
+pub mod reader;
+pub mod redis;
+pub mod sentinel;
+pub mod tls;
+pub mod watched;
+pub mod wire;
 
 use std::time::Duration;
 
 /// How long a state is waited for before the test gives up. Generous: it is a cap, not a measure.
-pub(crate) const CAP: Duration = Duration::from_secs(60);
+pub const CAP: Duration = Duration::from_secs(60);
 
 /// Waits until `state` yields a value, looking every few milliseconds.
 ///
 /// # Panics
 /// If it has not come after [`CAP`]; `what` says what was waited for.
-pub(crate) async fn wait_for<T, F: Future<Output = Option<T>>>(
+pub async fn wait_for<T, F: Future<Output = Option<T>>>(
     what: &str,
     mut state: impl FnMut() -> F,
 ) -> T {
-    let started = evertoken::clock::now();
+    let started = evertoken_clock::now();
     loop {
         if let Some(value) = state().await {
             return value;
@@ -42,6 +46,6 @@ pub(crate) async fn wait_for<T, F: Future<Output = Option<T>>>(
 ///
 /// # Panics
 /// If it has not come true after [`CAP`].
-pub(crate) async fn wait_until(what: &str, mut state: impl FnMut() -> bool) {
+pub async fn wait_until(what: &str, mut state: impl FnMut() -> bool) {
     wait_for(what, || std::future::ready(state().then_some(()))).await;
 }

@@ -13,7 +13,7 @@ use tokio::{
 };
 
 /// A proxy in front of one address. It ends when dropped.
-pub(crate) struct Wire {
+pub struct Wire {
     addr: SocketAddr,
     traffic: Arc<Mutex<Traffic>>,
     _tasks: JoinSet<()>,
@@ -21,9 +21,11 @@ pub(crate) struct Wire {
 
 /// What a wire does not let pass. What is held passes later, in order, unless the wire is dropped.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Hold {
+pub enum Hold {
+    /// All passes.
     #[default]
     Nothing,
+    /// Nothing passes.
     Everything,
     /// The first request that has this in it, and all that follow.
     Requests(Vec<u8>),
@@ -52,7 +54,7 @@ struct Traffic {
 
 impl Wire {
     /// A wire to `target`.
-    pub(crate) async fn to(target: SocketAddr) -> Self {
+    pub async fn to(target: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let addr = listener.local_addr().expect("its address");
         let traffic = Arc::<Mutex<Traffic>>::default();
@@ -72,34 +74,35 @@ impl Wire {
         Self { addr, traffic, _tasks: tasks }
     }
 
-    pub(crate) fn addr(&self) -> SocketAddr {
+    /// Where it listens.
+    pub fn addr(&self) -> SocketAddr {
         self.addr
     }
 
     /// Nothing passes any more; what was on its way is lost when the wire is dropped.
-    pub(crate) fn freeze(&self) {
+    pub fn freeze(&self) {
         self.hold(Hold::Everything);
     }
 
     /// Holds something from now on, instead of what was held before.
-    pub(crate) fn hold(&self, hold: Hold) {
+    pub fn hold(&self, hold: Hold) {
         let mut traffic = lock(&self.traffic);
         *traffic =
             Traffic { hold, requests: std::mem::take(&mut traffic.requests), ..Traffic::default() };
     }
 
     /// Everything passes again.
-    pub(crate) fn let_go(&self) {
+    pub fn let_go(&self) {
         self.hold(Hold::Nothing);
     }
 
     /// Whether something waits that is held.
-    pub(crate) fn holds(&self) -> bool {
+    pub fn holds(&self) -> bool {
         lock(&self.traffic).holds
     }
 
     /// How often this was sent towards the target, held or not.
-    pub(crate) fn count(&self, part: &[u8]) -> usize {
+    pub fn count(&self, part: &[u8]) -> usize {
         lock(&self.traffic).requests.windows(part.len()).filter(|seen| *seen == part).count()
     }
 }

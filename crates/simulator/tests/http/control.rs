@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use evertoken::simulator::{Endpoint, Reason, Settings};
+use evertoken_simulator::{Endpoint, Reason, Settings};
 use serde_json::{Value, json};
 
 use crate::bench::{APPID, Bench, stable_body, text};

@@ -14,7 +14,7 @@ use tokio_rustls::{
 };
 
 /// A door of `127.0.0.1`. It ends when dropped.
-pub(crate) struct TlsDoor {
+pub struct TlsDoor {
     addr: SocketAddr,
     _tasks: JoinSet<()>,
 }
@@ -22,7 +22,7 @@ pub(crate) struct TlsDoor {
 impl TlsDoor {
     /// A door to `target`. Its certificate is written to `certificate`, for those who are to trust
     /// it.
-    pub(crate) async fn to(target: SocketAddr, certificate: &Path) -> Self {
+    pub async fn to(target: SocketAddr, certificate: &Path) -> Self {
         let CertifiedKey { cert, signing_key } =
             generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("a certificate");
         std::fs::write(certificate, cert.pem()).expect("a file");
@@ -52,7 +52,8 @@ impl TlsDoor {
         Self { addr, _tasks: tasks }
     }
 
-    pub(crate) fn addr(&self) -> SocketAddr {
+    /// Where it listens.
+    pub fn addr(&self) -> SocketAddr {
         self.addr
     }
 }

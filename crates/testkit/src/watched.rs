@@ -13,7 +13,7 @@ use evertoken_rules::{Changes, Snapshot};
 
 /// What a test does to a store.
 #[async_trait]
-pub(crate) trait Watcher: Send + Sync {
+pub trait Watcher: Send + Sync {
     /// A credential is about to be loaded.
     async fn loads(&self, _id: &CredentialId) {}
 
@@ -58,9 +58,11 @@ pub(crate) trait Watcher: Send + Sync {
 }
 
 /// A store that is watched.
-pub(crate) struct Watched<W> {
-    pub(crate) store: Arc<dyn Coordinate>,
-    pub(crate) watcher: W,
+pub struct Watched<W> {
+    /// The real one.
+    pub store: Arc<dyn Coordinate>,
+    /// Who watches it.
+    pub watcher: W,
 }
 
 #[async_trait]

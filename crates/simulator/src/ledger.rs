@@ -222,7 +222,7 @@ impl Life {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::simulator::mint::Mint;
+    use crate::mint::Mint;
 
     /// A ledger of `limit`, with `count` tokens that live from 100 to 200.
     fn ledger(limit: usize, count: usize) -> (Ledger, Vec<Token>) {

@@ -7,14 +7,15 @@ use std::{
 
 use redis::Client;
 
-use super::{
+use crate::{
     redis::{RedisServer, binary, free_port, is_master},
     wait_for,
 };
 
 /// Three servers, the first of which is the master at the beginning, and their sentinels.
-pub(crate) struct Watched {
-    pub(crate) replicas: Vec<RedisServer>,
+pub struct Watched {
+    /// The two that copy the master.
+    pub replicas: Vec<RedisServer>,
     sentinels: Vec<Sentinel>,
 }
 
@@ -25,12 +26,12 @@ struct Sentinel {
 
 impl Watched {
     /// Adds two replicas and three sentinels to a master. They take it for down after one second.
-    pub(crate) async fn around(master: &RedisServer, directory: &Path) -> Self {
+    pub async fn around(master: &RedisServer, directory: &Path) -> Self {
         Self::with(master, directory, "").await
     }
 
     /// The same with more lines in the sentinels' configuration.
-    pub(crate) async fn with(master: &RedisServer, directory: &Path, more: &str) -> Self {
+    pub async fn with(master: &RedisServer, directory: &Path, more: &str) -> Self {
         let mut replicas = Vec::new();
         for at in 1..=2 {
             let directory = directory.join(format!("replica-{at}"));
@@ -63,19 +64,19 @@ impl Watched {
     }
 
     /// The URL by which evertoken finds the master; `login` stands before the hosts.
-    pub(crate) fn url(&self, login: &str) -> String {
+    pub fn url(&self, login: &str) -> String {
         let hosts: Vec<String> =
             self.sentinels.iter().map(|each| format!("127.0.0.1:{}", each.port)).collect();
         format!("redis+sentinel://{login}{}/mymaster/0", hosts.join(","))
     }
 
     /// Kills one sentinel.
-    pub(crate) fn kill_sentinel(&mut self) {
+    pub fn kill_sentinel(&mut self) {
         self.sentinels.remove(0);
     }
 
     /// The replica that was promoted, as soon as one was.
-    pub(crate) async fn promoted(&self) -> &RedisServer {
+    pub async fn promoted(&self) -> &RedisServer {
         wait_for("a replica is promoted", || async {
             for replica in &self.replicas {
                 // Sentinels end the connections of a server that becomes something else.

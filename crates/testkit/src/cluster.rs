@@ -2,12 +2,13 @@
 
 use std::{path::Path, time::Duration};
 
-use super::{redis::RedisServer, wait_for};
+use crate::{redis::RedisServer, wait_for};
 
 /// The nodes of a cluster. The first three are its masters at the beginning, each with a third of
 /// the slots; the others are their replicas, in the same order.
-pub(crate) struct Cluster {
-    pub(crate) nodes: Vec<RedisServer>,
+pub struct Cluster {
+    /// The masters, then their replicas.
+    pub nodes: Vec<RedisServer>,
 }
 
 const MASTERS: usize = 3;
@@ -17,7 +18,7 @@ const NODE_TIMEOUT: &str = "1000";
 
 impl Cluster {
     /// Starts a cluster, and waits until all of it is there.
-    pub(crate) async fn start(directory: &Path) -> Self {
+    pub async fn start(directory: &Path) -> Self {
         let mut nodes = Vec::new();
         for at in 0..2 * MASTERS {
             let mut options = vec!["--cluster-enabled", "yes", "--repl-diskless-sync-delay", "0"];
@@ -74,14 +75,14 @@ impl Cluster {
     }
 
     /// The URL by which evertoken finds it.
-    pub(crate) fn url(&self) -> String {
+    pub fn url(&self) -> String {
         let nodes: Vec<String> =
             self.nodes.iter().map(|node| format!("127.0.0.1:{}", node.port())).collect();
         format!("redis+cluster://{}", nodes.join(","))
     }
 
     /// The place of the master that has the slot of a key now: any other node answers MOVED.
-    pub(crate) async fn master_of(&self, key: &str) -> usize {
+    pub async fn master_of(&self, key: &str) -> usize {
         wait_for("a master has the slot", || async {
             for (at, node) in self.nodes.iter().enumerate() {
                 if soon(node.ask::<Option<String>>(&["GET", key])).await.is_some() {
@@ -94,7 +95,7 @@ impl Cluster {
     }
 
     /// The token of `shop`, as its master has it now.
-    pub(crate) async fn token(&self) -> Option<String> {
+    pub async fn token(&self) -> Option<String> {
         for node in &self.nodes {
             if let Some(token) = soon(node.ask(&["GET", "evertoken:{shop}:token"])).await {
                 return token;

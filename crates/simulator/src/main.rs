@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
-use evertoken::simulator::{Accounts, Settings, Simulator};
+use evertoken_simulator::{Accounts, Settings, Simulator};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// An issuer of WeChat access tokens for tests and demos, with control under /_control.

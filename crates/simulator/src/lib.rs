@@ -1,9 +1,9 @@
 //! An issuer of WeChat access tokens, as its documents describe it, with faults on demand.
 //!
 //! It is the judge of evertoken's tests and the issuer of its demo: at any time it can say
-//! whether a token was alive. It shares no code with the rest of the crate, so that a
-//! misreading of the documents cannot cancel itself out. It is not a stand-in for WeChat's
-//! other services: one business call exists, to try tokens with.
+//! whether a token was alive. It depends on nothing of evertoken, so that a misreading of the
+//! documents cannot cancel itself out. It is not a stand-in for WeChat's other services: one
+//! business call exists, to try tokens with.
 //!
 //! Map, in reading order:
 //!

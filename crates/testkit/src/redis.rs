@@ -12,10 +12,10 @@ use redis::{
     AsyncCommands, AsyncConnectionConfig, Client, FromRedisValue, aio::MultiplexedConnection,
 };
 
-use super::wait_for;
+use crate::wait_for;
 
 /// A running redis-server, killed when dropped. It keeps its port and directory over a restart.
-pub(crate) struct RedisServer {
+pub struct RedisServer {
     port: u16,
     directory: PathBuf,
     durable: bool,
@@ -24,7 +24,7 @@ pub(crate) struct RedisServer {
 }
 
 /// A port that nobody listens on, and that no other test of this run is given.
-pub(crate) fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     // Below the range from which the system gives ports to outgoing connections.
     let first = 10_000 + (std::process::id() % 100) as u16 * 100;
@@ -37,7 +37,7 @@ pub(crate) fn free_port() -> u16 {
 }
 
 /// The same for a node of a cluster, which also takes the port 10,000 above.
-pub(crate) fn free_cluster_port() -> u16 {
+pub fn free_cluster_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     // Both below that range, and above those of single servers.
     let first = 21_000 + (std::process::id() % 100) as u16 * 15;
@@ -52,7 +52,7 @@ pub(crate) fn free_cluster_port() -> u16 {
 
 /// The server that the tests run against: `REDIS_SERVER`, or the one in the path.
 #[expect(clippy::disallowed_methods, reason = "make versions runs the tests on other servers")]
-pub(crate) fn binary() -> String {
+pub fn binary() -> String {
     std::env::var("REDIS_SERVER").unwrap_or_else(|_| "redis-server".to_owned())
 }
 
@@ -62,7 +62,7 @@ fn patient() -> AsyncConnectionConfig {
 }
 
 /// Whether a server takes writes.
-pub(crate) async fn is_master(connection: &mut MultiplexedConnection) -> bool {
+pub async fn is_master(connection: &mut MultiplexedConnection) -> bool {
     let mut info = redis::cmd("INFO");
     let info: Result<String, _> = info.arg("replication").query_async(connection).await;
     info.is_ok_and(|info| info.contains("role:master"))
@@ -70,17 +70,17 @@ pub(crate) async fn is_master(connection: &mut MultiplexedConnection) -> bool {
 
 impl RedisServer {
     /// A server that forgets everything when it stops.
-    pub(crate) async fn start(directory: PathBuf) -> Self {
+    pub async fn start(directory: PathBuf) -> Self {
         Self::start_with(directory, false).await
     }
 
     /// A server with further options, for one that asks for a password or speaks TLS.
-    pub(crate) async fn start_with_options(directory: PathBuf, options: &[&str]) -> Self {
+    pub async fn start_with_options(directory: PathBuf, options: &[&str]) -> Self {
         Self::start_on(free_port(), directory, options)
     }
 
     /// A node of a cluster.
-    pub(crate) fn start_node(directory: PathBuf, options: &[&str]) -> Self {
+    pub fn start_node(directory: PathBuf, options: &[&str]) -> Self {
         Self::start_on(free_cluster_port(), directory, options)
     }
 
@@ -93,7 +93,7 @@ impl RedisServer {
     }
 
     /// A server that copies another.
-    pub(crate) async fn start_replica(directory: PathBuf, master: &Self) -> Self {
+    pub async fn start_replica(directory: PathBuf, master: &Self) -> Self {
         let port = master.port.to_string();
         // It does not wait for more replicas to come.
         let options = ["--replicaof", "127.0.0.1", &port, "--repl-diskless-sync-delay", "0"];
@@ -107,7 +107,7 @@ impl RedisServer {
     }
 
     /// A server that keeps its data over a restart, by an append-only file.
-    pub(crate) async fn start_durable(directory: PathBuf) -> Self {
+    pub async fn start_durable(directory: PathBuf) -> Self {
         Self::start_with(directory, true).await
     }
 
@@ -120,7 +120,7 @@ impl RedisServer {
     }
 
     /// Starts it again on its port, after [`Self::stop`].
-    pub(crate) async fn resume(&mut self) {
+    pub async fn resume(&mut self) {
         self.spawn();
         let client = self.client();
         wait_for("redis-server answers", || async {
@@ -146,7 +146,7 @@ impl RedisServer {
     }
 
     /// Kills it at once.
-    pub(crate) fn stop(&mut self) {
+    pub fn stop(&mut self) {
         if let Some(mut child) = self.child.take() {
             let _ = child.kill();
             let _ = child.wait();
@@ -154,29 +154,31 @@ impl RedisServer {
     }
 
     /// Sends it a signal, by its name: `STOP`, `CONT`.
-    pub(crate) fn signal(&self, name: &str) {
+    pub fn signal(&self, name: &str) {
         let child = self.child.as_ref().expect("it runs");
         let kill =
             Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status();
         assert!(kill.expect("kill runs").success(), "kill -{name}");
     }
 
-    pub(crate) fn port(&self) -> u16 {
+    /// Where it listens, on 127.0.0.1.
+    pub fn port(&self) -> u16 {
         self.port
     }
 
-    pub(crate) fn url(&self) -> String {
+    /// The URL by which evertoken finds it.
+    pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}/0", self.port)
     }
 
     /// The token that it has for `shop`, over a connection of its own; none if it does not answer.
-    pub(crate) async fn token(&self) -> Option<String> {
+    pub async fn token(&self) -> Option<String> {
         let mut connection = self.client().get_multiplexed_async_connection().await.ok()?;
         connection.get("evertoken:{shop}:token").await.ok()?
     }
 
     /// What it answers, over a connection of its own; none if that is an error.
-    pub(crate) async fn ask<T: FromRedisValue>(&self, words: &[&str]) -> Option<T> {
+    pub async fn ask<T: FromRedisValue>(&self, words: &[&str]) -> Option<T> {
         let client = self.client();
         let mut connection =
             client.get_multiplexed_async_connection_with_config(&patient()).await.ok()?;
@@ -184,16 +186,17 @@ impl RedisServer {
     }
 
     /// Has it do something, as soon as it listens.
-    pub(crate) async fn command(&self, words: &[&str]) {
+    pub async fn command(&self, words: &[&str]) {
         let () = wait_for("redis-server does as it is told", || self.ask(words)).await;
     }
 
-    pub(crate) fn client(&self) -> Client {
+    /// A client of it that has not connected yet.
+    pub fn client(&self) -> Client {
         Client::open(self.url()).expect("a URL")
     }
 
     /// A connection of the test's own.
-    pub(crate) async fn connect(&self) -> MultiplexedConnection {
+    pub async fn connect(&self) -> MultiplexedConnection {
         self.client()
             .get_multiplexed_async_connection_with_config(&patient())
             .await

@@ -1,6 +1,6 @@
 //! Issuing and refusing over HTTP. The rules themselves have their tests beside `account`.
 
-use evertoken::simulator::{AccountState, CallFilter, CallerState, Outcome, Reason, Settings};
+use evertoken_simulator::{AccountState, CallFilter, CallerState, Outcome, Reason, Settings};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 

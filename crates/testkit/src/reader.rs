@@ -12,39 +12,40 @@ use std::{
 use redis::{AsyncCommands, Client, aio::MultiplexedConnection};
 use tokio::{sync::Mutex, task::JoinSet};
 
-use super::{
+use crate::{
     fleet::Fleet,
     redis::{RedisServer, is_master},
 };
 
 /// What a reader saw.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Seen {
-    pub(crate) reads: usize,
+pub struct Seen {
+    /// All its reads.
+    pub reads: usize,
     /// Tokens that were dead when they were read, each with why.
-    pub(crate) dead: Vec<String>,
+    pub dead: Vec<String>,
     /// Dead ones among tokens whose successor was on its way: issued, and read next. A call that
     /// settles an unknown outcome at the legacy endpoint is the third, and ends the first at once;
     /// until its answer has arrived nobody can know the new one.
-    pub(crate) overtaken: usize,
+    pub overtaken: usize,
     /// Reads that found nothing.
-    pub(crate) missing: usize,
+    pub missing: usize,
 }
 
 /// A reader that runs until it is asked what it saw.
-pub(crate) struct Reader {
+pub struct Reader {
     stop: Arc<AtomicBool>,
     task: JoinSet<Vec<(u64, Option<String>)>>,
 }
 
 impl Reader {
     /// Starts to read the key every `pause`.
-    pub(crate) async fn start(fleet: &Fleet, pause: Duration) -> Self {
+    pub async fn start(fleet: &Fleet, pause: Duration) -> Self {
         Self::of(fleet, &[], pause).await
     }
 
     /// The same, and goes over to the one of `replicas` that is promoted when the master is gone.
-    pub(crate) async fn of(fleet: &Fleet, replicas: &[RedisServer], pause: Duration) -> Self {
+    pub async fn of(fleet: &Fleet, replicas: &[RedisServer], pause: Duration) -> Self {
         let connection = Arc::new(Mutex::new(fleet.redis.connect().await));
         let replicas: Arc<[Client]> = replicas.iter().map(RedisServer::client).collect();
         Self::reading(pause, move || {
@@ -64,7 +65,7 @@ impl Reader {
     }
 
     /// Starts to read a token's file every `pause`.
-    pub(crate) fn of_file(path: PathBuf, pause: Duration) -> Self {
+    pub fn of_file(path: PathBuf, pause: Duration) -> Self {
         Self::reading(pause, move || std::future::ready(Some(std::fs::read_to_string(&path).ok())))
     }
 
@@ -95,7 +96,7 @@ impl Reader {
     }
 
     /// Stops, and has the issuer judge every read.
-    pub(crate) async fn seen(mut self, fleet: &Fleet) -> Seen {
+    pub async fn seen(mut self, fleet: &Fleet) -> Seen {
         self.stop.store(true, Ordering::SeqCst);
         let reads = self.task.join_next().await.expect("a task").expect("no panic");
         let mut seen = Seen { reads: reads.len(), ..Seen::default() };

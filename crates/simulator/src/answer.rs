@@ -217,7 +217,7 @@ fn text_of(code: i64) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::simulator::mint::Mint;
+    use crate::mint::Mint;
 
     fn granted(fault: Option<&FaultKind>) -> (Vec<u8>, Manner) {
         let answer = Answer::Granted(Mint::new().token(136).value, 7200);

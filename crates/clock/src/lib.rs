@@ -97,9 +97,8 @@ impl Moment {
     }
 
     /// The moment `awake` and `asleep` later.
-    #[cfg(test)]
     #[must_use]
-    pub(crate) fn later(self, awake: Duration, asleep: Duration) -> Self {
+    pub fn later(self, awake: Duration, asleep: Duration) -> Self {
         Self { awake: self.awake + awake, slept: self.slept + asleep }
     }
 }

@@ -5,26 +5,46 @@ use std::{
     process::{Child, Command, ExitStatus, Stdio},
 };
 
-use super::wait_until;
+use crate::wait_until;
 
 /// A running process of evertoken. It is killed when dropped.
-pub(crate) struct Process {
+pub struct Process {
     child: Child,
     stdout: PathBuf,
     stderr: PathBuf,
 }
 
 /// How a process ended.
-pub(crate) struct Ended {
-    pub(crate) status: ExitStatus,
-    pub(crate) stdout: String,
-    pub(crate) stderr: String,
+pub struct Ended {
+    /// Its exit code, or the signal that ended it.
+    pub status: ExitStatus,
+    /// All that it answered.
+    pub stdout: String,
+    /// All that it said.
+    pub stderr: String,
+}
+
+/// A program of this workspace, as it was built beside the test that runs.
+///
+/// Cargo builds `evertoken` with each test and benchmark of its package. Programs of other packages
+/// have to be built before.
+///
+/// # Panics
+/// If it is not there.
+#[must_use]
+pub fn program(name: &str) -> PathBuf {
+    // target/debug/deps/integration-0123456789abcdef, and target/debug/evertoken.
+    let test = std::env::current_exe().expect("the path of this test");
+    let built = test.parent().and_then(Path::parent).expect("the folder of what is built");
+    let program = built.join(name);
+    assert!(program.exists(), "{} is missing: build it first", program.display());
+    program
 }
 
 impl Process {
     /// Starts `evertoken ARGUMENTS` in `directory`, with nothing of the test's environment but
     /// `environment`. Its output goes to `NAME.out` and `NAME.err` there.
-    pub(crate) fn start(
+    pub fn start(
         directory: &Path,
         name: &str,
         arguments: &[&str],
@@ -33,7 +53,7 @@ impl Process {
         let file = |suffix: &str| directory.join(format!("{name}.{suffix}"));
         let (stdout, stderr) = (file("out"), file("err"));
         let create = |path: &Path| std::fs::File::create(path).expect("an output file");
-        let child = Command::new(env!("CARGO_BIN_EXE_evertoken"))
+        let child = Command::new(program("evertoken"))
             .args(arguments)
             .current_dir(directory)
             .env_clear()
@@ -47,7 +67,7 @@ impl Process {
     }
 
     /// The same with a wall clock that shows `moment`, and goes on from there.
-    pub(crate) fn start_at(
+    pub fn start_at(
         directory: &Path,
         name: &str,
         moment: &str,
@@ -68,12 +88,13 @@ impl Process {
         Self::start(directory, name, arguments, &environment)
     }
 
-    pub(crate) fn id(&self) -> u32 {
+    /// Its number in the process table.
+    pub fn id(&self) -> u32 {
         self.child.id()
     }
 
     /// Sends a signal, by its name: `TERM`, `INT`, `KILL`, `STOP`, `CONT`.
-    pub(crate) fn signal(&self, name: &str) {
+    pub fn signal(&self, name: &str) {
         let status = Command::new("kill")
             .args([&format!("-{name}"), &self.child.id().to_string()])
             .status()
@@ -82,22 +103,23 @@ impl Process {
     }
 
     /// Kills it at once, and takes it from the process table.
-    pub(crate) fn kill(&mut self) {
+    pub fn kill(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 
-    pub(crate) fn is_running(&mut self) -> bool {
+    /// Whether it has not ended yet.
+    pub fn is_running(&mut self) -> bool {
         self.child.try_wait().expect("its state").is_none()
     }
 
     /// What it has printed on stderr so far.
-    pub(crate) fn stderr(&self) -> String {
+    pub fn stderr(&self) -> String {
         std::fs::read_to_string(&self.stderr).unwrap_or_default()
     }
 
     /// Waits for its end.
-    pub(crate) async fn ended(&mut self) -> Ended {
+    pub async fn ended(&mut self) -> Ended {
         let mut status = None;
         wait_until("the process ends", || {
             status = self.child.try_wait().expect("its state");

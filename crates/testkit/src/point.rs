@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use redis::AsyncCommands;
 
-use super::{
+use crate::{
     fleet::{Fleet, SHORT, issuer_settings},
     tls::TlsDoor,
     wait_for, wait_until,
@@ -16,24 +16,26 @@ use super::{
 const LIFETIME: Duration = Duration::from_secs(20);
 
 /// With a lease, shorter than the overlap of the old token, so that readers notice nothing.
-pub(crate) const QUIET: &str = "quiet_period = \"500ms\"";
+pub const QUIET: &str = "quiet_period = \"500ms\"";
 
 /// The times of an attempt, in milliseconds.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Pace {
-    pub(crate) request_timeout: u64,
-    pub(crate) lease: u64,
+pub struct Pace {
+    /// How long a call to the issuer may take.
+    pub request_timeout: u64,
+    /// How long the lease lasts.
+    pub lease: u64,
 }
 
 /// Time enough to stop a worker at a point before its call is given up, on a busy machine.
-pub(crate) const CALM: Pace = Pace { request_timeout: 1_600, lease: 2_000 };
+pub const CALM: Pace = Pace { request_timeout: 1_600, lease: 2_000 };
 
 /// Three of these leases pass before an answer of Redis is given up, after 2 s.
-pub(crate) const BRISK: Pace = Pace { request_timeout: 480, lease: 600 };
+pub const BRISK: Pace = Pace { request_timeout: 480, lease: 600 };
 
 /// A moment of a call, in their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Point {
+pub enum Point {
     /// Redis has granted the lease, and its answer is on the way: the wire holds it.
     Asking,
     /// The issuer was connected to, and no byte of the request was sent: the wire holds the first
@@ -50,17 +52,19 @@ pub(crate) enum Point {
 }
 
 /// A worker at a point of its call, which refreshes a token that stands.
-pub(crate) struct Scene {
-    pub(crate) fleet: Fleet,
-    pub(crate) worker: usize,
+pub struct Scene {
+    /// Its Redis, its issuer, and all workers.
+    pub fleet: Fleet,
+    /// Its place among the workers.
+    pub worker: usize,
     /// Between it and its Redis.
-    pub(crate) redis: Wire,
+    pub redis: Wire,
     /// Between it and its issuer.
-    pub(crate) issuer: Wire,
+    pub issuer: Wire,
     /// Between the other workers and their Redis.
     others: Wire,
     /// The token that stood before.
-    pub(crate) first: String,
+    pub first: String,
     point: Point,
     direct: String,
     _door: Option<TlsDoor>,
@@ -70,7 +74,7 @@ pub(crate) struct Scene {
 
 impl Pace {
     /// As the configuration spells it.
-    pub(crate) fn spelled(self) -> String {
+    pub fn spelled(self) -> String {
         let Self { request_timeout, lease } = self;
         format!("request_timeout = \"{request_timeout}ms\"\nlease = \"{lease}ms\"")
     }
@@ -80,7 +84,7 @@ impl Pace {
 
 impl Scene {
     /// A worker that has published a token, and will be held at `point` of its next call.
-    pub(crate) async fn set(point: Point, endpoint: &str, pace: Pace) -> Self {
+    pub async fn set(point: Point, endpoint: &str, pace: Pace) -> Self {
         let mut settings = issuer_settings(LIFETIME);
         // So that a stable token can be replaced almost at once.
         settings.window_ms = settings.lifetime_ms - 100;
@@ -113,7 +117,7 @@ impl Scene {
     }
 
     /// Another worker, with ways of its own.
-    pub(crate) async fn join(&mut self) {
+    pub async fn join(&mut self) {
         let other = self.fleet.start(&self.direct);
         wait_until("the other is there", || {
             self.fleet.workers[other].stderr().contains("the store is reached")
@@ -123,7 +127,7 @@ impl Scene {
 
     /// Has the worker make its call, and waits until it is at the point. Others are kept from
     /// being faster.
-    pub(crate) async fn reach(&self) {
+    pub async fn reach(&self) {
         let stable_for =
             self.fleet.issuer.settings().lifetime_ms - self.fleet.issuer.settings().window_ms;
         let born = self.fleet.issuer.tokens(None).last().expect("a token").issued_at;
@@ -157,13 +161,13 @@ impl Scene {
     }
 
     /// What was held at the point passes.
-    pub(crate) fn let_go(&self) {
+    pub fn let_go(&self) {
         self.redis.let_go();
         self.issuer.let_go();
     }
 
     /// The store's time, in Unix milliseconds.
-    pub(crate) async fn now(&self) -> u64 {
+    pub async fn now(&self) -> u64 {
         let mut connection = self.fleet.redis.connect().await;
         let (seconds, micros): (u64, u64) =
             redis::cmd("TIME").query_async(&mut connection).await.expect("redis answers");
@@ -171,7 +175,7 @@ impl Scene {
     }
 
     /// Waits until the worker has ended its cycle, and no doubt is left.
-    pub(crate) async fn settled(&self) {
+    pub async fn settled(&self) {
         // Two heartbeats later, whatever the worker was at has ended, too.
         let heartbeats = || self.redis.count(HEARTBEAT);
         let before = heartbeats();
