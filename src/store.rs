@@ -7,12 +7,13 @@
 mod asking;
 #[cfg(any(test, fuzzing))]
 mod claims;
+mod error;
 mod file;
 mod record;
 mod redis;
 mod url;
 
-use std::{error::Error, fmt, sync::Arc, time::Duration};
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -21,6 +22,7 @@ pub use self::{
         Asked, BeginRequest, Begun, Calls, Completed, Failed, Failure, Offer, Offered, Publication,
         Verification,
     },
+    error::{StoreError, StoreErrorCode, StoreErrorKind, WrongDeployment},
     file::FileStore,
     record::{Glance, Held, Record},
     redis::{
@@ -180,61 +182,4 @@ pub enum Hint {
     /// Somebody wants a look at a credential: its token was reported as dead, or a refresh was
     /// asked for.
     Look(CredentialId),
-}
-
-/// Whether an error concerns the whole store or one credential's keys.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StoreErrorKind {
-    /// The store cannot be reached, or cannot do its work: nothing works until it is back. What
-    /// was asked may have happened.
-    Unavailable,
-    /// One credential's keys hold something that evertoken did not write. The others work.
-    Entry,
-}
-
-/// The store did not do what was asked.
-#[derive(Clone, Debug)]
-pub struct StoreError {
-    /// Whom it concerns.
-    pub kind: StoreErrorKind,
-    message: String,
-    source: Option<Arc<dyn Error + Send + Sync>>,
-}
-
-// === impl StoreErrorKind ===
-
-impl StoreErrorKind {
-    /// In one word.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Unavailable => "unavailable",
-            Self::Entry => "entry",
-        }
-    }
-}
-
-// === impl StoreError ===
-
-impl StoreError {
-    pub(crate) fn new(kind: StoreErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), source: None }
-    }
-
-    pub(crate) fn caused_by(mut self, source: impl Error + Send + Sync + 'static) -> Self {
-        self.source = Some(Arc::new(source));
-        self
-    }
-}
-
-impl fmt::Display for StoreError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl Error for StoreError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.source.as_ref().map(|source| source.as_ref() as _)
-    }
 }

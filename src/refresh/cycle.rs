@@ -225,8 +225,8 @@ impl Cycle {
             waited: known.waited,
         };
         match self.store.begin(&credential.id, &request).await {
-            Err(error) if error.kind == StoreErrorKind::Unavailable => {
-                metrics::store_failed(error.kind.as_str());
+            Err(error) if error.kind() == StoreErrorKind::Unavailable => {
+                metrics::store_failed(error.code().as_str());
                 // Once more, at once, on a new connection: the first may have been granted.
                 self.store.begin(&credential.id, &request).await
             }

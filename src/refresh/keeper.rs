@@ -36,7 +36,7 @@ use crate::{
     chain::Chain,
     clock::{self, Moment, StoreClock, StoreTime},
     metrics,
-    store::{Glance, Store, StoreError, StoreErrorKind},
+    store::{Glance, Store, StoreError, StoreErrorCode, StoreErrorKind},
 };
 
 /// Cycles at once for one issuer, so that a slow one takes neither all connections nor the place of
@@ -333,8 +333,8 @@ impl Keeper {
             }
             Outcome::Fenced => now + self.up_to(SOON),
             Outcome::Released => now + RELEASED_WAIT,
-            Outcome::StoreFailed(error) if error.kind == StoreErrorKind::Entry => {
-                metrics::store_failed(error.kind.as_str());
+            Outcome::StoreFailed(error) if error.kind() == StoreErrorKind::Entry => {
+                metrics::store_failed(error.code().as_str());
                 error!(credential = %self.credentials[place as usize].id, error = %Chain(&error),
                     "this credential is left alone for a while; the others go on");
                 now + FOREIGN_ENTRY_WAIT
@@ -355,6 +355,6 @@ async fn guarded(
 ) -> Done {
     AssertUnwindSafe(job).catch_unwind().await.unwrap_or_else(|_panic| {
         let message = "a defect of evertoken ended a job: please report it";
-        ended_by(StoreError::new(StoreErrorKind::Entry, message))
+        ended_by(StoreError::new(StoreErrorCode::Defect, message))
     })
 }

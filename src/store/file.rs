@@ -34,7 +34,7 @@ use self::{
 };
 use super::{
     Asked, BeginRequest, Begun, Completed, Failed, Failure, Glance, Hearing, Held, Hint, Offer,
-    Offered, Publication, Store, StoreError, StoreErrorKind, Timed, Verification,
+    Offered, Publication, Store, StoreError, StoreErrorCode, StoreErrorKind, Timed, Verification,
 };
 use crate::{
     chain::Chain,
@@ -157,7 +157,7 @@ impl FileStore {
                 Locked::Others if ends <= clock::now() => {
                     let message =
                         format!("another process does not end its change of {id}: was it stopped?");
-                    return Err(StoreError::new(StoreErrorKind::Unavailable, message));
+                    return Err(StoreError::new(StoreErrorCode::Stalled, message));
                 }
                 Locked::Others => tokio::time::sleep(TRY_AGAIN).await,
             }
@@ -251,7 +251,7 @@ impl Store for FileStore {
             glances.push(match self.mended_sheet(id, now).await {
                 Ok(sheet) => sheet.map(|sheet| sheet.glance(now)).unwrap_or_default(),
                 // Begin says what is wrong with it.
-                Err(error) if error.kind == StoreErrorKind::Entry => Glance::default(),
+                Err(error) if error.kind() == StoreErrorKind::Entry => Glance::default(),
                 Err(error) => return Err(error),
             });
         }
@@ -395,6 +395,6 @@ impl Store for FileStore {
 fn read_token(text: &str) -> Result<Token, StoreError> {
     Token::new(text).map_err(|invalid| {
         let message = "something that is not a token stands in its place";
-        StoreError::new(StoreErrorKind::Entry, message).caused_by(invalid)
+        StoreError::new(StoreErrorCode::ForeignValue, message).caused_by(invalid)
     })
 }

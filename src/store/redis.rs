@@ -15,6 +15,7 @@ mod link;
 mod rights;
 mod scripts;
 mod server;
+mod unasked;
 mod url;
 
 use std::time::Duration;
@@ -38,7 +39,7 @@ pub use self::{
 };
 use super::{
     Asked, BeginRequest, Begun, Calls, Completed, Failed, Failure, Glance, Held, Hint, Offer,
-    Offered, Publication, Store, StoreError, StoreErrorKind, Timed, Verification,
+    Offered, Publication, Store, StoreError, StoreErrorCode, Timed, Verification,
 };
 use crate::{
     clock::millis,
@@ -104,8 +105,7 @@ impl RedisStore {
         };
         let values: Vec<_> = values.collect();
         // Without the right to read records, everything would seem to be missing.
-        let refused = values.iter().filter_map(|value| value.as_ref().err());
-        if let Some(error) = refused.into_iter().find(|error| errors::is_right(error)) {
+        if let Some(error) = errors::of_all(values.iter()) {
             return Err(self.link.refused(error.clone()));
         }
         Ok((now, values.chunks(PER_ID).map(|each| answers::glance(now, each)).collect()))
@@ -197,7 +197,7 @@ impl Store for RedisStore {
         // has not heard.
         if self.seen.is_another(&on.server) {
             let message = "another Redis answers than before: its data is compared first";
-            return Err(StoreError::new(StoreErrorKind::Unavailable, message));
+            return Err(StoreError::new(StoreErrorCode::AnotherServer, message));
         }
         let answer = self.invoke_on(on, &call).await?;
         let begun = match answer.verb() {

@@ -214,3 +214,34 @@ async fn a_missing_right_is_named_by_check_with_the_rules_that_grant_it() {
     assert!(keys.is_empty(), "the check leaves nothing behind: {keys:?}");
     fleet.end().await;
 }
+
+#[tokio::test]
+async fn a_credential_whose_keys_are_not_allowed_stops_no_other() {
+    let mut fleet = fleet().await;
+    let mut connection = fleet.redis.connect().await;
+    let rules = Role::Worker.rules("evertoken").replace(
+        "~evertoken:*",
+        "resetkeys ~evertoken:canary ~evertoken:{shop}:* ~evertoken:{check-*",
+    );
+    let mut acl = redis::cmd("ACL");
+    acl.arg("SETUSER").arg("worker").arg(rules.split(' ').collect::<Vec<_>>());
+    let () = acl.query_async(&mut connection).await.expect("the rules are understood");
+    let text = fleet.configuration_of(2, "token");
+    let text = text.replace(&fleet.redis.url(), &url(&fleet, "worker"));
+    let configuration = fleet.write("two.toml", &text);
+    let worker = fleet.start(&configuration);
+    let first = fleet.published().await;
+    let named = "does not allow this user a key that evertoken needs";
+    wait_until("the other one is told", || {
+        let said = fleet.workers[worker].stderr();
+        said.lines().any(|line| line.contains(named) && line.contains("shop1"))
+    })
+    .await;
+    fleet.make_due().await;
+    fleet.published_after(&first).await;
+    let said = fleet.workers[worker].stderr();
+    assert!(!said.contains("the store is away"), "{said}");
+    let status = fleet.command(&["status", "--json", "--config", &configuration]).await;
+    assert_eq!(status.status.code(), Some(0), "one that can be read is shown: {}", status.stderr);
+    fleet.end().await;
+}

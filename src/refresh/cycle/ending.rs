@@ -201,10 +201,10 @@ impl Cycle {
         let mut failures = 0;
         loop {
             let error = match act().await {
-                Err(error) if error.kind == StoreErrorKind::Unavailable => error,
+                Err(error) if error.kind() == StoreErrorKind::Unavailable => error,
                 answer => return answer,
             };
-            metrics::store_failed(error.kind.as_str());
+            metrics::store_failed(error.code().as_str());
             failures += 1;
             let wait = policy::wait_for_store(failures, rng.f64());
             if ends < clock::now() + wait {

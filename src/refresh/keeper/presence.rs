@@ -7,12 +7,12 @@ use std::{sync::Arc, time::Duration};
 
 use tracing::{debug, error, info};
 
-use super::{Done, Keeper, Phase, Place, Sweep, Trouble, guarded};
+use super::{Done, Keeper, Phase, Place, SOON, Sweep, Trouble, guarded};
 use crate::{
     chain::Chain,
     clock::{self, Moment, StoreTime},
     metrics, policy,
-    store::{Glance, StoreError},
+    store::{Glance, StoreError, StoreErrorKind},
 };
 
 /// The time between two heartbeats. A sweep's reads come on top; together they stay below one
@@ -111,7 +111,7 @@ impl Keeper {
 
     /// Counts an error, and says the first one.
     fn note_trouble(&mut self, error: &StoreError, no_heartbeat: bool) -> u32 {
-        metrics::store_failed(error.kind.as_str());
+        metrics::store_failed(error.code().as_str());
         metrics::store_is_up(false);
         let trouble = self.trouble.get_or_insert_with(|| {
             if *self.reached.borrow() {
@@ -152,6 +152,15 @@ impl Keeper {
                 self.looked(places, now, &glances);
                 if self.to_look.is_empty() {
                     debug!("looked at all records that waited for it");
+                }
+                self.look_on();
+            }
+            // None of these can be read, the others can: `begin` says what is wrong with each.
+            Err(error) if error.kind() == StoreErrorKind::Entry && !places.is_empty() => {
+                metrics::store_failed(error.code().as_str());
+                for &place in places {
+                    let due = clock::now() + self.up_to(SOON);
+                    self.timetable.set_due(place, due);
                 }
                 self.look_on();
             }

@@ -122,10 +122,10 @@ impl Keeper {
                 clock.local(moment, now).max(now + SOON)
             }
             Err(error) => {
-                match error.kind {
+                match error.kind() {
                     StoreErrorKind::Unavailable => self.store_went_away(&error),
                     // What is wrong with one credential's keys, begin says.
-                    StoreErrorKind::Entry => metrics::store_failed(error.kind.as_str()),
+                    StoreErrorKind::Entry => metrics::store_failed(error.code().as_str()),
                 }
                 now + policy::probe_stagger(probe.every, 1.0)
             }

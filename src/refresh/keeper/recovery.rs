@@ -113,7 +113,7 @@ impl Keeper {
                     self.recovery.restored += usize::from(offered == Offered::Restored);
                     self.timetable.stands(place, known.epoch);
                 }
-                Err(error) if error.kind == StoreErrorKind::Unavailable => {
+                Err(error) if error.kind() == StoreErrorKind::Unavailable => {
                     self.recovery.to_offer.push_back((place, known));
                     away = Some(error);
                 }

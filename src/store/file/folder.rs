@@ -16,7 +16,7 @@ use serde_json::Value;
 use super::ledger::{Sheet, VERSION};
 use crate::{
     credential::CredentialId,
-    store::{StoreError, StoreErrorKind},
+    store::{StoreError, StoreErrorCode},
 };
 
 /// The longest file that is read, in bytes.
@@ -75,7 +75,7 @@ impl Folder {
             let message = format!(
                 "others can read {path} (mode {mode:o}), and tokens are in it: chmod 700 {path}"
             );
-            return Err(StoreError::new(StoreErrorKind::Unavailable, message));
+            return Err(StoreError::new(StoreErrorCode::Exposed, message));
         }
         Ok(())
     }
@@ -116,10 +116,7 @@ impl Folder {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Read::Absent),
             Err(error) => return Err(self.failed("cannot be read", error)),
         };
-        read(&text).map_err(|Newer| {
-            let message = format!("{} was written by a newer evertoken", path.display());
-            StoreError::new(StoreErrorKind::Entry, message)
-        })
+        read(&text).map_err(|Newer| StoreError::at(StoreErrorCode::NewerVersion, path.display()))
     }
 
     /// The token's file as it stands, whoever wrote it.
@@ -238,20 +235,21 @@ impl Folder {
 
     fn failed(&self, what: &str, error: io::Error) -> StoreError {
         let path = self.path.display();
-        let message = match error.kind() {
-            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-                format!("the disk of {path} is full: free some of it")
-            }
-            ErrorKind::AlreadyExists | ErrorKind::NotADirectory => {
-                format!("{path} is not a directory")
-            }
-            ErrorKind::ReadOnlyFilesystem => format!("{path} is on a read-only file system"),
-            ErrorKind::PermissionDenied => {
-                format!("{path} {what}: this user may not; see its owner and mode")
-            }
-            _ => format!("{path} {what}"),
+        let code = match error.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => StoreErrorCode::DiskFull,
+            ErrorKind::AlreadyExists | ErrorKind::NotADirectory => StoreErrorCode::NotADirectory,
+            ErrorKind::ReadOnlyFilesystem => StoreErrorCode::ReadOnlyDisk,
+            ErrorKind::PermissionDenied => StoreErrorCode::FilePermission,
+            _ => StoreErrorCode::Disk,
         };
-        StoreError::new(StoreErrorKind::Unavailable, message).caused_by(error)
+        let failed = match code {
+            StoreErrorCode::FilePermission => {
+                StoreError::at(code, format_args!("{path} {what}: it"))
+            }
+            StoreErrorCode::Disk => StoreError::new(code, format!("{path} {what}")),
+            _ => StoreError::at(code, path),
+        };
+        failed.caused_by(error)
     }
 }
 

@@ -10,7 +10,7 @@ use crate::{
     credential::Token,
     lease::{Epoch, Reason},
     policy::FARTHEST,
-    store::{Glance, Record, StoreError, StoreErrorKind},
+    store::{Glance, Record, StoreError, StoreErrorCode},
 };
 
 /// The record's fields that are read, in the order in which [`record`] takes them.
@@ -78,7 +78,7 @@ impl Answer {
 /// The server answered something else than was agreed.
 pub(super) fn unexpected(what: &str) -> StoreError {
     let message = format!("Redis answered {what} with something that this version does not know");
-    StoreError::new(StoreErrorKind::Entry, message)
+    StoreError::new(StoreErrorCode::ForeignValue, message)
 }
 
 /// The answer of `TIME`.
@@ -93,7 +93,7 @@ pub(super) fn token(bytes: &[u8]) -> Result<Token, StoreError> {
     // What is no text is no token either.
     Token::new(&String::from_utf8_lossy(bytes)).map_err(|invalid| {
         let message = "the token's key holds something that is not a token";
-        StoreError::new(StoreErrorKind::Entry, message).caused_by(invalid)
+        StoreError::new(StoreErrorCode::ForeignValue, message).caused_by(invalid)
     })
 }
 

@@ -54,7 +54,7 @@ async fn a_record_of_a_newer_version_is_refused_and_left_alone() {
     for record in [r#"{"version":2}"#, r#"{"version":7,"token":{"of":"another shape"}}"#] {
         let pair = damaged(record).await;
         let error = refusal(&pair).await;
-        assert_eq!(error.kind, StoreErrorKind::Entry);
+        assert_eq!(error.kind(), StoreErrorKind::Entry);
         assert!(error.to_string().contains("newer evertoken"), "{error}");
         assert_eq!(pair.glance().await, Glance::default());
         assert!(pair.a.held(&pair.id).await.is_err() && pair.a.ask(&pair.id, QUOTA).await.is_err());
