@@ -176,7 +176,7 @@ impl<'a> Section<'a> {
         mut table: Table,
         environment: &Environment,
     ) -> Option<SecretSource> {
-        let (file, env) = (table.remove("file"), table.remove("env"));
+        let (file, env) = over(table.remove("file"), table.remove("env"));
         let text = |node: Node| match node.value {
             Value::Text(text) if !text.is_empty() => Some(text),
             _ => None,
@@ -218,6 +218,15 @@ impl<'a> Section<'a> {
             let message = format!("{}{name} is not known; there are: {known}", self.prefix);
             self.mistakes.push(Mistake { place: node.place.to_string(), message });
         }
+    }
+}
+
+/// Of two values that exclude each other, the one that a variable gives is over the file's.
+fn over(one: Option<Node>, other: Option<Node>) -> (Option<Node>, Option<Node>) {
+    match (&one, &other) {
+        (Some(first), Some(second)) if first.is_text && !second.is_text => (one, None),
+        (Some(first), Some(second)) if !first.is_text && second.is_text => (None, other),
+        _ => (one, other),
     }
 }
 
