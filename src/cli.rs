@@ -25,11 +25,11 @@ use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
 use self::line::Line;
 use crate::{
     chain::Chain,
-    config::{Environment, Given, Mistakes, Settings},
+    config::{Environment, Given, Mistakes, Settings, StoreSettings},
     credential::CredentialId,
     lease::Holder,
     provider::InvalidTransport,
-    store::{Hearing, Store, StoreError},
+    store::{Hearing, Store, StoreError, StoreUrl},
     worker::{self, StartError},
 };
 
@@ -232,6 +232,25 @@ async fn run(cli: Cli, environment: &Environment) -> Result<(), Failure> {
 fn store(settings: &Settings) -> Arc<dyn Store> {
     let store = &settings.store;
     store.url.open(&store.prefix, Holder::fresh(), Hearing::Nothing)
+}
+
+/// The store of workers that run, for a command that tells them something: it begins none.
+fn workers_store(settings: &Settings) -> Result<Arc<dyn Store>, Failure> {
+    let StoreSettings { url, is_default, .. } = &settings.store;
+    match url {
+        StoreUrl::File(path) if !path.exists() => {
+            let path = path.display();
+            let why = format!(
+                "{path} does not exist: no worker has run with this store; name theirs by --store \
+                 or store.url"
+            );
+            Err(match is_default {
+                true => Failure::Usage(Mistakes::one("store.url", why)),
+                false => Failure::Unavailable(why),
+            })
+        }
+        _ => Ok(store(settings)),
+    }
 }
 
 /// Refuses an id that is not configured, if any is: a typing error would read as a missing token.

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Failure, known, store};
+use super::{Failure, known, workers_store};
 use crate::{
     clock::{self, StoreTime},
     config::{Mistakes, Settings},
@@ -26,7 +26,7 @@ pub(super) async fn refresh(
     // Who only asks need not have it configured: then it is the most that any day allows.
     let daily_quota =
         settings.credential(id).map_or(u64::MAX, |credential| credential.daily_quota());
-    let store = store(settings);
+    let store = workers_store(settings)?;
     let before = store.held(id).await?;
     let epoch = record(&*store, id).await?.epoch;
     let (asked_at, asked) = store.ask(id, daily_quota).await?;
@@ -106,7 +106,7 @@ pub(super) async fn reject(
     };
     let token = Token::new(&typed)
         .map_err(|invalid| Failure::Usage(Mistakes::one("TOKEN", invalid.to_string())))?;
-    let store = store(settings);
+    let store = workers_store(settings)?;
     store.report(id, &token).await?;
     // A reporter may lack the right to read; the report stands all the same.
     let verdict = match store.token(id).await {

@@ -65,7 +65,12 @@ async fn check_store(settings: &Settings) -> (Vec<Finding>, Result<(), StoreErro
 
 async fn check_files(url: &StoreUrl) -> (Vec<Finding>, Result<(), StoreError>) {
     let answer = url.open("", Holder::fresh(), Hearing::Nothing).canary().await;
-    let ours = Finding::Good(format!("the directory of {url} is ours alone"));
+    let ours = Finding::Good(match url {
+        StoreUrl::File(path) if !path.exists() => {
+            format!("the directory of {url} does not exist yet: the first worker makes it")
+        }
+        _ => format!("the directory of {url} is ours alone"),
+    });
     let one_machine = Finding::Danger(
         "a directory serves the processes of one machine; for more, set store.url to \
          redis://HOST:6379/0"

@@ -95,8 +95,6 @@ pub enum StoreErrorCode {
     ReadOnlyDisk,
     /// There is a file where the directory should be.
     NotADirectory,
-    /// There is no directory, and whoever only reads makes none.
-    NoDirectory,
     /// Another process does not end its change.
     Stalled,
     /// Another error of the system.
@@ -178,7 +176,7 @@ impl StoreErrorCode {
             Self::DiskFull => "disk_full",
             Self::FilePermission | Self::Exposed => "file_permission",
             Self::ReadOnlyDisk => "read_only_disk",
-            Self::NotADirectory | Self::NoDirectory => "no_directory",
+            Self::NotADirectory => "no_directory",
             Self::Stalled => "stalled",
             Self::Disk => "disk",
             Self::Defect => "defect",
@@ -256,10 +254,6 @@ impl StoreErrorCode {
             Self::Exposed => "can be read by others, and tokens are in it: chmod 700",
             Self::ReadOnlyDisk => "is on a read-only file system",
             Self::NotADirectory => "is not a directory",
-            Self::NoDirectory => {
-                "does not exist: no worker has run with this store, or store.url names another \
-                 directory than that worker's"
-            }
             Self::Stalled => {
                 "is being changed by another process, which does not end: was it stopped?"
             }

@@ -226,7 +226,7 @@ impl Store for FileStore {
     }
 
     async fn canary(&self) -> Result<Option<String>, StoreError> {
-        self.folder.ready()?;
+        self.folder.is_ours()?;
         self.folder.canary()
     }
 
@@ -244,7 +244,7 @@ impl Store for FileStore {
     }
 
     async fn look(&self, ids: &[CredentialId]) -> Result<Timed<Vec<Glance>>, StoreError> {
-        self.folder.ready()?;
+        self.folder.is_ours()?;
         let now = self.clock.now();
         let mut glances = Vec::with_capacity(ids.len());
         for id in ids {
@@ -357,7 +357,7 @@ impl Store for FileStore {
     }
 
     async fn token(&self, id: &CredentialId) -> Result<Option<Token>, StoreError> {
-        self.folder.ready()?;
+        self.folder.is_ours()?;
         let now = self.clock.now();
         let token = match self.folder.sheet(id)? {
             Read::Whole(sheet) => {
@@ -371,7 +371,7 @@ impl Store for FileStore {
     }
 
     async fn held(&self, id: &CredentialId) -> Result<Option<Held>, StoreError> {
-        self.folder.ready()?;
+        self.folder.is_ours()?;
         let now = self.clock.now();
         let Some(sheet) = self.mended_sheet(id, now).await? else { return Ok(None) };
         let Some(token) = sheet.valid_token(now) else { return Ok(None) };

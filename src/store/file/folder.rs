@@ -68,7 +68,19 @@ impl Folder {
     pub(super) fn ready(&self) -> Result<(), StoreError> {
         let made = DirBuilder::new().recursive(true).mode(0o700).create(&self.path);
         made.map_err(|error| self.failed("cannot be made", error))?;
-        let metadata = fs::metadata(&self.path).map_err(|e| self.failed("cannot be read", e))?;
+        self.is_ours()
+    }
+
+    /// Refuses a directory that others can read, and makes none: for whoever only reads.
+    pub(super) fn is_ours(&self) -> Result<(), StoreError> {
+        let metadata = match fs::metadata(&self.path) {
+            Ok(metadata) if metadata.is_dir() => metadata,
+            Ok(_) => {
+                return Err(StoreError::at(StoreErrorCode::NotADirectory, self.path.display()));
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(self.failed("cannot be read", error)),
+        };
         let mode = metadata.mode() & 0o777;
         if mode & 0o077 != 0 {
             let path = self.path.display();
