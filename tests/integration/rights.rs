@@ -205,7 +205,7 @@ async fn a_missing_right_is_named_by_check_with_the_rules_that_grant_it() {
     let configuration = configuration(&fleet, "worker");
     let check = fleet.command(&["check", "--config", &configuration]).await;
     assert_eq!(check.status.code(), Some(69));
-    let named = "lacks rights that a worker needs: EXISTS, HSET, INFO, PUBLISH, \
+    let named = "lacks rights that a worker needs: EXISTS, HSET, PUBLISH, \
                  SUBSCRIBE evertoken:changed, SUBSCRIBE evertoken:rejected; grant them with ACL \
                  SETUSER NAME resetchannels ~evertoken:*";
     assert!(check.stdout.contains(named), "{}", check.stdout);
@@ -243,5 +243,25 @@ async fn a_credential_whose_keys_are_not_allowed_stops_no_other() {
     assert!(!said.contains("the store is away"), "{said}");
     let status = fleet.command(&["status", "--json", "--config", &configuration]).await;
     assert_eq!(status.status.code(), Some(0), "one that can be read is shown: {}", status.stderr);
+    fleet.end().await;
+}
+
+#[tokio::test]
+async fn a_user_without_info_alone_is_a_danger_and_no_reason_to_fail() {
+    let mut fleet = fleet().await;
+    fleet.redis.command(&["ACL", "SETUSER", "worker", "-info"]).await;
+    let configuration = configuration(&fleet, "worker");
+    let check = fleet.command(&["check", "--config", &configuration]).await;
+    assert_eq!(check.status.code(), Some(0), "{}{}", check.stdout, check.stderr);
+    for part in [
+        "danger  INFO is not allowed for this user",
+        "each broken connection counts as a failover",
+        "grant +info",
+        "ok      this user has every right that a worker cannot do without",
+    ] {
+        assert!(check.stdout.contains(part), "{part}: {}", check.stdout);
+    }
+    fleet.start(&configuration);
+    fleet.published().await;
     fleet.end().await;
 }
