@@ -39,6 +39,8 @@ pub mod status;
 pub mod admin;
 pub mod worker;
 
+pub mod diagnose;
+
 pub mod cli;
 
 #[cfg(any(test, fuzzing))]

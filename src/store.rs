@@ -7,6 +7,7 @@
 mod asking;
 #[cfg(any(test, fuzzing))]
 mod claims;
+pub mod diagnosis;
 mod error;
 mod file;
 mod record;
@@ -25,10 +26,7 @@ pub use self::{
     error::{StoreError, StoreErrorCode, StoreErrorKind, WrongDeployment},
     file::FileStore,
     record::{Glance, Held, Record},
-    redis::{
-        Certificates, Facts, InvalidPem, RedisStore, RedisUrl, Role, Server, Watcher, Watching,
-        some_certificate, some_key,
-    },
+    redis::{Certificates, InvalidPem, RedisStore, RedisUrl, some_certificate, some_key},
     url::{Hearing, InvalidStoreUrl, StoreUrl},
 };
 #[cfg(any(test, fuzzing))]

@@ -9,12 +9,13 @@ mod canary;
 pub(crate) mod claims;
 mod connect;
 mod errors;
+mod facts;
 mod hints;
+mod info;
 mod keys;
 mod link;
 mod rights;
 mod scripts;
-mod server;
 mod unasked;
 mod url;
 
@@ -33,8 +34,9 @@ use self::{
     scripts::Scripts,
 };
 pub use self::{
+    facts::{RedisFacts, SentinelFacts, ServerFacts, WatchedMaster},
+    info::Info,
     rights::Role,
-    server::{Facts, Server, Watcher, Watching},
     url::{Certificates, InvalidPem, RedisUrl, some_certificate, some_key},
 };
 use super::{

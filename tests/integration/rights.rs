@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use evertoken::{
     simulator::{Fault, FaultKind},
-    store::Role,
+    store::diagnosis::Role,
 };
 use redis::{Client, aio::MultiplexedConnection};
 
