@@ -84,3 +84,32 @@ async fn a_redis_in_protected_mode_is_told_with_what_to_set() {
     }
     assert!(!ended.stderr.contains("TLS"), "{}", ended.stderr);
 }
+
+#[tokio::test]
+async fn what_a_redis_with_renamed_commands_repeats_of_them_is_not_told() {
+    let directory = TempDir::new().expect("a directory");
+    let token = "a-token-that-nobody-may-see";
+    for (command, options, login) in [
+        (
+            "HELLO",
+            &["--requirepass", "right-s3cr3t", "--rename-command", "HELLO", ""][..],
+            ":right-s3cr3t@",
+        ),
+        ("SET", &["--rename-command", "SET", ""], ""),
+    ] {
+        let redis = directory.path().join(command);
+        let redis = RedisServer::start_with_options(redis, options).await;
+        let url = format!("redis://{login}127.0.0.1:{}", redis.port());
+        check(directory.path(), &url, &[]).await;
+        let arguments = ["reject", "shop", token, "--store", &url];
+        let ended = Process::start(directory.path(), "reject", &arguments, &[]).ended().await;
+        assert_eq!(ended.status.code(), Some(69));
+        let said = format!("unknown command '{command}'");
+        assert!(ended.stderr.contains(&said), "{}", ended.stderr);
+        assert!(
+            !ended.stderr.contains("s3cr3t") && !ended.stderr.contains(token),
+            "{}",
+            ended.stderr
+        );
+    }
+}

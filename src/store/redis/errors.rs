@@ -40,7 +40,7 @@ const DENIED_KEYS: [&str; 3] =
 
 /// Reads an error of the client or of the server.
 pub(super) fn read(url: &RedisUrl, error: RedisError) -> StoreError {
-    StoreError::at(meaning(url, &error), Place(url)).caused_by(error)
+    caused(StoreError::at(meaning(url, &error), Place(url)), error)
 }
 
 /// Reads an error that came while a connection was made.
@@ -58,7 +58,30 @@ pub(super) fn read_connecting(url: &RedisUrl, error: RedisError) -> StoreError {
         }
         _ => return read(url, error),
     };
-    StoreError::new(code, format!("{} {what}", Place(url))).caused_by(error)
+    caused(StoreError::new(code, format!("{} {what}", Place(url))), error)
+}
+
+/// Where a server that does not know a command begins to repeat what it was sent: a password after
+/// `HELLO`, a token after `SET`.
+const REPEATS: &str = ", with args beginning with";
+
+/// What a server said, without what it repeats.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Said(String);
+
+/// The server's own words are the cause, as far as they may be seen.
+fn caused(failed: StoreError, error: RedisError) -> StoreError {
+    match error.to_string().contains(REPEATS) {
+        true => failed.caused_by(Said(said(&error))),
+        false => failed.caused_by(error),
+    }
+}
+
+/// What an error says, as far as it may be seen.
+pub(super) fn said(error: &RedisError) -> String {
+    let text = error.to_string();
+    text.split_once(REPEATS).map_or(text.as_str(), |(said, _repeated)| said).to_owned()
 }
 
 /// Whether a right is missing, to a command, a channel or a key.

@@ -13,6 +13,7 @@ use redis::{
 use super::{
     RedisStore, answers,
     connect::{Connection, SEARCH_TIMEOUT},
+    errors,
     info::Info,
     url::{Deployment, Sentinel},
 };
@@ -135,7 +136,7 @@ async fn cluster(connection: &mut ClusterConnection) -> RedisResult<RedisFacts> 
 async fn watcher(sentinel: &Sentinel, info: &ConnectionInfo) -> SentinelFacts {
     let asked = tokio::time::timeout(SEARCH_TIMEOUT, watching(sentinel, info));
     let says = match asked.await {
-        Ok(says) => says.map_err(|error| error.to_string()),
+        Ok(says) => says.map_err(|error| errors::said(&error)),
         Err(_late) => Err("it does not answer in time".to_owned()),
     };
     SentinelFacts { address: info.addr().to_string(), says }
@@ -151,6 +152,6 @@ async fn watching(sentinel: &Sentinel, info: &ConnectionInfo) -> RedisResult<Wat
     let master: Option<(String, u16)> =
         ask("GET-MASTER-ADDR-BY-NAME").query_async(&mut connection).await?;
     let quorum: Result<String, RedisError> = ask("CKQUORUM").query_async(&mut connection).await;
-    let no_quorum = quorum.err().filter(|_| master.is_some()).map(|error| error.to_string());
+    let no_quorum = quorum.err().filter(|_| master.is_some()).map(|error| errors::said(&error));
     Ok(WatchedMaster { master: master.map(|(host, port)| format!("{host}:{port}")), no_quorum })
 }

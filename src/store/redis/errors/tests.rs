@@ -3,7 +3,7 @@ use std::io;
 use redis::ServerErrorKind;
 
 use super::*;
-use crate::store::StoreErrorKind;
+use crate::{chain::Chain, store::StoreErrorKind};
 
 fn url() -> RedisUrl {
     RedisUrl::parse("redis://127.0.0.1:1", None).expect("a URL")
@@ -15,7 +15,7 @@ fn answered(line: &str) -> RedisError {
     value.and_then(|value| value.extract_error()).expect_err("an error")
 }
 
-fn said(line: &str) -> StoreError {
+fn heard(line: &str) -> StoreError {
     read(&url(), answered(line))
 }
 
@@ -94,7 +94,7 @@ fn each_error_of_a_server_has_its_code() {
             KeyPermission,
         ),
     ] {
-        let error = said(line);
+        let error = heard(line);
         assert_eq!(error.code(), code, "{line}: {error}");
         assert!(error.to_string().contains(code.sentence()), "{line}: {error}");
     }
@@ -146,7 +146,7 @@ fn only_a_credentials_own_trouble_is_told_as_one_credentials() {
         ("NOPERM No permissions to access a channel", StoreErrorKind::Unavailable),
         ("OOM command not allowed", StoreErrorKind::Unavailable),
     ] {
-        assert_eq!(said(line).kind(), kind, "{line}");
+        assert_eq!(heard(line).kind(), kind, "{line}");
     }
 }
 
@@ -160,4 +160,17 @@ fn a_refused_key_among_others_is_no_error_of_all_of_them() {
     assert!(concerns_all(vec![key(), key()]), "then nothing could be told");
     assert!(concerns_all(vec![good(), command()]));
     assert!(!concerns_all(vec![good(), good()]) && !concerns_all(vec![]));
+}
+
+#[test]
+fn what_a_server_repeats_of_a_command_is_not_told() {
+    for line in [
+        "ERR unknown command 'HELLO', with args beginning with: '3' 'AUTH' 'default' 's3cr3t' ",
+        "ERR unknown command `SET`, with args beginning with: `evertoken:{shop}:rejected`, `s3cr3t`",
+    ] {
+        let error = heard(line);
+        let told = Chain(&error).to_string();
+        assert!(told.contains("unknown command"), "{told}");
+        assert!(!told.contains("s3cr3t") && !format!("{error:?}").contains("s3cr3t"), "{told}");
+    }
 }
