@@ -21,6 +21,7 @@ use std::{
 };
 
 use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
+use secrecy::{ExposeSecret, SecretString};
 
 use self::line::Line;
 use crate::{
@@ -50,7 +51,7 @@ struct Common {
     config: Option<PathBuf>,
     /// The store, over the configured one, such as `redis://127.0.0.1:6379/0`
     #[arg(long, global = true, value_name = "URL")]
-    store: Option<String>,
+    store: Option<SecretString>,
     /// How to log to stderr [default: text on a terminal, else json]; `RUST_LOG` sets the level
     #[arg(long, global = true, value_name = "FORMAT")]
     log: Option<LogFormat>,
@@ -103,7 +104,7 @@ enum Verb {
         id: CredentialId,
         /// The token, or - to read it from stdin
         #[arg(allow_hyphen_values = true)]
-        token: String,
+        token: SecretString,
     },
     /// Check the configuration and the store, without a call to an issuer
     Check,
@@ -178,7 +179,7 @@ pub async fn main(
         }
     };
     let is_worker = matches!(cli.verb, Verb::Run);
-    log::start(cli.common.log, environment.get("RUST_LOG").map(String::as_str), is_worker);
+    log::start(cli.common.log, environment.get("RUST_LOG"), is_worker);
     ended(run(cli, environment).await)
 }
 
@@ -218,7 +219,7 @@ async fn run(cli: Cli, environment: &Environment) -> Result<(), Failure> {
         Verb::Get { id, json, fetch } => get::run(&settings()?, &id, json, fetch).await,
         Verb::Status { json, watch } => status::run(&settings()?, json, watch).await,
         Verb::Refresh { id, wait } => ask::refresh(&settings()?, &id, wait).await,
-        Verb::Reject { id, token } => ask::reject(&settings()?, &id, &token).await,
+        Verb::Reject { id, token } => ask::reject(&settings()?, &id, token.expose_secret()).await,
         Verb::Check => check::run(&settings()?).await,
         // It has a configuration of its own, and reads nobody's.
         Verb::Demo { length, on, workers, readers } => {
@@ -266,6 +267,14 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
+
+    #[test]
+    fn a_command_line_prints_neither_password_nor_token() {
+        let words = ["evertoken", "reject", "shop", "s3cr3t-token", "--store", "redis://:s3cr3t@a"];
+        let cli = Cli::parse_from(words);
+        let printed = format!("{cli:?}");
+        assert!(printed.contains("shop") && !printed.contains("s3cr3t"), "{printed}");
+    }
 
     #[test]
     fn the_command_line_is_well_formed() {

@@ -69,7 +69,7 @@ struct Ending([Signal; 3]);
 
 /// Runs until it is over, interrupted or impossible.
 pub(super) async fn run(options: Options, environment: &Environment) -> Result<(), Failure> {
-    let search_path = environment.get("PATH").map(String::as_str);
+    let search_path = environment.get("PATH");
     let program = match options.on {
         Ground::Redis => Some(
             private_redis::find(search_path)

@@ -183,18 +183,14 @@ impl<'a> Section<'a> {
         };
         match (file.and_then(text), env.and_then(text), table.is_empty()) {
             (Some(file), None, true) => Some(SecretSource::File(PathBuf::from(file))),
-            (None, Some(variable), true) => {
-                match environment.get(&variable).map(|value| value.trim()) {
-                    Some(value) if !value.is_empty() => {
-                        Some(SecretSource::Value(Secret::new(value)))
-                    }
-                    _ => {
-                        let message = format!("{name}: the variable {variable} is not set");
-                        self.mistake(place, message);
-                        None
-                    }
+            (None, Some(variable), true) => match environment.get(&variable).map(str::trim) {
+                Some(value) if !value.is_empty() => Some(SecretSource::Value(Secret::new(value))),
+                _ => {
+                    let message = format!("{name}: the variable {variable} is not set");
+                    self.mistake(place, message);
+                    None
                 }
-            }
+            },
             _ => {
                 let message =
                     format!("{name} takes one of {{ file = \"…\" }} and {{ env = \"…\" }}");

@@ -277,3 +277,29 @@ fn the_environment_wins_where_the_file_has_another_shape_of_the_same_secret() {
     let unknown = mistakes(&text("{ flie = \"/other\" }"), &[(&file, path)]);
     assert!(unknown[0].contains("takes one of"), "so is a key that is not known: {unknown:?}");
 }
+
+#[test]
+fn nothing_that_is_configured_prints_a_secret() {
+    let text = WHOLE.replace("{ env = \"MINI_SECRET\" }", "\"s3cr3t-in-the-file\"");
+    let url = "redis+sentinel://u:s3cr3t@a,b/m?sentinel_password=s3cr3t";
+    let environment = environment(&[
+        ("MINI_SECRET", "s3cr3t"),
+        ("EVERTOKEN_CREDENTIALS__SHOP__SECRET", "s3cr3t"),
+        ("EVERTOKEN_CREDENTIALS__SHOP__DAILY_QUOTA", "500"),
+        ("EVERTOKEN_STORE__URL", "redis+cluster://u:s3cr3t@a,b"),
+    ]);
+    let file = Some((Path::new("evertoken.toml"), &*text));
+    let given = Given { config: None, store: Some(url.into()) };
+    let tree = tree::build(file, Some(url), &environment, &mut Vec::new());
+    let settings = Settings::read(file, Some(url), &environment).expect("good settings");
+    for (what, printed) in [
+        ("environment", format!("{environment:?}")),
+        ("command line", format!("{given:?}")),
+        ("tree", format!("{tree:?}")),
+        ("settings", format!("{settings:#?}")),
+        ("store", format!("{:?} {0}", settings.store.url)),
+        ("mistake", mistakes(&text, &[("EVERTOKEN_STORE__URL", "redis://:s3cr3t@a:b")]).join(" ")),
+    ] {
+        assert!(!printed.is_empty() && !printed.contains("s3cr3t"), "{what}: {printed}");
+    }
+}
