@@ -25,9 +25,9 @@ use secrecy::{ExposeSecret, SecretString};
 
 use self::line::Line;
 use crate::{
-    chain::Chain,
     config::{Environment, Given, Mistakes, Settings, StoreSettings},
     credential::CredentialId,
+    error_chain::Chain,
     lease::Holder,
     provider::InvalidTransport,
     store::{Hearing, Store, StoreError, StoreUrl},
@@ -131,7 +131,7 @@ enum Verb {
 
 /// Why a command did not do what was asked.
 #[derive(Debug, thiserror::Error)]
-enum Failure {
+enum CommandError {
     /// The configuration or the command line is wrong: 64.
     #[error("{0}")]
     Usage(Mistakes),
@@ -172,7 +172,7 @@ pub async fn main(
             let _ = help.print();
             return ExitCode::from(USAGE);
         }
-        Line::Help(help) => return ended(help.print().map_err(Failure::Output)),
+        Line::Help(help) => return ended(help.print().map_err(CommandError::Output)),
         Line::Wrong(complaint) => {
             say(&complaint);
             return ExitCode::from(USAGE);
@@ -184,16 +184,18 @@ pub async fn main(
 }
 
 /// Tells why a command failed, if it did, and its exit code.
-fn ended(result: Result<(), Failure>) -> ExitCode {
+fn ended(result: Result<(), CommandError>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever reads our output has read enough.
-        Err(Failure::Output(error)) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(CommandError::Output(error)) if error.kind() == ErrorKind::BrokenPipe => {
+            ExitCode::SUCCESS
+        }
         Err(failure) => {
             say(&Chain(&failure).to_string());
             ExitCode::from(match failure {
-                Failure::Usage(_) => USAGE,
-                Failure::Broken(_) => BROKEN,
+                CommandError::Usage(_) => USAGE,
+                CommandError::Broken(_) => BROKEN,
                 _ => UNAVAILABLE,
             })
         }
@@ -207,13 +209,13 @@ fn say(text: &str) {
     }
 }
 
-async fn run(cli: Cli, environment: &Environment) -> Result<(), Failure> {
+async fn run(cli: Cli, environment: &Environment) -> Result<(), CommandError> {
     let given = Given { config: cli.common.config, store: cli.common.store };
-    let settings = || Settings::load(&given, environment).map_err(Failure::Usage);
+    let settings = || Settings::load(&given, environment).map_err(CommandError::Usage);
     match cli.verb {
         Verb::Run => {
             let settings = settings()?;
-            settings.some_credential().map_err(Failure::Usage)?;
+            settings.some_credential().map_err(CommandError::Usage)?;
             Ok(worker::run(settings).await?)
         }
         Verb::Get { id, json, fetch } => get::run(&settings()?, &id, json, fetch).await,
@@ -236,7 +238,7 @@ fn store(settings: &Settings) -> Arc<dyn Store> {
 }
 
 /// The store of workers that run, for a command that tells them something: it begins none.
-fn workers_store(settings: &Settings) -> Result<Arc<dyn Store>, Failure> {
+fn workers_store(settings: &Settings) -> Result<Arc<dyn Store>, CommandError> {
     let StoreSettings { url, is_default, .. } = &settings.store;
     match url {
         StoreUrl::File(path) if !path.exists() => {
@@ -246,8 +248,8 @@ fn workers_store(settings: &Settings) -> Result<Arc<dyn Store>, Failure> {
                  or store.url"
             );
             Err(match is_default {
-                true => Failure::Usage(Mistakes::one("store.url", why)),
-                false => Failure::Unavailable(why),
+                true => CommandError::Usage(Mistakes::one("store.url", why)),
+                false => CommandError::Unavailable(why),
             })
         }
         _ => Ok(store(settings)),
@@ -255,11 +257,11 @@ fn workers_store(settings: &Settings) -> Result<Arc<dyn Store>, Failure> {
 }
 
 /// Refuses an id that is not configured, if any is: a typing error would read as a missing token.
-fn known(settings: &Settings, id: &CredentialId) -> Result<(), Failure> {
+fn known(settings: &Settings, id: &CredentialId) -> Result<(), CommandError> {
     if settings.credentials.is_empty() {
         return Ok(());
     }
-    settings.credential(id).map(drop).map_err(Failure::Usage)
+    settings.credential(id).map(drop).map_err(CommandError::Usage)
 }
 
 #[cfg(test)]

@@ -6,9 +6,9 @@
 mod redis;
 
 use crate::{
-    chain::Chain,
     clock::WallClock,
     config::Settings,
+    error_chain::Chain,
     lease::Holder,
     provider::{Endpoint, InvalidTransport},
     store::{Hearing, RedisStore, RedisUrl, StoreError, StoreUrl, diagnosis::Role},

@@ -4,7 +4,6 @@
 //! claims stand beside what they are about. They exist under the fuzzer and in tests alone: a test
 //! replays the fuzzer's seeds, and inputs made from them, so that no run of the tests goes without.
 
-use crate::{chain::Chain, store::StoreUrl};
 pub use crate::{
     cli::claims::hold as arguments,
     config::claims::hold as config,
@@ -14,6 +13,7 @@ pub use crate::{
         redis_claims::{hold as record, hold_for_messages as message},
     },
 };
+use crate::{error_chain::Chain, store::StoreUrl};
 
 /// A password that no URL may show.
 const PLANTED: &str = "pl4nted-s3cr3t";

@@ -26,7 +26,7 @@ pub use evertoken_rules::{foreign, policy};
 
 pub mod metrics;
 
-pub mod chain;
+pub mod error_chain;
 pub mod provider;
 pub mod store;
 pub mod tls;

@@ -2,13 +2,13 @@
 
 use std::io::{Write, stdout};
 
-use super::Failure;
+use super::CommandError;
 use crate::{
     config::Settings,
     diagnose::{self, Finding},
 };
 
-pub(super) async fn run(settings: &Settings) -> Result<(), Failure> {
+pub(super) async fn run(settings: &Settings) -> Result<(), CommandError> {
     let mut findings = diagnose::settings(settings)?;
     let (about_store, looked) = diagnose::store(settings).await;
     findings.extend(about_store);
@@ -20,7 +20,7 @@ pub(super) async fn run(settings: &Settings) -> Result<(), Failure> {
     let bad = findings.iter().filter(|finding| matches!(finding, Finding::Bad(_))).count();
     match bad {
         0 => Ok(()),
-        1 => Err(Failure::Unavailable("one thing has to be mended".to_owned())),
-        more => Err(Failure::Unavailable(format!("{more} things have to be mended"))),
+        1 => Err(CommandError::Unavailable("one thing has to be mended".to_owned())),
+        more => Err(CommandError::Unavailable(format!("{more} things have to be mended"))),
     }
 }

@@ -14,8 +14,8 @@ use tracing::{debug, error, warn};
 
 use super::{Credential, Times, count, memory::Remembered};
 use crate::{
-    chain::Chain,
     clock::{self, Moment, StoreClock, StoreTime},
+    error_chain::Chain,
     lease::{AttemptId, Epoch, Lease},
     metrics,
     policy::{self, Issuance},

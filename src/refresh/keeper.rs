@@ -33,8 +33,8 @@ use super::{
     timetable::{IssuerNumber, Place, Timetable},
 };
 use crate::{
-    chain::Chain,
     clock::{self, Moment, StoreClock, StoreTime},
+    error_chain::Chain,
     metrics,
     store::{Glance, Store, StoreError, StoreErrorCode, StoreErrorKind},
 };

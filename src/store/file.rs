@@ -37,9 +37,9 @@ use super::{
     Offered, Publication, Store, StoreError, StoreErrorCode, StoreErrorKind, Timed, Verification,
 };
 use crate::{
-    chain::Chain,
     clock::{self, StoreTime, WallClock},
     credential::{CredentialId, Token},
+    error_chain::Chain,
     lease::{Epoch, Holder, Lease},
 };
 
@@ -127,7 +127,7 @@ impl FileStore {
             Read::Absent => Sheet::default(),
             Read::Damaged => {
                 let aside = self.folder.put_aside(id)?;
-                warn!(credential = %id, aside = %aside.display(),
+                warn!(event = "store.record_damaged", credential = %id, aside = %aside.display(),
                     "the record is damaged: it is put aside, and a new one begun");
                 Sheet::default()
             }
@@ -171,7 +171,7 @@ impl FileStore {
         tokio::time::sleep(end.since(self.clock.now())).await;
         // A change that changes nothing brings the file in line with the sheet.
         if let Err(error) = self.change(&id, |_, _| Ok(())).await {
-            warn!(credential = %id, error = %Chain(&error),
+            warn!(event = "store.token_not_withdrawn", credential = %id, error = %Chain(&error),
                 "the token has ended, and its file cannot be taken away");
             self.ends().note(&id, None);
         }

@@ -9,9 +9,9 @@ use tracing::{error, info, warn};
 
 use super::{Attempt, Cycle, Outcome, seconds};
 use crate::{
-    chain::Chain,
     clock::{self, Moment, StoreClock, StoreTime},
     credential::{CredentialId, Issued},
+    error_chain::Chain,
     foreign,
     lease::Reason,
     metrics,

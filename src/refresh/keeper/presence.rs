@@ -9,8 +9,8 @@ use tracing::{debug, error, info};
 
 use super::{Done, Keeper, Phase, Place, SOON, Sweep, Trouble, guarded};
 use crate::{
-    chain::Chain,
     clock::{self, Moment, StoreTime},
+    error_chain::Chain,
     metrics, policy,
     store::{Glance, StoreError, StoreErrorKind},
 };

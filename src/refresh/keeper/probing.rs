@@ -16,8 +16,8 @@ use tracing::{debug, info, warn};
 
 use super::{Done, Keeper, Place, SOON, guarded};
 use crate::{
-    chain::Chain,
     clock::{self, Moment, StoreClock, StoreTime},
+    error_chain::Chain,
     metrics, policy,
     provider::Probed,
     refresh::Credential,

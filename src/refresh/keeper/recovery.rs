@@ -13,8 +13,8 @@ use tracing::{error, info, warn};
 
 use super::{Done, Keeper, Phase, Place, guarded};
 use crate::{
-    chain::Chain,
     clock::{self, Moment, StoreClock},
+    error_chain::Chain,
     metrics, policy,
     refresh::Remembered,
     store::{Offered, StoreError, StoreErrorKind},

@@ -3,7 +3,7 @@ use std::io;
 use redis::ServerErrorKind;
 
 use super::*;
-use crate::{chain::Chain, store::StoreErrorKind};
+use crate::{error_chain::Chain, store::StoreErrorKind};
 
 fn url() -> RedisUrl {
     RedisUrl::parse("redis://127.0.0.1:1", None).expect("a URL")
