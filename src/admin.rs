@@ -20,9 +20,9 @@ use axum::{
 use tokio::{net::TcpListener, sync::watch};
 use tracing::{error, info};
 
-use self::scrape::Standing;
+use self::scrape::RecordScrape;
 use crate::{
-    chain::Chain,
+    error_chain::Chain,
     metrics::Metrics,
     refresh::Credential,
     status::{Status, Subject},
@@ -30,12 +30,12 @@ use crate::{
 };
 
 /// What the pages read.
-struct Office {
+struct AdminState {
     credentials: Arc<[Credential]>,
     store: Arc<dyn Read>,
     reached: watch::Receiver<bool>,
     metrics: Metrics,
-    standing: Standing,
+    scrape: RecordScrape,
 }
 
 /// Serves for ever. If it may not, or cannot, it says so and the worker goes on without it.
@@ -47,40 +47,40 @@ pub async fn serve(
     metrics: Metrics,
 ) -> Infallible {
     if let Some(listen) = listen {
-        let standing = Standing::default();
-        let office = Office { credentials, store, reached, metrics, standing };
+        let scrape = RecordScrape::default();
+        let state = AdminState { credentials, store, reached, metrics, scrape };
         let served = async {
             let listener = TcpListener::bind(listen).await?;
-            info!(%listen, "the admin listener is there");
-            axum::serve(listener, routes(office)).await
+            info!(event = "admin.listening", %listen, "the admin listener is there");
+            axum::serve(listener, routes(state)).await
         };
         if let Err(error) = served.await {
-            error!(%listen, %error,
+            error!(event = "admin.failed", %listen, %error,
                 "there is no admin listener: name a free address in admin.listen, or \"off\"");
         }
     }
     std::future::pending().await
 }
 
-fn routes(office: Office) -> Router {
+fn routes(state: AdminState) -> Router {
     Router::new()
         .route("/livez", get(async || "alive\n"))
         .route("/readyz", get(ready))
         .route("/status", get(status))
         .route("/metrics", get(scrape))
-        .with_state(Arc::new(office))
+        .with_state(Arc::new(state))
 }
 
-async fn ready(State(office): State<Arc<Office>>) -> (StatusCode, &'static str) {
-    if *office.reached.borrow() {
+async fn ready(State(state): State<Arc<AdminState>>) -> (StatusCode, &'static str) {
+    if *state.reached.borrow() {
         (StatusCode::OK, "ready\n")
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "the store was not reached yet\n")
     }
 }
 
-async fn status(State(office): State<Arc<Office>>) -> impl IntoResponse {
-    match office.status().await {
+async fn status(State(state): State<Arc<AdminState>>) -> impl IntoResponse {
+    match state.status().await {
         Ok(status) => Json(status).into_response(),
         Err(error) => {
             let message = format!("{}\n", Chain(&error));
@@ -89,15 +89,15 @@ async fn status(State(office): State<Arc<Office>>) -> impl IntoResponse {
     }
 }
 
-async fn scrape(State(office): State<Arc<Office>>) -> impl IntoResponse {
+async fn scrape(State(state): State<Arc<AdminState>>) -> impl IntoResponse {
     // What this worker has counted is told whether the store is there or not.
-    office.standing.tell(&office).await;
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], office.metrics.render())
+    state.scrape.tell(&state).await;
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], state.metrics.render())
 }
 
-// === impl Office ===
+// === impl AdminState ===
 
-impl Office {
+impl AdminState {
     async fn status(&self) -> Result<Status, StoreError> {
         let subjects: Vec<Subject> = self.credentials.iter().map(subject).collect();
         Status::read(&subjects, &*self.store).await

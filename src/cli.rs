@@ -22,15 +22,16 @@ use std::{
 };
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use secrecy::{ExposeSecret, SecretString};
 
 use self::line::Line;
 use crate::{
-    chain::Chain,
-    config::{Environment, Given, Mistakes, Settings},
+    config::{Environment, Given, Mistakes, Settings, StoreSettings},
     credential::CredentialId,
+    error_chain::Chain,
     lease::Holder,
     provider::InvalidTransport,
-    store::{Coordinate, Hearing, Read, StoreError},
+    store::{Coordinate, Hearing, Read, StoreError, StoreUrl},
     worker::{self, StartError},
 };
 
@@ -51,7 +52,7 @@ struct Common {
     config: Option<PathBuf>,
     /// The store, over the configured one, such as `redis://127.0.0.1:6379/0`
     #[arg(long, global = true, value_name = "URL")]
-    store: Option<String>,
+    store: Option<SecretString>,
     /// How to log to stderr [default: text on a terminal, else json]; `RUST_LOG` sets the level
     #[arg(long, global = true, value_name = "FORMAT")]
     log: Option<LogFormat>,
@@ -104,7 +105,7 @@ enum Verb {
         id: CredentialId,
         /// The token, or - to read it from stdin
         #[arg(allow_hyphen_values = true)]
-        token: String,
+        token: SecretString,
     },
     /// Check the configuration and the store, without a call to an issuer
     Check,
@@ -119,7 +120,7 @@ enum Verb {
 
 /// Why a command did not do what was asked.
 #[derive(Debug, thiserror::Error)]
-enum Failure {
+enum CommandError {
     /// The configuration or the command line is wrong: 64.
     #[error("{0}")]
     Usage(Mistakes),
@@ -162,29 +163,31 @@ pub async fn main(
             let _ = help.print();
             return ExitCode::from(USAGE);
         }
-        Line::Help(help) => return ended(help.print().map_err(Failure::Output)),
+        Line::Help(help) => return ended(help.print().map_err(CommandError::Output)),
         Line::Wrong(complaint) => {
             say(&complaint);
             return ExitCode::from(USAGE);
         }
     };
     let is_worker = matches!(cli.verb, Verb::Run);
-    log::start(cli.common.log, environment.get("RUST_LOG").map(String::as_str), is_worker);
+    log::start(cli.common.log, environment.get("RUST_LOG"), is_worker);
     ended(run(cli, environment).await)
 }
 
 /// Tells why a command failed, if it did, and its exit code.
-fn ended(result: Result<(), Failure>) -> ExitCode {
+fn ended(result: Result<(), CommandError>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever reads our output has read enough.
-        Err(Failure::Output(error)) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(CommandError::Output(error)) if error.kind() == ErrorKind::BrokenPipe => {
+            ExitCode::SUCCESS
+        }
         Err(failure) => {
             say(&Chain(&failure).to_string());
             ExitCode::from(match failure {
-                Failure::Usage(_) => USAGE,
+                CommandError::Usage(_) => USAGE,
                 #[cfg(feature = "demo")]
-                Failure::Broken(_) => BROKEN,
+                CommandError::Broken(_) => BROKEN,
                 _ => UNAVAILABLE,
             })
         }
@@ -198,19 +201,19 @@ fn say(text: &str) {
     }
 }
 
-async fn run(cli: Cli, environment: &Environment) -> Result<(), Failure> {
+async fn run(cli: Cli, environment: &Environment) -> Result<(), CommandError> {
     let given = Given { config: cli.common.config, store: cli.common.store };
-    let settings = || Settings::load(&given, environment).map_err(Failure::Usage);
+    let settings = || Settings::load(&given, environment).map_err(CommandError::Usage);
     match cli.verb {
         Verb::Run => {
             let settings = settings()?;
-            settings.some_credential().map_err(Failure::Usage)?;
+            settings.some_credential().map_err(CommandError::Usage)?;
             Ok(worker::run(settings).await?)
         }
         Verb::Get { id, json, fetch } => get::run(&settings()?, &id, json, fetch).await,
         Verb::Status { json, watch } => status::run(&settings()?, json, watch).await,
         Verb::Refresh { id, wait } => ask::refresh(&settings()?, &id, wait).await,
-        Verb::Reject { id, token } => ask::reject(&settings()?, &id, &token).await,
+        Verb::Reject { id, token } => ask::reject(&settings()?, &id, token.expose_secret()).await,
         Verb::Check => check::run(&settings()?).await,
         // It has a configuration of its own, and reads nobody's.
         #[cfg(feature = "demo")]
@@ -229,12 +232,31 @@ fn store(settings: &Settings) -> Arc<dyn Coordinate> {
     store.url.open(&store.prefix, Holder::fresh(), Hearing::Nothing)
 }
 
+/// The store of workers that run, for a command that tells them something: it begins none.
+fn workers_store(settings: &Settings) -> Result<Arc<dyn Coordinate>, CommandError> {
+    let StoreSettings { url, is_default, .. } = &settings.store;
+    match url {
+        StoreUrl::File(path) if !path.exists() => {
+            let path = path.display();
+            let why = format!(
+                "{path} does not exist: no worker has run with this store; name theirs by --store \
+                 or store.url"
+            );
+            Err(match is_default {
+                true => CommandError::Usage(Mistakes::one("store.url", why)),
+                false => CommandError::Unavailable(why),
+            })
+        }
+        _ => Ok(store(settings)),
+    }
+}
+
 /// Refuses an id that is not configured, if any is: a typing error would read as a missing token.
-fn known(settings: &Settings, id: &CredentialId) -> Result<(), Failure> {
+fn known(settings: &Settings, id: &CredentialId) -> Result<(), CommandError> {
     if settings.credentials.is_empty() {
         return Ok(());
     }
-    settings.credential(id).map(drop).map_err(Failure::Usage)
+    settings.credential(id).map(drop).map_err(CommandError::Usage)
 }
 
 #[cfg(test)]
@@ -242,6 +264,14 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
+
+    #[test]
+    fn a_command_line_prints_neither_password_nor_token() {
+        let words = ["evertoken", "reject", "shop", "s3cr3t-token", "--store", "redis://:s3cr3t@a"];
+        let cli = Cli::parse_from(words);
+        let printed = format!("{cli:?}");
+        assert!(printed.contains("shop") && !printed.contains("s3cr3t"), "{printed}");
+    }
 
     #[test]
     fn the_command_line_is_well_formed() {

@@ -6,12 +6,12 @@
 
 #[cfg(any(test, fuzzing))]
 pub(crate) mod claims;
+mod environment;
 mod read;
 mod section;
 mod tree;
 
 use std::{
-    collections::BTreeMap,
     fmt,
     fs::File,
     io::Read,
@@ -22,7 +22,9 @@ use std::{
 };
 
 use reqwest::Url;
+use secrecy::{ExposeSecret, SecretString};
 
+pub use self::environment::Environment;
 use crate::{
     credential::CredentialId,
     policy::Issuance,
@@ -30,9 +32,6 @@ use crate::{
     refresh::{Times, default_quiet_period},
     store::StoreUrl,
 };
-
-/// The environment, read once by `main`.
-pub type Environment = BTreeMap<String, String>;
 
 /// What the user wants, checked.
 #[derive(Clone, Debug)]
@@ -88,8 +87,8 @@ pub struct CredentialSettings {
 pub struct Given {
     /// `--config`.
     pub config: Option<PathBuf>,
-    /// `--store`.
-    pub store: Option<String>,
+    /// `--store`. It may hold a password.
+    pub store: Option<SecretString>,
 }
 
 /// One mistake in the configuration, where it is, and how to mend it.
@@ -131,7 +130,8 @@ impl Settings {
             None => None,
         };
         let text = text.as_ref().map(|(path, text)| (*path, text.as_str()));
-        Self::read(text, given.store.as_deref(), environment)
+        let store = given.store.as_ref().map(ExposeSecret::expose_secret);
+        Self::read(text, store, environment)
     }
 
     /// Reads a text, if there is one, and the environment; and the files of `[store.tls]`, if any are

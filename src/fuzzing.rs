@@ -4,13 +4,13 @@
 //! claims stand beside what they are about. They exist under the fuzzer and in tests alone: a test
 //! replays the fuzzer's seeds, and inputs made from them, so that no run of the tests goes without.
 
-use crate::{chain::Chain, store::StoreUrl};
 pub use crate::{
     cli::claims::hold as arguments,
     config::claims::hold as config,
     provider::answer_claims::hold as answer,
     store::{file_fuzz_properties::hold as file_record, redis_fuzz_properties::hold as message},
 };
+use crate::{error_chain::Chain, store::StoreUrl};
 
 /// A password that no URL may show.
 const PLANTED: &str = "pl4nted-s3cr3t";

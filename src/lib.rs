@@ -26,7 +26,7 @@ pub use evertoken_rules::{foreign, policy};
 
 pub mod metrics;
 
-pub mod chain;
+pub mod error_chain;
 pub mod provider;
 pub mod store;
 pub use evertoken_tls as tls;
@@ -38,6 +38,8 @@ pub mod status;
 
 pub mod admin;
 pub mod worker;
+
+pub mod diagnose;
 
 pub mod cli;
 

@@ -15,7 +15,7 @@ fn main() -> ExitCode {
     // A panic's message may hold anything; its place is enough to find the defect.
     panic::set_hook(Box::new(|info| {
         let place = info.location().map(ToString::to_string).unwrap_or_default();
-        tracing::error!(place, "a defect of evertoken: please report it");
+        tracing::error!(event = "defect.met", place, "a defect of evertoken: please report it");
     }));
     let environment = environment();
     let run = || {

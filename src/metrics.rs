@@ -62,7 +62,9 @@ const FENCED: Metric = (
 );
 const STORE_ERRORS: Metric = (
     "evertoken_store_errors_total",
-    "What the store did not do, by its kind: unavailable (the whole store), entry (one credential)",
+    "What the store did not do, by its kind: unreachable, timed_out, connection_lost, \
+     authentication, permission, out_of_memory, read_only and others that concern the whole store; \
+     key_permission, wrong_type, foreign_value and newer_version concern one credential",
 );
 const STORE_UP: Metric =
     ("evertoken_store_up", "1 while the store does what this worker asks, else 0");

@@ -6,28 +6,26 @@
 //! [`RedisStore`], and [`FileStore`] for the processes of one machine. Only the first speaks Redis,
 //! only the second touches files.
 
+pub mod diagnosis;
+mod error;
 mod file;
 mod glance;
 mod protocol;
 mod redis;
 mod url;
 
-use std::{error::Error, fmt, sync::Arc};
-
 use async_trait::async_trait;
 use evertoken_rules::{Changes, Holder, Snapshot};
 
 pub use self::{
+    error::{StoreError, StoreErrorCode, StoreErrorKind, WrongDeployment},
     file::FileStore,
     glance::{Glance, Record, TokenWithExpiry},
     protocol::{
         BeginRequest, Begun, Busy, Calls, Committed, Completed, Early, Failed, FailedAttempt,
         Offer, Offered, Permit, Protocol, Publication, Requested, Verification,
     },
-    redis::{
-        Certificates, Facts, InvalidPem, RedisStore, RedisUrl, Role, Server, Watcher, Watching,
-        some_certificate, some_key,
-    },
+    redis::{Certificates, InvalidPem, RedisStore, RedisUrl, some_certificate, some_key},
     url::{Hearing, InvalidStoreUrl, StoreUrl},
 };
 #[cfg(any(test, fuzzing))]
@@ -132,61 +130,4 @@ pub enum Hint {
     Look(CredentialId),
     /// Messages may have been lost: everything is worth a look.
     Missed,
-}
-
-/// Whether an error concerns the whole store or one credential's keys.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StoreErrorKind {
-    /// The store cannot be reached, or cannot do its work: nothing works until it is back. What
-    /// was asked may have happened.
-    Unavailable,
-    /// One credential's keys hold something that evertoken did not write. The others work.
-    Entry,
-}
-
-/// The store did not do what was asked.
-#[derive(Clone, Debug)]
-pub struct StoreError {
-    /// Whom it concerns.
-    pub kind: StoreErrorKind,
-    message: String,
-    source: Option<Arc<dyn Error + Send + Sync>>,
-}
-
-// === impl StoreErrorKind ===
-
-impl StoreErrorKind {
-    /// In one word.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Unavailable => "unavailable",
-            Self::Entry => "entry",
-        }
-    }
-}
-
-// === impl StoreError ===
-
-impl StoreError {
-    pub(crate) fn new(kind: StoreErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), source: None }
-    }
-
-    pub(crate) fn caused_by(mut self, source: impl Error + Send + Sync + 'static) -> Self {
-        self.source = Some(Arc::new(source));
-        self
-    }
-}
-
-impl fmt::Display for StoreError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl Error for StoreError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.source.as_ref().map(|source| source.as_ref() as _)
-    }
 }

@@ -45,6 +45,7 @@ pub async fn run(settings: Settings) -> Result<(), StartError> {
         credentials(settings.credentials, settings.times).map_err(StartError::Transport)?;
     let holder = Holder::fresh();
     info!(
+        event = "worker.started",
         version = env!("CARGO_PKG_VERSION"),
         %holder,
         credentials = credentials.len(),
@@ -55,12 +56,13 @@ pub async fn run(settings: Settings) -> Result<(), StartError> {
     let store = &settings.store;
     if store.is_default {
         info!(
+            event = "store.is_default",
             "no store is configured: tokens are kept on this machine alone; for several machines \
                set store.url to redis://HOST:6379/0"
         );
     }
     if let Some(warning) = settings.times.warning() {
-        warn!("{warning}");
+        warn!(event = "worker.lease_is_short", "{warning}");
     }
     let store = store.url.open(&store.prefix, holder, Hearing::Hints);
     let ids: Vec<_> = credentials.iter().map(|credential| &credential.id).collect();
@@ -75,7 +77,7 @@ pub async fn run(settings: Settings) -> Result<(), StartError> {
             _ = terminate.recv() => "SIGTERM",
             _ = interrupt.recv() => "SIGINT",
         };
-        info!(signal, "stopping: nothing is begun any more");
+        info!(event = "worker.stopping", signal, "stopping: nothing is begun any more");
         stop.send_replace(true);
     };
     let kept = async { tokio::join!(keeper.run(), stopped) };
@@ -86,7 +88,7 @@ pub async fn run(settings: Settings) -> Result<(), StartError> {
         never = clocks => match never {},
         never = metrics.sum_up() => match never {},
     }
-    info!("stopped");
+    info!(event = "worker.stopped", "stopped");
     Ok(())
 }
 
@@ -99,7 +101,7 @@ async fn compare_clocks(store: Arc<dyn Read>, mut reached: watch::Receiver<bool>
         let ours = WallClock::System.now();
         let off_by_s = ours.since(theirs).max(theirs.since(ours)).as_secs();
         if CLOCKS_AGREE < off_by_s {
-            warn!(off_by_s, ours = %ours, stores = %theirs,
+            warn!(event = "clock.differs", off_by_s, ours = %ours, stores = %theirs,
                 "this machine's clock is far from the store's: set it right (NTP); no token depends \
                  on it, but TLS refuses certificates by it");
         }

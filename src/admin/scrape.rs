@@ -6,10 +6,10 @@ use std::time::Duration;
 use tokio::{sync::Mutex, time::Instant};
 use tracing::debug;
 
-use super::Office;
+use super::AdminState;
 use crate::{
-    chain::Chain,
     clock,
+    error_chain::Chain,
     metrics::{self, MOST_NAMED},
     status::{CredentialStatus, State, Status},
 };
@@ -20,28 +20,31 @@ const REST_PER_RECORD: Duration = Duration::from_millis(10);
 
 /// When the records were last read for a scrape.
 #[derive(Default)]
-pub(super) struct Standing(Mutex<Option<Instant>>);
+pub(super) struct RecordScrape(Mutex<Option<Instant>>);
 
-// === impl Standing ===
+// === impl RecordScrape ===
 
-impl Standing {
+impl RecordScrape {
     /// Tells the metrics how every credential stands, if it was not told just now.
-    pub(super) async fn tell(&self, office: &Office) {
+    pub(super) async fn tell(&self, state: &AdminState) {
         let mut told_at = self.0.lock().await;
-        let records = u32::try_from(office.credentials.len()).unwrap_or(u32::MAX);
+        let records = u32::try_from(state.credentials.len()).unwrap_or(u32::MAX);
         let rest = REST_PER_RECORD * records;
         if told_at.is_some_and(|at| clock::now() < at + rest) {
             return;
         }
-        match office.status().await {
-            Ok(status) => tell(office, &status),
-            Err(error) => debug!(error = %Chain(&error), "a scrape goes without the records"),
+        match state.status().await {
+            Ok(status) => tell(state, &status),
+            Err(error) => {
+                debug!(event = "admin.scrape_without_records", error = %Chain(&error),
+                    "a scrape goes without the records");
+            }
         }
         *told_at = Some(clock::now());
     }
 }
 
-fn tell(office: &Office, status: &Status) {
+fn tell(state: &AdminState, status: &Status) {
     let is_suspect = |each: &CredentialStatus| each.state == State::Suspect;
     let all = &status.credentials;
     if MOST_NAMED < all.len() {
@@ -49,7 +52,7 @@ fn tell(office: &Office, status: &Status) {
         let suspects = all.iter().filter(|each| is_suspect(each)).count();
         return metrics::all_stand(calls, suspects);
     }
-    for (credential, each) in office.credentials.iter().zip(all) {
+    for (credential, each) in state.credentials.iter().zip(all) {
         let expires_at = each.expires_at.map(|millis| millis as f64 / 1000.0);
         metrics::stands(&credential.id, expires_at, each.calls_today, is_suspect(each));
     }

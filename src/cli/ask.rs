@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Failure, known, store};
+use super::{CommandError, known, workers_store};
 use crate::{
     clock::{self, StoreTime},
     config::{Mistakes, Settings},
@@ -21,12 +21,12 @@ pub(super) async fn refresh(
     settings: &Settings,
     id: &CredentialId,
     wait: Duration,
-) -> Result<(), Failure> {
+) -> Result<(), CommandError> {
     known(settings, id)?;
     // Who only asks need not have it configured: then it is the most that any day allows.
     let daily_quota =
         settings.credential(id).map_or(u64::MAX, |credential| credential.daily_quota());
-    let store = store(settings);
+    let store = workers_store(settings)?;
     let before = store.token_with_expiry(id).await?;
     let epoch = record(&*store, id).await?.epoch();
     let (asked_at, asked) = store.request(id, daily_quota).await?;
@@ -42,7 +42,7 @@ pub(super) async fn refresh(
         )),
     };
     if let Some(message) = unheard {
-        return Err(Failure::Unavailable(message));
+        return Err(CommandError::Unavailable(message));
     }
     let ends = clock::now() + wait;
     loop {
@@ -52,7 +52,7 @@ pub(super) async fn refresh(
             return Ok(writeln!(stdout(), "{}", ending(id, before.as_ref(), held.as_ref()))?);
         }
         if let Some(error) = failed_since(&record, asked_at) {
-            return Err(Failure::Unavailable(format!("the refresh of {id} failed: {error}")));
+            return Err(CommandError::Unavailable(format!("the refresh of {id} failed: {error}")));
         }
         if ends < clock::now() {
             let wait = humantime::format_duration(wait);
@@ -64,7 +64,7 @@ pub(super) async fn refresh(
             };
             let message =
                 format!("no worker has refreshed {id} within {wait}: {why}. The request stands");
-            return Err(Failure::Unavailable(message));
+            return Err(CommandError::Unavailable(message));
         }
         tokio::time::sleep(LOOK_AGAIN).await;
     }
@@ -88,7 +88,7 @@ fn failed_since(record: &Record, asked_at: StoreTime) -> Option<&str> {
     (asked_at <= failure.at).then_some(&failure.error)
 }
 
-async fn record(store: &dyn Read, id: &CredentialId) -> Result<Record, Failure> {
+async fn record(store: &dyn Read, id: &CredentialId) -> Result<Record, CommandError> {
     let (_, glances) = store.look(std::slice::from_ref(id)).await?;
     Ok(glances.into_iter().next().and_then(|glance| glance.record).unwrap_or_default())
 }
@@ -98,7 +98,7 @@ pub(super) async fn reject(
     settings: &Settings,
     id: &CredentialId,
     token: &str,
-) -> Result<(), Failure> {
+) -> Result<(), CommandError> {
     known(settings, id)?;
     let typed = match token {
         "-" => {
@@ -109,8 +109,8 @@ pub(super) async fn reject(
         token => token.to_owned(),
     };
     let token = Token::new(&typed)
-        .map_err(|invalid| Failure::Usage(Mistakes::one("TOKEN", invalid.to_string())))?;
-    let store = store(settings);
+        .map_err(|invalid| CommandError::Usage(Mistakes::one("TOKEN", invalid.to_string())))?;
+    let store = workers_store(settings)?;
     store.report(id, &token).await?;
     // A reporter may lack the right to read; the report stands all the same.
     let verdict = match store.token(id).await {

@@ -37,8 +37,8 @@ use tokio::{
 };
 
 use self::{directory::Directory, faults::Faults, screen::Screen, stage::Stage};
-use super::{Failure, line};
-use crate::{chain::Chain, clock, config::Environment};
+use super::{CommandError, line};
+use crate::{clock, config::Environment, error_chain::Chain};
 
 /// The pause between two looks at everything.
 const BEAT: Duration = Duration::from_millis(20);
@@ -76,12 +76,12 @@ pub(super) struct Options {
 struct Ending([Signal; 3]);
 
 /// Runs until it is over, interrupted or impossible.
-pub(super) async fn run(options: Options, environment: &Environment) -> Result<(), Failure> {
-    let search_path = environment.get("PATH").map(String::as_str);
+pub(super) async fn run(options: Options, environment: &Environment) -> Result<(), CommandError> {
+    let search_path = environment.get("PATH");
     let program = match options.on {
         Ground::Redis => Some(
             private_redis::find(search_path)
-                .ok_or_else(|| Failure::Unavailable(private_redis::HOW_TO_GET.to_owned()))?,
+                .ok_or_else(|| CommandError::Unavailable(private_redis::HOW_TO_GET.to_owned()))?,
         ),
         Ground::File => None,
     };
@@ -93,9 +93,11 @@ pub(super) async fn run(options: Options, environment: &Environment) -> Result<(
         let mut with_logs =
             |text: String| format!("{text}\nThe logs are kept in {}", directory.keep().display());
         match failure {
-            Failure::Broken(text) => Failure::Broken(with_logs(text)),
-            Failure::Store(error) => Failure::Unavailable(with_logs(Chain(&error).to_string())),
-            Failure::Unavailable(text) => Failure::Unavailable(with_logs(text)),
+            CommandError::Broken(text) => CommandError::Broken(with_logs(text)),
+            CommandError::Store(error) => {
+                CommandError::Unavailable(with_logs(Chain(&error).to_string()))
+            }
+            CommandError::Unavailable(text) => CommandError::Unavailable(with_logs(text)),
             other => other,
         }
     })
@@ -107,11 +109,11 @@ async fn play(
     program: Option<&Path>,
     directory: &Path,
     ending: &mut Ending,
-) -> Result<(), Failure> {
+) -> Result<(), CommandError> {
     let building = Stage::build(options, program, directory);
     let mut stage = tokio::select! {
         stage = building => stage.map_err(|error| {
-            Failure::Unavailable(format!("the demo cannot start: {error}"))
+            CommandError::Unavailable(format!("the demo cannot start: {error}"))
         })?,
         () = ending.heard() => return Ok(()),
     };
@@ -140,7 +142,7 @@ async fn play(
         }
         if !scene.has_begun() && PATIENCE < scene.elapsed {
             let message = format!("the workers published no token within {PATIENCE:?}");
-            return Err(Failure::Unavailable(message));
+            return Err(CommandError::Unavailable(message));
         }
     }
     stage.observe(&mut scene).await?;
@@ -151,7 +153,7 @@ async fn play(
     }
     match summary::broken(&scene).is_empty() {
         true => Ok(()),
-        false => Err(Failure::Broken("the demo did not go as it must".to_owned())),
+        false => Err(CommandError::Broken("the demo did not go as it must".to_owned())),
     }
 }
 

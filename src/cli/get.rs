@@ -9,7 +9,7 @@ use std::{
 use serde::Serialize;
 use tokio::sync::watch;
 
-use super::{Failure, known, reader, store};
+use super::{CommandError, known, reader, store};
 use crate::{
     clock,
     config::Settings,
@@ -37,7 +37,7 @@ pub(super) async fn run(
     id: &CredentialId,
     as_json: bool,
     fetch: bool,
-) -> Result<(), Failure> {
+) -> Result<(), CommandError> {
     known(settings, id)?;
     if fetch {
         let fetched = fetched(settings, id, store(settings)).await?;
@@ -45,7 +45,7 @@ pub(super) async fn run(
     }
     let store = reader(settings);
     let none = || {
-        Failure::Unavailable(format!(
+        CommandError::Unavailable(format!(
             "no valid token is published for {id}: see evertoken status, or fetch one with --fetch"
         ))
     };
@@ -57,7 +57,7 @@ pub(super) async fn run(
     Ok(writeln!(stdout(), "{}", token.expose())?)
 }
 
-fn print(id: &CredentialId, token: &TokenWithExpiry, as_json: bool) -> Result<(), Failure> {
+fn print(id: &CredentialId, token: &TokenWithExpiry, as_json: bool) -> Result<(), CommandError> {
     if !as_json {
         return Ok(writeln!(stdout(), "{}", token.token.expose())?);
     }
@@ -78,12 +78,12 @@ async fn fetched(
     settings: &Settings,
     id: &CredentialId,
     store: Arc<dyn Coordinate>,
-) -> Result<TokenWithExpiry, Failure> {
+) -> Result<TokenWithExpiry, CommandError> {
     // Mostly there is one, and nothing has to be made ready for a call.
     if let Some(token) = store.token_with_expiry(id).await? {
         return Ok(token);
     }
-    let known = settings.credential(id).map_err(Failure::Usage)?;
+    let known = settings.credential(id).map_err(CommandError::Usage)?;
     let credentials = worker::credentials(vec![known.clone()], settings.times)?;
     let credential = &credentials[0];
     // Nobody stops this cycle: it ends by itself.
@@ -92,7 +92,7 @@ async fn fetched(
     let mut rng = fastrand::Rng::new();
     // A lost attempt blocks for its lease and quiet period; then one more call fits.
     let ends = clock::now() + 2 * settings.times.lease + credential.quiet_period;
-    let unavailable = |why: String| Failure::Unavailable(format!("no token for {id}: {why}"));
+    let unavailable = |why: String| CommandError::Unavailable(format!("no token for {id}: {why}"));
     loop {
         if let Some(token) = store.token_with_expiry(id).await? {
             return Ok(token);
@@ -125,7 +125,7 @@ async fn last_error(
     store: &dyn Read,
     id: &CredentialId,
     daily_quota: u64,
-) -> Result<String, Failure> {
+) -> Result<String, CommandError> {
     let (now, glances) = store.look(std::slice::from_ref(id)).await?;
     let record = glances.into_iter().next().and_then(|glance| glance.record).unwrap_or_default();
     if let Some(failure) = record.failure {

@@ -8,24 +8,24 @@ use std::{
 use comfy_table::{Cell, CellAlignment, Color, ContentArrangement, Table, presets};
 use tracing::warn;
 
-use super::{Failure, reader};
+use super::{CommandError, reader};
 use crate::{
-    chain::Chain,
     config::{CredentialSettings, Settings},
+    error_chain::Chain,
     status::{CredentialStatus, State, Status, Subject},
 };
 
 /// The pause between two pictures.
 const WATCH: Duration = Duration::from_secs(2);
 
-pub(super) async fn run(settings: &Settings, json: bool, watch: bool) -> Result<(), Failure> {
-    settings.some_credential().map_err(Failure::Usage)?;
+pub(super) async fn run(settings: &Settings, json: bool, watch: bool) -> Result<(), CommandError> {
+    settings.some_credential().map_err(CommandError::Usage)?;
     let store = reader(settings);
     let subjects: Vec<Subject> = settings.credentials.iter().map(subject).collect();
     loop {
         let status = match Status::read(&subjects, &*store).await {
             Err(error) if watch => {
-                warn!(error = %Chain(&error), "the store does not answer");
+                warn!(event = "store.away", error = %Chain(&error), "the store does not answer");
                 tokio::time::sleep(WATCH).await;
                 continue;
             }

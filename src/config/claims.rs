@@ -23,17 +23,16 @@ pub fn hold(bytes: &[u8]) {
     }
     let mut parts = text.split('\0');
     let file = parts.next().unwrap_or_default();
-    let mut environment: Environment = parts
+    let given = parts
         .filter_map(|pair| pair.split_once('='))
-        .map(|(name, value)| (format!("EVERTOKEN_{name}"), value.to_owned()))
-        .collect();
-    for (name, value) in [
+        .map(|(name, value)| (format!("EVERTOKEN_{name}"), value.to_owned()));
+    let planted = [
         ("PLANTED", PLANTED.to_owned()),
         ("EVERTOKEN_CREDENTIALS__PLANTED__SECRET", PLANTED.to_owned()),
         ("EVERTOKEN_STORE__URL", format!("redis://:{PLANTED}@127.0.0.1")),
-    ] {
-        environment.insert(name.to_owned(), value);
-    }
+    ]
+    .map(|(name, value)| (name.to_owned(), value));
+    let environment: Environment = given.chain(planted).collect();
     match Settings::read(Some((Path::new("evertoken.toml"), file)), None, &environment) {
         Ok(settings) => {
             assert!(!format!("{settings:?}").contains(PLANTED), "settings show a secret");

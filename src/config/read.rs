@@ -11,8 +11,8 @@ use super::{
     tree::{Place, Table, Value},
 };
 use crate::{
-    chain::Chain,
     credential::CredentialId,
+    error_chain::Chain,
     provider::Endpoint,
     refresh::Times,
     store::{Certificates, StoreUrl, some_certificate, some_key},

@@ -176,25 +176,21 @@ impl<'a> Section<'a> {
         mut table: Table,
         environment: &Environment,
     ) -> Option<SecretSource> {
-        let (file, env) = (table.remove("file"), table.remove("env"));
+        let (file, env) = over(table.remove("file"), table.remove("env"));
         let text = |node: Node| match node.value {
             Value::Text(text) if !text.is_empty() => Some(text),
             _ => None,
         };
         match (file.and_then(text), env.and_then(text), table.is_empty()) {
             (Some(file), None, true) => Some(SecretSource::File(PathBuf::from(file))),
-            (None, Some(variable), true) => {
-                match environment.get(&variable).map(|value| value.trim()) {
-                    Some(value) if !value.is_empty() => {
-                        Some(SecretSource::Value(Secret::new(value)))
-                    }
-                    _ => {
-                        let message = format!("{name}: the variable {variable} is not set");
-                        self.mistake(place, message);
-                        None
-                    }
+            (None, Some(variable), true) => match environment.get(&variable).map(str::trim) {
+                Some(value) if !value.is_empty() => Some(SecretSource::Value(Secret::new(value))),
+                _ => {
+                    let message = format!("{name}: the variable {variable} is not set");
+                    self.mistake(place, message);
+                    None
                 }
-            }
+            },
             _ => {
                 let message =
                     format!("{name} takes one of {{ file = \"…\" }} and {{ env = \"…\" }}");
@@ -218,6 +214,15 @@ impl<'a> Section<'a> {
             let message = format!("{}{name} is not known; there are: {known}", self.prefix);
             self.mistakes.push(Mistake { place: node.place.to_string(), message });
         }
+    }
+}
+
+/// Of two values that exclude each other, the one that a variable gives is over the file's.
+fn over(one: Option<Node>, other: Option<Node>) -> (Option<Node>, Option<Node>) {
+    match (&one, &other) {
+        (Some(first), Some(second)) if first.is_text && !second.is_text => (one, None),
+        (Some(first), Some(second)) if !first.is_text && second.is_text => (None, other),
+        _ => (one, other),
     }
 }
 

@@ -251,3 +251,55 @@ fn a_token_is_probed_every_second_at_the_most() {
     let every = settings.credentials.iter().map(|credential| credential.verify_every);
     assert_eq!(every.collect::<Vec<_>>(), [None, Some(Duration::from_secs(1))]);
 }
+
+#[test]
+fn the_environment_wins_where_the_file_has_another_shape_of_the_same_secret() {
+    let text = |secret: &str| format!("[credentials.shop]\nappid = \"wx1\"\nsecret = {secret}\n");
+    let name = |part: &str| format!("EVERTOKEN_CREDENTIALS__SHOP__SECRET{part}");
+    let path = "/run/secrets/shop";
+    let elsewhere = [("FROM_FILE", "s1"), ("FROM_ENV", "s2")];
+    for (in_file, part, value, expected) in [
+        ("{ env = \"FROM_FILE\" }", "__FILE", path, format!("file {path}")),
+        ("\"plain\"", "__FILE", path, format!("file {path}")),
+        ("{ file = \"/other\" }", "__ENV", "FROM_ENV", "Secret(redacted)".to_owned()),
+        ("{ file = \"/other\" }", "", "s3", "Secret(redacted)".to_owned()),
+        ("{ env = \"MISSING\" }", "__FILE", path, format!("file {path}")),
+    ] {
+        let name = name(part);
+        let variables = [&[(&*name, value)][..], &elsewhere].concat();
+        let settings = read(&text(in_file), &variables).expect(in_file);
+        let secret = &settings.credentials[0].secret;
+        assert_eq!(format!("{secret:?}"), expected, "{in_file} and {name}");
+    }
+    let (file, env) = (name("__FILE"), name("__ENV"));
+    let both = mistakes(&text("\"plain\""), &[(&file, path), (&env, "FROM_ENV")]);
+    assert!(both[0].contains("takes one of"), "two of one place are a mistake: {both:?}");
+    let unknown = mistakes(&text("{ flie = \"/other\" }"), &[(&file, path)]);
+    assert!(unknown[0].contains("takes one of"), "so is a key that is not known: {unknown:?}");
+}
+
+#[test]
+fn nothing_that_is_configured_prints_a_secret() {
+    let text = WHOLE.replace("{ env = \"MINI_SECRET\" }", "\"s3cr3t-in-the-file\"");
+    let url = "redis+sentinel://u:s3cr3t@a,b/m?sentinel_password=s3cr3t";
+    let environment = environment(&[
+        ("MINI_SECRET", "s3cr3t"),
+        ("EVERTOKEN_CREDENTIALS__SHOP__SECRET", "s3cr3t"),
+        ("EVERTOKEN_CREDENTIALS__SHOP__DAILY_QUOTA", "500"),
+        ("EVERTOKEN_STORE__URL", "redis+cluster://u:s3cr3t@a,b"),
+    ]);
+    let file = Some((Path::new("evertoken.toml"), &*text));
+    let given = Given { config: None, store: Some(url.into()) };
+    let tree = tree::build(file, Some(url), &environment, &mut Vec::new());
+    let settings = Settings::read(file, Some(url), &environment).expect("good settings");
+    for (what, printed) in [
+        ("environment", format!("{environment:?}")),
+        ("command line", format!("{given:?}")),
+        ("tree", format!("{tree:?}")),
+        ("settings", format!("{settings:#?}")),
+        ("store", format!("{:?} {0}", settings.store.url)),
+        ("mistake", mistakes(&text, &[("EVERTOKEN_STORE__URL", "redis://:s3cr3t@a:b")]).join(" ")),
+    ] {
+        assert!(!printed.is_empty() && !printed.contains("s3cr3t"), "{what}: {printed}");
+    }
+}

@@ -40,7 +40,8 @@ pub(super) struct Node {
     pub(super) value: Value,
 }
 
-#[derive(Clone, Debug)]
+/// It may be a secret, so no text and no number prints itself.
+#[derive(Clone)]
 pub(super) enum Value {
     Text(String),
     Number(i64),
@@ -60,7 +61,7 @@ pub(super) fn build(
     mistakes: &mut Vec<Mistake>,
 ) -> Table {
     let mut tree = file.map(|(path, text)| parse(path, text, mistakes)).unwrap_or_default();
-    for (name, value) in environment {
+    for (name, value) in environment.iter() {
         if let Some(meant) = MISTYPED.iter().find(|known| known.replace("__", "_") == *name) {
             let message = format!("two underscores stand between the parts of a name: {meant}");
             mistakes.push(Mistake { place: name.clone(), message });
@@ -177,6 +178,20 @@ impl Lines {
     fn place(&self, at: usize) -> Place {
         let line = self.starts.partition_point(|start| *start <= at);
         Place { source: Arc::clone(&self.source), line: u32::try_from(line).ok() }
+    }
+}
+
+// === impl Value ===
+
+impl fmt::Debug for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(_) => f.write_str("Text(redacted)"),
+            Self::Number(_) => f.write_str("Number(redacted)"),
+            Self::List(items) => f.debug_list().entries(items).finish(),
+            Self::Table(table) => f.debug_map().entries(table).finish(),
+            Self::Other => f.write_str("Other"),
+        }
     }
 }
 

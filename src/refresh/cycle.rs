@@ -14,8 +14,8 @@ use tracing::{debug, error, warn};
 
 use super::{Credential, Times, count, memory::Remembered};
 use crate::{
-    chain::Chain,
     clock::{self, Moment, StoreClock, StoreTime},
+    error_chain::Chain,
     lease::{AttemptId, Epoch, Lease},
     metrics,
     policy::{self, Issuance},
@@ -248,8 +248,8 @@ impl Cycle {
             waited: known.waited,
         };
         match self.store.begin(&credential.id, &request, asked).await {
-            Err(error) if error.kind == StoreErrorKind::Unavailable => {
-                metrics::store_failed(error.kind.as_str());
+            Err(error) if error.kind() == StoreErrorKind::Unavailable => {
+                metrics::store_failed(error.code().as_str());
                 // Once more, at once, on a new connection: the first may have been granted.
                 self.store.begin(&credential.id, &request, asked).await
             }

@@ -41,7 +41,7 @@ use super::{
 };
 use crate::{
     clock::{self, Moment, StoreClock, StoreTime},
-    store::{Coordinate, Glance, StoreError, StoreErrorKind},
+    store::{Coordinate, Glance, StoreError, StoreErrorCode},
 };
 
 /// Cycles at once for one issuer, so that a slow one takes neither all connections nor the place of
@@ -274,6 +274,6 @@ async fn guarded(
 ) -> Done {
     AssertUnwindSafe(job).catch_unwind().await.unwrap_or_else(|_panic| {
         let message = "a defect of evertoken ended a job: please report it";
-        ended_by(StoreError::new(StoreErrorKind::Entry, message))
+        ended_by(StoreError::new(StoreErrorCode::Defect, message))
     })
 }

@@ -34,13 +34,13 @@ use self::{
     watch::Watch,
 };
 use super::{
-    Committed, Coordinate, Glance, Hearing, Hint, Read, StoreError, StoreErrorKind, Timed,
-    TokenWithExpiry,
+    Committed, Coordinate, Glance, Hearing, Hint, Read, StoreError, StoreErrorCode, StoreErrorKind,
+    Timed, TokenWithExpiry,
 };
 use crate::{
-    chain::Chain,
     clock::{self, WallClock},
     credential::{CredentialId, Token},
+    error_chain::Chain,
 };
 
 /// How long a change by another process is waited for. It takes moments, unless that process was
@@ -86,7 +86,7 @@ impl FileStore {
         let done = tokio::task::spawn_blocking(move || act(&files)).await;
         done.unwrap_or_else(|panicked| {
             let message = "a defect of evertoken ended a change of a file: please report it";
-            Err(StoreError::new(StoreErrorKind::Entry, message).caused_by(panicked))
+            Err(StoreError::new(StoreErrorCode::Defect, message).caused_by(panicked))
         })
     }
 
@@ -107,7 +107,7 @@ impl FileStore {
                 Turn::OfAnother if ends <= clock::now() => {
                     let message =
                         format!("another process does not end its change of {id}: was it stopped?");
-                    return Err(StoreError::new(StoreErrorKind::Unavailable, message));
+                    return Err(StoreError::new(StoreErrorCode::Stalled, message));
                 }
                 Turn::OfAnother => tokio::time::sleep(TRY_AGAIN).await,
             }
@@ -176,14 +176,14 @@ impl Read for FileStore {
     }
 
     async fn look(&self, ids: &[CredentialId]) -> Result<Timed<Vec<Glance>>, StoreError> {
-        self.blocking(Files::ready).await?;
+        self.blocking(Files::is_ours).await?;
         let now = self.files.now();
         let mut glances = Vec::with_capacity(ids.len());
         for id in ids {
             glances.push(match self.see(id).await {
                 Ok(seen) => seen.glance(),
                 // Begin says what is wrong with it.
-                Err(error) if error.kind == StoreErrorKind::Entry => Glance::default(),
+                Err(error) if error.kind() == StoreErrorKind::Entry => Glance::default(),
                 Err(error) => return Err(error),
             });
         }
@@ -252,6 +252,6 @@ impl Coordinate for FileStore {
 fn read_token(text: &str) -> Result<Token, StoreError> {
     Token::new(text).map_err(|invalid| {
         let message = "something that is not a token stands in its place";
-        StoreError::new(StoreErrorKind::Entry, message).caused_by(invalid)
+        StoreError::new(StoreErrorCode::ForeignValue, message).caused_by(invalid)
     })
 }

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use evertoken_rules as rules;
 use evertoken_rules::{Changes, Decision, Snapshot};
 
-use super::{Coordinate, StoreError, StoreErrorKind, Timed};
+use super::{Coordinate, StoreError, StoreErrorCode, Timed};
 use crate::{
     clock::{Moment, StoreTime},
     credential::CredentialId,
@@ -67,8 +67,10 @@ pub trait Protocol: Coordinate {
         let decide = |seen: &Snapshot| rules::begin(seen, self.holder(), request);
         let Decided { now, answer, snapshot } = decide_and_commit(self, id, None, decide).await?;
         if let rules::Begun::RetryIn(_, Busy::ForeignLock) = answer {
-            let message = format!("the lock of {id} holds something that evertoken did not write");
-            return Err(StoreError::new(StoreErrorKind::Entry, message));
+            return Err(StoreError::at(
+                StoreErrorCode::WrongType,
+                format_args!("the store ({id})"),
+            ));
         }
         let begun = answer.map_granted(|grant| Permit {
             lease: Lease {
@@ -222,8 +224,7 @@ async fn decide_and_commit<S: Coordinate + ?Sized, T: Send>(
             None => {}
         }
     }
-    let message = format!("the record of {id} was changed by others again and again");
-    Err(StoreError::new(StoreErrorKind::Entry, message))
+    Err(StoreError::at(StoreErrorCode::Contended, format_args!("the record of {id}")))
 }
 
 /// What a commit is asked for beside its changes.

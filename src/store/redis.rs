@@ -8,14 +8,16 @@ mod commit;
 mod connect;
 mod data_identity;
 mod errors;
+mod facts;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz_properties;
 mod hints;
+mod info;
 mod keys;
 mod link;
 mod load;
 mod rights;
-mod server;
+mod unasked;
 mod url;
 
 use async_trait::async_trait;
@@ -25,8 +27,9 @@ use tokio::sync::{Mutex, mpsc};
 
 use self::{data_identity::Seen, keys::Keys, link::Link, load::Oversized};
 pub use self::{
+    facts::{RedisFacts, SentinelFacts, ServerFacts, WatchedMaster},
+    info::Info,
     rights::Role,
-    server::{Facts, Server, Watcher, Watching},
     url::{Certificates, InvalidPem, RedisUrl, some_certificate, some_key},
 };
 use super::{Committed, Coordinate, Glance, Hint, Read, StoreError, Timed, TokenWithExpiry};

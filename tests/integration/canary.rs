@@ -103,7 +103,7 @@ async fn a_server_is_not_asked_for_a_lease_before_its_data_was_compared() {
         async || store.begin(&id, &request(&attempt), evertoken::clock::Moment::now()).await;
     wait_for("another server is noticed", || async {
         let error = begin().await.expect_err("nothing is granted");
-        assert_eq!(error.kind, StoreErrorKind::Unavailable);
+        assert_eq!(error.kind(), StoreErrorKind::Unavailable);
         error.to_string().contains("another Redis answers").then_some(())
     })
     .await;

@@ -126,6 +126,22 @@ async fn every_verb_works_on_every_master_and_every_loss_changes_the_canary() {
 }
 
 #[tokio::test]
+async fn a_cluster_whose_user_lacks_info_is_checked_all_the_same() {
+    let mut fleet = Fleet::new(issuer_settings(Duration::from_secs(7200))).await;
+    let cluster = Cluster::start(&fleet.path().join("cluster")).await;
+    for node in &cluster.nodes {
+        node.command(&["ACL", "SETUSER", "worker", "on", ">pw", "~*", "&*", "+@all", "-info"])
+            .await;
+    }
+    let url = cluster.url().replace("cluster://", "cluster://worker:pw@");
+    let check = fleet.command(&["check", "--store", &url]).await;
+    assert_eq!(check.status.code(), Some(0), "{} {}", check.stdout, check.stderr);
+    let told = check.stdout.matches("INFO is not allowed for this user").count();
+    assert_eq!(told, 3, "each master is told: {}", check.stdout);
+    fleet.end().await;
+}
+
+#[tokio::test]
 async fn a_master_of_a_cluster_that_is_killed_costs_one_call_at_the_most() {
     a_lost_master_costs_one_call_at_the_most("KILL").await;
 }

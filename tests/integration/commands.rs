@@ -316,6 +316,39 @@ async fn the_admin_listener_tells_readiness_and_status_and_no_token() {
     fleet.end().await;
 }
 
+#[tokio::test]
+async fn what_only_reads_leaves_no_directory_behind_and_what_reports_says_that_there_is_none() {
+    let mut fleet = Fleet::new(issuer_settings(TWO_HOURS)).await;
+    let text = fleet.configuration("stable_token", "");
+    let text = text.replace(&fleet.redis.url(), "file:./not-yet");
+    let configuration = fleet.write("evertoken.toml", &text);
+    let directory = fleet.path().join("not-yet");
+    for (verb, expected, part) in [
+        (&["check"][..], 0, "does not exist yet"),
+        (&["status"], 0, "missing"),
+        (&["status", "--json"], 0, "missing"),
+        (&["get", "shop"], 69, "no valid token is published"),
+        (&["get", "shop", "--json"], 69, "no valid token is published"),
+        (&["reject", "shop", "a-token"], 69, "./not-yet does not exist: no worker has run"),
+        (&["refresh", "shop"], 69, "./not-yet does not exist: no worker has run"),
+    ] {
+        let arguments: Vec<&str> =
+            verb.iter().copied().chain(["--config", &configuration]).collect();
+        let ended = fleet.command(&arguments).await;
+        let said = format!("{}{}", ended.stdout, ended.stderr);
+        assert_eq!(code(&ended), Some(expected), "{verb:?}: {said}");
+        assert!(said.contains(part), "{verb:?}: {said}");
+        assert!(!directory.exists(), "{verb:?} made {}", directory.display());
+    }
+    // Where nobody named a store, that is what is missing.
+    std::fs::remove_file(fleet.path().join("evertoken.toml")).expect("it is there");
+    let ended = fleet.command(&["reject", "shop", "a-token"]).await;
+    assert_eq!(code(&ended), Some(64), "{}", ended.stderr);
+    assert!(ended.stderr.contains("--store"), "{}", ended.stderr);
+    assert!(!fleet.path().join("evertoken-data").exists());
+    fleet.end().await;
+}
+
 /// The lines of the README, as they stand there.
 fn one_command() -> String {
     let readme = include_str!("../../README.md");

@@ -2,12 +2,14 @@
 
 use std::path::Path;
 
+use tempfile::TempDir;
+use tokio::{io::AsyncWriteExt, net::TcpListener, task::JoinSet};
+
 use evertoken_testkit::{
     process::{Ended, Process},
     redis::RedisServer,
     wait_for,
 };
-use tempfile::TempDir;
 
 /// Runs `evertoken check` until the server answers at all, and tells how it ended.
 pub(super) async fn check(directory: &Path, url: &str, environment: &[(&str, &str)]) -> Ended {
@@ -59,4 +61,55 @@ async fn a_host_that_does_not_exist_is_named() {
     let ended = check(directory.path(), "redis://nowhere.invalid", &[]).await;
     assert_eq!(ended.status.code(), Some(69));
     assert!(ended.stderr.contains("no such host"), "{}", ended.stderr);
+}
+
+#[tokio::test]
+async fn a_redis_in_protected_mode_is_told_with_what_to_set() {
+    // From this machine no Redis is in protected mode; this one says what Redis says to others.
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    let mut server = JoinSet::new();
+    server.spawn(async move {
+        let said = b"-DENIED Redis is running in protected mode because protected mode is enabled \
+            and no password is set for the default user.\r\n";
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let _ = stream.write_all(said).await;
+        }
+    });
+    let directory = TempDir::new().expect("a directory");
+    let ended = check(directory.path(), &format!("redis://127.0.0.1:{port}"), &[]).await;
+    assert_eq!(ended.status.code(), Some(69));
+    for part in ["is in protected mode", "requirepass", "store's URL"] {
+        assert!(ended.stderr.contains(part), "{part}: {}", ended.stderr);
+    }
+    assert!(!ended.stderr.contains("TLS"), "{}", ended.stderr);
+}
+
+#[tokio::test]
+async fn what_a_redis_with_renamed_commands_repeats_of_them_is_not_told() {
+    let directory = TempDir::new().expect("a directory");
+    let token = "a-token-that-nobody-may-see";
+    for (command, options, login) in [
+        (
+            "HELLO",
+            &["--requirepass", "right-s3cr3t", "--rename-command", "HELLO", ""][..],
+            ":right-s3cr3t@",
+        ),
+        ("SET", &["--rename-command", "SET", ""], ""),
+    ] {
+        let redis = directory.path().join(command);
+        let redis = RedisServer::start_with_options(redis, options).await;
+        let url = format!("redis://{login}127.0.0.1:{}", redis.port());
+        check(directory.path(), &url, &[]).await;
+        let arguments = ["reject", "shop", token, "--store", &url];
+        let ended = Process::start(directory.path(), "reject", &arguments, &[]).ended().await;
+        assert_eq!(ended.status.code(), Some(69));
+        let said = format!("unknown command '{command}'");
+        assert!(ended.stderr.contains(&said), "{}", ended.stderr);
+        assert!(
+            !ended.stderr.contains("s3cr3t") && !ended.stderr.contains(token),
+            "{}",
+            ended.stderr
+        );
+    }
 }

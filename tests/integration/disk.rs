@@ -57,11 +57,11 @@ async fn run(directory: &Path, inject: Option<&str>, arguments: &[&str]) -> Outp
 #[tokio::test]
 async fn each_fault_of_the_disk_is_named_and_leaves_a_usable_store() {
     for (inject, what) in [
-        ("fsync:error=ENOSPC", "the disk of ./data is full: free some of it"),
-        ("fsync:error=EDQUOT", "the disk of ./data is full: free some of it"),
+        ("fsync:error=ENOSPC", "./data is on a full disk: free some of it"),
+        ("fsync:error=EDQUOT", "./data is on a full disk: free some of it"),
         ("fsync:error=EIO", "./data cannot be written"),
         ("rename:error=EROFS", "./data is on a read-only file system"),
-        ("rename:error=EACCES", "./data cannot be written: this user may not"),
+        ("rename:error=EACCES", "./data cannot be written: it may not be used by this user"),
         ("flock:error=ENOLCK", "./data cannot be locked"),
     ] {
         let (directory, issuer) = bench().await;
@@ -94,7 +94,7 @@ async fn a_worker_on_a_full_disk_says_so_once_and_the_last_token_is_served() {
     let mut worker = evertoken(path, Some("fsync:error=ENOSPC"), &["run"]);
     let mut worker = worker.stdout(Stdio::null()).stderr(log).spawn().expect("strace is installed");
     let said = || std::fs::read_to_string(path.join("worker.err")).expect("the log");
-    wait_until("the worker has met the full disk", || said().contains("is full")).await;
+    wait_until("the worker has met the full disk", || said().contains("is on a full disk")).await;
     let served = run(path, None, &["get", "shop"]).await;
     let shown = std::fs::read(path.join("data/shop.token")).expect("the token's file");
     // strace ends with the process that it runs, and not the other way about.

@@ -41,7 +41,7 @@ async fn others_work(pair: &Pair) {
 }
 
 fn assert_unavailable(error: &StoreError, words: &str) {
-    assert_eq!(error.kind, StoreErrorKind::Unavailable);
+    assert_eq!(error.kind(), StoreErrorKind::Unavailable);
     let said = error.to_string();
     assert!(said.contains(words) && !said.contains('\n'), "{said}");
 }

@@ -26,7 +26,7 @@ fn done<T>(what: &str, answer: Result<T, StoreError>) -> Option<T> {
     match answer {
         Ok(answer) => Some(answer),
         Err(error) => {
-            assert_eq!(error.kind, StoreErrorKind::Entry, "{what}: {error}");
+            assert_eq!(error.kind(), StoreErrorKind::Entry, "{what}: {error}");
             None
         }
     }

@@ -3,14 +3,15 @@
 
 use std::time::Duration;
 
-use evertoken::store::Role;
+use evertoken::store::diagnosis::Role;
 use evertoken_simulator::{Fault, FaultKind};
+use redis::{Client, aio::MultiplexedConnection};
+
 use evertoken_testkit::{
     fleet::{Fleet, issuer_settings},
     redis::RedisServer,
     wait_until,
 };
-use redis::{Client, aio::MultiplexedConnection};
 
 /// A fleet whose Redis has a user for each role, and refuses everybody else.
 async fn fleet() -> Fleet {
@@ -202,12 +203,63 @@ async fn a_missing_right_is_named_by_check_with_the_rules_that_grant_it() {
     let configuration = configuration(&fleet, "worker");
     let check = fleet.command(&["check", "--config", &configuration]).await;
     assert_eq!(check.status.code(), Some(69));
-    let named = "lacks rights that a worker needs: EXISTS, HSET, INFO, PUBLISH, \
+    let named = "lacks rights that a worker needs: EXISTS, HSET, PUBLISH, \
                  SUBSCRIBE evertoken:changed, SUBSCRIBE evertoken:rejected; grant them with ACL \
                  SETUSER NAME resetchannels ~evertoken:*";
     assert!(check.stdout.contains(named), "{}", check.stdout);
     let keys: Vec<String> =
         redis::cmd("KEYS").arg("*").query_async(&mut connection).await.expect("an answer");
     assert!(keys.is_empty(), "the check leaves nothing behind: {keys:?}");
+    fleet.end().await;
+}
+
+#[tokio::test]
+async fn a_credential_whose_keys_are_not_allowed_stops_no_other() {
+    let mut fleet = fleet().await;
+    let mut connection = fleet.redis.connect().await;
+    let rules = Role::Worker.rules("evertoken").replace(
+        "~evertoken:*",
+        "resetkeys ~evertoken:canary ~evertoken:{shop}:* ~evertoken:{check-*",
+    );
+    let mut acl = redis::cmd("ACL");
+    acl.arg("SETUSER").arg("worker").arg(rules.split(' ').collect::<Vec<_>>());
+    let () = acl.query_async(&mut connection).await.expect("the rules are understood");
+    let text = fleet.configuration_of(2, "token");
+    let text = text.replace(&fleet.redis.url(), &url(&fleet, "worker"));
+    let configuration = fleet.write("two.toml", &text);
+    let worker = fleet.start(&configuration);
+    let first = fleet.published().await;
+    let named = "does not allow this user a key that evertoken needs";
+    wait_until("the other one is told", || {
+        let said = fleet.workers[worker].stderr();
+        said.lines().any(|line| line.contains(named) && line.contains("shop1"))
+    })
+    .await;
+    fleet.make_due().await;
+    fleet.published_after(&first).await;
+    let said = fleet.workers[worker].stderr();
+    assert!(!said.contains("the store is away"), "{said}");
+    let status = fleet.command(&["status", "--json", "--config", &configuration]).await;
+    assert_eq!(status.status.code(), Some(0), "one that can be read is shown: {}", status.stderr);
+    fleet.end().await;
+}
+
+#[tokio::test]
+async fn a_user_without_info_alone_is_a_danger_and_no_reason_to_fail() {
+    let mut fleet = fleet().await;
+    fleet.redis.command(&["ACL", "SETUSER", "worker", "-info"]).await;
+    let configuration = configuration(&fleet, "worker");
+    let check = fleet.command(&["check", "--config", &configuration]).await;
+    assert_eq!(check.status.code(), Some(0), "{}{}", check.stdout, check.stderr);
+    for part in [
+        "danger  INFO is not allowed for this user",
+        "each broken connection counts as a failover",
+        "grant +info",
+        "ok      this user has every right that a worker cannot do without",
+    ] {
+        assert!(check.stdout.contains(part), "{part}: {}", check.stdout);
+    }
+    fleet.start(&configuration);
+    fleet.published().await;
     fleet.end().await;
 }

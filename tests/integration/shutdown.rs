@@ -170,3 +170,25 @@ async fn told_to_stop(scene: &Scene) {
     wait_until("the signal is heard", || worker.stderr().contains("nothing is begun any more"))
         .await;
 }
+
+#[tokio::test]
+async fn what_a_worker_does_can_be_found_in_its_log_without_reading_english() {
+    let mut fleet = Fleet::new(issuer_settings(TWO_HOURS)).await;
+    let text = fleet.configuration("token", "");
+    let text = text.replace("listen = \"off\"", "listen = \"127.0.0.1:0\"");
+    let configuration = fleet.write("evertoken.toml", &text);
+    let worker = fleet.start(&configuration);
+    fleet.published().await;
+    fleet.workers[worker].signal("TERM");
+    let ended = fleet.workers[worker].ended().await;
+    let events: Vec<String> = ended
+        .stderr
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .filter_map(|line| Some(line.get("event")?.as_str()?.to_owned()))
+        .collect();
+    for event in ["worker.started", "admin.listening", "worker.stopping", "worker.stopped"] {
+        assert!(events.iter().any(|known| known == event), "{event} is not among {events:?}");
+    }
+    fleet.end().await;
+}

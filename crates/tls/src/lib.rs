@@ -11,7 +11,7 @@ pub fn use_ring() {
 }
 
 /// Why a TLS connection could not be made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Refusal {
     /// The certificate is not valid at this time, by this machine's clock.
     Time,

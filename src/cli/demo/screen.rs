@@ -50,7 +50,7 @@ pub(super) enum Screen {
 impl Screen {
     /// A picture if stdout is a terminal that can move its cursor.
     pub(super) fn open(environment: &Environment) -> io::Result<Self> {
-        let variable = |name: &str| environment.get(name).map(String::as_str).unwrap_or_default();
+        let variable = |name: &str| environment.get(name).unwrap_or_default();
         if !stdout().is_terminal() || matches!(variable("TERM"), "" | "dumb") {
             return Ok(Self::Plain { last: None });
         }

@@ -22,7 +22,7 @@ use super::{
     scene::{Calls, Credential, EventKind, Scene},
 };
 use crate::{
-    cli::Failure,
+    cli::CommandError,
     clock,
     credential::CredentialId,
     lease::Holder,
@@ -198,7 +198,7 @@ impl Stage {
         scene: &mut Scene,
         faults: &mut Faults,
         now: Instant,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), CommandError> {
         if let Some(worker) = faults.victim(scene, now) {
             self.crew.kill(worker);
             faults.killed(worker, now);
@@ -218,7 +218,7 @@ impl Stage {
         if let Some(worker) = faults.restart_due(now) {
             let started = self.crew.restart(worker);
             started.map_err(|error| {
-                Failure::Unavailable(format!("a worker cannot be started again: {error}"))
+                CommandError::Unavailable(format!("a worker cannot be started again: {error}"))
             })?;
             scene.tell(EventKind::Work, format!("worker {} was started again", worker + 1));
         }

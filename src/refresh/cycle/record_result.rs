@@ -9,9 +9,9 @@ use tracing::{error, info, warn};
 
 use super::{Attempt, Cycle, Outcome, seconds};
 use crate::{
-    chain::Chain,
     clock::{self, Moment, StoreClock, StoreTime},
     credential::{CredentialId, Issued},
+    error_chain::Chain,
     foreign,
     lease::Reason,
     metrics,
@@ -221,10 +221,10 @@ impl Cycle {
         let mut failures = 0;
         loop {
             let error = match act().await {
-                Err(error) if error.kind == StoreErrorKind::Unavailable => error,
+                Err(error) if error.kind() == StoreErrorKind::Unavailable => error,
                 answer => return answer,
             };
-            metrics::store_failed(error.kind.as_str());
+            metrics::store_failed(error.code().as_str());
             failures += 1;
             let wait = policy::wait_for_store(failures, rng.f64());
             if ends < clock::now() + wait {

@@ -7,8 +7,8 @@ use tracing::error;
 
 use super::{Keeper, Place, SOON};
 use crate::{
-    chain::Chain,
     clock::{self, Moment, StoreTime},
+    error_chain::Chain,
     lease::Epoch,
     metrics,
     refresh::{CycleReport, Outcome},
@@ -90,8 +90,8 @@ impl Keeper {
             }
             Outcome::Fenced => now + self.up_to(SOON),
             Outcome::Released => now + RELEASED_WAIT,
-            Outcome::StoreFailed(error) if error.kind == StoreErrorKind::Entry => {
-                metrics::store_failed(error.kind.as_str());
+            Outcome::StoreFailed(error) if error.kind() == StoreErrorKind::Entry => {
+                metrics::store_failed(error.code().as_str());
                 error!(event = "store.foreign_entry", credential = %self.credentials[place as usize].id,
                     error = %Chain(&error), "this credential is left alone for a while; the others go on");
                 now + FOREIGN_ENTRY_WAIT

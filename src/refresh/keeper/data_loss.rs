@@ -13,8 +13,8 @@ use tracing::{error, info, warn};
 
 use super::{Done, Keeper, Place, guarded};
 use crate::{
-    chain::Chain,
     clock::{self, Moment, StoreClock},
+    error_chain::Chain,
     metrics, policy,
     refresh::Remembered,
     store::{Offered, Protocol, StoreError, StoreErrorKind},
@@ -122,7 +122,7 @@ impl Keeper {
                     self.data_loss.restored += usize::from(offered == Offered::Restored);
                     self.timetable.stands(place, known.epoch);
                 }
-                Err(error) if error.kind == StoreErrorKind::Unavailable => {
+                Err(error) if error.kind() == StoreErrorKind::Unavailable => {
                     self.data_loss.to_offer.push_back((place, known));
                     away = Some(error);
                 }

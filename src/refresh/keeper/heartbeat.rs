@@ -9,8 +9,8 @@ use tracing::{error, info};
 
 use super::{Done, Keeper, guarded};
 use crate::{
-    chain::Chain,
     clock::{self, Moment},
+    error_chain::Chain,
     metrics, policy,
     store::StoreError,
 };
@@ -225,7 +225,7 @@ impl Keeper {
     }
 
     fn tell_trouble(&self, error: &StoreError, is_first: bool) {
-        metrics::store_failed(error.kind.as_str());
+        metrics::store_failed(error.code().as_str());
         metrics::store_is_up(false);
         if is_first && self.heartbeat.was_up {
             error!(event = "store.away", error = %Chain(error),

@@ -6,11 +6,11 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 use tracing::{debug, error, trace};
 
-use super::{APART, Done, Keeper, Place, guarded, needs::Need};
+use super::{APART, Done, Keeper, Place, SOON, guarded, needs::Need};
 use crate::{
     clock::{self, Moment, StoreClock, StoreTime},
-    policy,
-    store::{Glance, Hint, Record, StoreError},
+    metrics, policy,
+    store::{Glance, Hint, Record, StoreError, StoreErrorKind},
 };
 
 /// A token's end is looked at a little later, when the store has surely taken it away.
@@ -50,6 +50,15 @@ impl Keeper {
                 self.on_records(places, heard, &glances);
                 if is_all {
                     debug!(event = "records.looked", "looked at all records that waited for it");
+                }
+                self.look_on();
+            }
+            // None of these can be read, the others can: `begin` says what is wrong with each.
+            Err(error) if error.kind() == StoreErrorKind::Entry && !places.is_empty() => {
+                metrics::store_failed(error.code().as_str());
+                for &place in places {
+                    let due = clock::now() + self.up_to(SOON);
+                    self.timetable.due_by(place, due);
                 }
                 self.look_on();
             }

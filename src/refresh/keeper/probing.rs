@@ -16,8 +16,8 @@ use tracing::{debug, info, warn};
 
 use super::{Done, Keeper, Place, SOON, guarded};
 use crate::{
-    chain::Chain,
     clock::{self, Moment, StoreClock, StoreTime},
+    error_chain::Chain,
     metrics, policy,
     provider::Probed,
     refresh::Credential,
@@ -119,10 +119,10 @@ impl Keeper {
             }
             Ok(Look::NotBefore(clock, moment)) => clock.local(moment, now).max(now + SOON),
             Err(error) => {
-                match error.kind {
+                match error.kind() {
                     StoreErrorKind::Unavailable => self.store_went_away(&error),
                     // What is wrong with one credential's keys, begin says.
-                    StoreErrorKind::Entry => metrics::store_failed(error.kind.as_str()),
+                    StoreErrorKind::Entry => metrics::store_failed(error.code().as_str()),
                 }
                 now + policy::probe_stagger(probe.every, 1.0)
             }

@@ -17,7 +17,7 @@ use serde_json::Value;
 use super::file_record::{FileRecord, VERSION};
 use crate::{
     credential::CredentialId,
-    store::{StoreError, StoreErrorKind},
+    store::{StoreError, StoreErrorCode},
 };
 
 /// The longest file that is read, in bytes.
@@ -69,14 +69,26 @@ impl Directory {
     pub(super) fn ready(&self) -> Result<(), StoreError> {
         let made = DirBuilder::new().recursive(true).mode(0o700).create(&self.path);
         made.map_err(|error| self.failed("cannot be made", error))?;
-        let metadata = fs::metadata(&self.path).map_err(|e| self.failed("cannot be read", e))?;
+        self.is_ours()
+    }
+
+    /// Refuses a directory that others can read, and makes none: for whoever only reads.
+    pub(super) fn is_ours(&self) -> Result<(), StoreError> {
+        let metadata = match fs::metadata(&self.path) {
+            Ok(metadata) if metadata.is_dir() => metadata,
+            Ok(_) => {
+                return Err(StoreError::at(StoreErrorCode::NotADirectory, self.path.display()));
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(self.failed("cannot be read", error)),
+        };
         let mode = metadata.mode() & 0o777;
         if mode & 0o077 != 0 {
             let path = self.path.display();
             let message = format!(
                 "others can read {path} (mode {mode:o}), and tokens are in it: chmod 700 {path}"
             );
-            return Err(StoreError::new(StoreErrorKind::Unavailable, message));
+            return Err(StoreError::new(StoreErrorCode::Exposed, message));
         }
         Ok(())
     }
@@ -117,10 +129,7 @@ impl Directory {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Read::Absent),
             Err(error) => return Err(self.failed("cannot be read", error)),
         };
-        read(&text).map_err(|Newer| {
-            let message = format!("{} was written by a newer evertoken", path.display());
-            StoreError::new(StoreErrorKind::Entry, message)
-        })
+        read(&text).map_err(|Newer| StoreError::at(StoreErrorCode::NewerVersion, path.display()))
     }
 
     /// The token's file as it stands, whoever wrote it.
@@ -243,20 +252,21 @@ impl Directory {
 
     fn failed(&self, what: &str, error: io::Error) -> StoreError {
         let path = self.path.display();
-        let message = match error.kind() {
-            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-                format!("the disk of {path} is full: free some of it")
-            }
-            ErrorKind::AlreadyExists | ErrorKind::NotADirectory => {
-                format!("{path} is not a directory")
-            }
-            ErrorKind::ReadOnlyFilesystem => format!("{path} is on a read-only file system"),
-            ErrorKind::PermissionDenied => {
-                format!("{path} {what}: this user may not; see its owner and mode")
-            }
-            _ => format!("{path} {what}"),
+        let code = match error.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => StoreErrorCode::DiskFull,
+            ErrorKind::AlreadyExists | ErrorKind::NotADirectory => StoreErrorCode::NotADirectory,
+            ErrorKind::ReadOnlyFilesystem => StoreErrorCode::ReadOnlyDisk,
+            ErrorKind::PermissionDenied => StoreErrorCode::FilePermission,
+            _ => StoreErrorCode::Disk,
         };
-        StoreError::new(StoreErrorKind::Unavailable, message).caused_by(error)
+        let failed = match code {
+            StoreErrorCode::FilePermission => {
+                StoreError::at(code, format_args!("{path} {what}: it"))
+            }
+            StoreErrorCode::Disk => StoreError::new(code, format!("{path} {what}")),
+            _ => StoreError::at(code, path),
+        };
+        failed.caused_by(error)
     }
 }
 

@@ -83,13 +83,19 @@ impl Files {
         self.clock.now()
     }
 
+    /// Refuses a directory that others can read.
+    pub(super) fn is_ours(&self) -> Result<(), StoreError> {
+        self.directory.is_ours()
+    }
+
+    /// Makes the directory if there is none.
     pub(super) fn ready(&self) -> Result<(), StoreError> {
         self.directory.ready()
     }
 
     /// The token, as an application reads it.
     pub(super) fn token(&self, id: &CredentialId) -> Result<Option<Foreign>, StoreError> {
-        self.directory.ready()?;
+        self.directory.is_ours()?;
         match self.directory.record(id)? {
             Read::Whole(file) => Ok(self.snapshot(&file, Lock::Free).token),
             // Then nobody knows its end, and what applications read is all there is.
@@ -100,7 +106,7 @@ impl Files {
     }
 
     pub(super) fn load(&self, id: &CredentialId) -> Result<Snapshot, StoreError> {
-        self.directory.ready()?;
+        self.directory.is_ours()?;
         let file = match self.directory.record(id)? {
             Read::Whole(file) => *file,
             Read::Absent | Read::Damaged => FileRecord::default(),
@@ -112,13 +118,13 @@ impl Files {
 
     /// Whether the clock was set since the record was written.
     pub(super) fn clock_was_set(&self, id: &CredentialId) -> Result<bool, StoreError> {
-        self.directory.ready()?;
+        self.directory.is_ours()?;
         let Read::Whole(file) = self.directory.record(id)? else { return Ok(false) };
         Ok(file.is_of_another_clock(self.clock.now(), self.clock.uptime().as_ref()))
     }
 
     pub(super) fn see(&self, id: &CredentialId) -> Result<Seen, StoreError> {
-        self.directory.ready()?;
+        self.directory.is_ours()?;
         let (file, is_whole) = match self.directory.record(id)? {
             Read::Whole(file) => (*file, true),
             Read::Absent | Read::Damaged => (FileRecord::default(), false),
@@ -177,7 +183,7 @@ impl Files {
     }
 
     pub(super) fn data_identity(&self) -> Result<Option<String>, StoreError> {
-        self.directory.ready()?;
+        self.directory.is_ours()?;
         self.directory.canary()
     }
 

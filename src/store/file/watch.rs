@@ -61,6 +61,6 @@ impl Watch {
 }
 
 fn complain(path: &Path, error: &notify::Error) {
-    warn!(path = %path.display(), %error,
+    warn!(event = "store.watch_failed", path = %path.display(), %error,
         "changes by other processes are found by reading again, which takes longer");
 }

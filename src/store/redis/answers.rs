@@ -5,13 +5,13 @@ use redis::Value;
 use crate::{
     clock::StoreTime,
     credential::Token,
-    store::{StoreError, StoreErrorKind},
+    store::{StoreError, StoreErrorCode},
 };
 
 /// The server answered something else than was agreed.
 pub(super) fn unexpected(what: &str) -> StoreError {
     let message = format!("Redis answered {what} with something that this version does not know");
-    StoreError::new(StoreErrorKind::Entry, message)
+    StoreError::new(StoreErrorCode::ForeignValue, message)
 }
 
 /// The answer of `TIME`.
@@ -26,7 +26,7 @@ pub(super) fn token(bytes: &[u8]) -> Result<Token, StoreError> {
     // What is no text is no token either.
     Token::new(&String::from_utf8_lossy(bytes)).map_err(|invalid| {
         let message = "the token's key holds something that is not a token";
-        StoreError::new(StoreErrorKind::Entry, message).caused_by(invalid)
+        StoreError::new(StoreErrorCode::ForeignValue, message).caused_by(invalid)
     })
 }
 

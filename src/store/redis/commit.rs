@@ -8,7 +8,7 @@ use crate::{
     clock::millis,
     credential::CredentialId,
     store::{
-        Committed, StoreError, StoreErrorKind, Timed,
+        Committed, StoreError, StoreErrorCode, Timed,
         protocol::{COMMIT_WITHIN, changed_fields},
     },
 };
@@ -27,7 +27,7 @@ impl RedisStore {
         // has not heard.
         if matches!(changes.lock, LockChange::Take { .. }) && self.seen.is_another(&on.server) {
             let message = "another Redis answers than before: its data is compared first";
-            return Err(StoreError::new(StoreErrorKind::Unavailable, message));
+            return Err(StoreError::new(StoreErrorCode::AnotherServer, message));
         }
         let mut call = self.commit.prepare_invoke();
         call.key(self.keys.lock(id))

@@ -21,7 +21,7 @@ use redis::{
 use tokio::{sync::mpsc, time::timeout};
 
 use super::{
-    server,
+    info::Info,
     url::{Cluster, Deployment, RedisUrl, Sentinel},
 };
 
@@ -162,8 +162,8 @@ async fn one(client: &Client, channels: Option<&Channels>) -> RedisResult<(Conne
     pipeline.ignore_errors();
     pipeline.cmd("INFO").arg("server").cmd("INFO").arg("replication");
     let infos: Vec<RedisResult<String>> = pipeline.query_async(&mut connection).await?;
-    let info: String = infos.into_iter().filter_map(Result::ok).collect();
-    let known = server::field(&info, "run_id").zip(server::field(&info, "master_replid"));
+    let info = Info::from(infos.into_iter().filter_map(Result::ok).collect::<String>());
+    let known = info.field("run_id").zip(info.field("master_replid"));
     let server = known.map_or_else(fresh, |(life, history)| format!("{life} {history}").into());
     Ok((Connection::One(connection), server))
 }

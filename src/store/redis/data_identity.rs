@@ -14,7 +14,7 @@ use redis::{
     cluster_routing::{MultipleNodeRoutingInfo, RoutingInfo},
 };
 
-use super::{RedisStore, connect::Connection, link::Connected, server};
+use super::{RedisStore, connect::Connection, info::Info, link::Connected};
 use crate::store::StoreError;
 
 /// The server whose canary was seen last.
@@ -101,12 +101,12 @@ async fn histories(connection: &mut ClusterConnection) -> RedisResult<Option<Str
         {
             return Ok(None);
         }
-        let info = String::from_redis_value(answer.extract_error()?)?;
-        if server::field(&info, "role") == Some("slave") {
+        let info = Info::from(String::from_redis_value(answer.extract_error()?)?);
+        if info.field("role") == Some("slave") {
             let what = "a master of the cluster has become a replica";
             return Err((ErrorKind::ClusterConnectionNotFound, what).into());
         }
-        known.extend(server::field(&info, "master_replid").map(str::to_owned));
+        known.extend(info.field("master_replid").map(str::to_owned));
     }
     known.sort();
     Ok(Some(known.join(" ")))

@@ -1,238 +1,219 @@
-//! What an error of Redis means, and what to tell an operator.
+//! What an error of Redis means: the one place where its text is looked at, and only where its code
+//! does not tell.
 
 use redis::{ErrorKind, RedisError};
 
 use super::url::{Deployment, RedisUrl};
 use crate::{
-    store::{StoreError, StoreErrorKind},
-    tls::{self, Refusal},
+    store::{StoreError, StoreErrorCode, WrongDeployment},
+    tls,
 };
 
-/// Codes that are told apart.
-const CODES: [&str; 11] = [
-    "WRONGTYPE",
-    "NOPERM",
-    "OOM",
-    "MISCONF",
-    "READONLY",
-    "LOADING",
-    "NOREPLICAS",
-    "MASTERDOWN",
-    "CLUSTERDOWN",
-    "TRYAGAIN",
-    "BUSY",
+/// The server's codes that are told apart, and what each means.
+const MEANINGS: [(&str, StoreErrorCode); 15] = [
+    ("WRONGTYPE", StoreErrorCode::WrongType),
+    ("WRONGPASS", StoreErrorCode::Authentication),
+    ("NOAUTH", StoreErrorCode::Authentication),
+    ("NOPERM", StoreErrorCode::Permission),
+    ("DENIED", StoreErrorCode::ProtectedMode),
+    ("OOM", StoreErrorCode::OutOfMemory),
+    ("MISCONF", StoreErrorCode::CannotPersist),
+    ("READONLY", StoreErrorCode::ReadOnly),
+    ("LOADING", StoreErrorCode::Loading),
+    ("NOREPLICAS", StoreErrorCode::NotEnoughReplicas),
+    ("MASTERDOWN", StoreErrorCode::MasterDown),
+    ("CLUSTERDOWN", StoreErrorCode::ClusterDown),
+    ("TRYAGAIN", StoreErrorCode::SlotMoving),
+    ("BUSY", StoreErrorCode::Busy),
+    ("MOVED", StoreErrorCode::WrongDeployment(WrongDeployment::NodeOfCluster)),
 ];
+
+/// How a server tells inside a script that a right is missing: Redis to 7.0, and from 7.2 on. It
+/// has no code there.
+const DENIED_IN_SCRIPT: [&str; 2] =
+    ["The user executing the script can't", "ACL failure in script"];
+
+/// How it tells that the right to a key is missing, and none to a command or a channel: Redis to
+/// 7.0; from 7.2 on; inside a script. The code is one for all.
+const DENIED_KEYS: [&str; 3] =
+    ["one of the keys used as arguments", "access a key", "at least one of the keys mentioned"];
 
 /// Reads an error of the client or of the server.
 pub(super) fn read(url: &RedisUrl, error: RedisError) -> StoreError {
-    let text = error.to_string();
-    let code = if is_right(&error) { "NOPERM".to_owned() } else { code(&error) };
-    let what = match error.kind() {
-        ErrorKind::UnexpectedReturnType => {
-            let message = "Redis answered something that this version does not understand";
-            return StoreError::new(StoreErrorKind::Entry, message).caused_by(error);
-        }
-        _ if code == "WRONGTYPE" => {
-            let message = "a key of this credential holds something that evertoken did not write";
-            return StoreError::new(StoreErrorKind::Entry, message).caused_by(error);
-        }
-        ErrorKind::AuthenticationFailed => refused_by_server("WRONGPASS"),
-        ErrorKind::RESP3NotSupported => "is too old: evertoken needs 6.2 or newer",
-        ErrorKind::Parse | ErrorKind::Io if !url.uses_tls() && answers_in_tls(&text) => {
-            "speaks TLS: begin the store's URL with rediss://"
-        }
-        ErrorKind::Io
-            if url.uses_tls()
-                && let Some(refusal) = tls::refusal(&error) =>
-        {
-            refused_by_tls(refusal)
-        }
-        ErrorKind::Io if text.contains("failed to lookup address") => {
-            "cannot be found: no such host, check the name in the store's URL"
-        }
-        ErrorKind::Parse => "is no Redis, by what it answers: check the store's URL",
-        ErrorKind::MasterNameNotFoundBySentinel => {
-            "cannot be found: no sentinel knows a master of this name that is up"
-        }
-        ErrorKind::Server(_) | ErrorKind::Extension if text.contains("switch database") => {
-            "has no such database: see the last part of the store's URL"
-        }
-        ErrorKind::Server(_) if code == "MOVED" => moved(url),
-        ErrorKind::Server(_) | ErrorKind::Extension
-            if text.contains("cluster support disabled") =>
-        {
-            "is no cluster: begin the store's URL with redis://"
-        }
-        ErrorKind::Server(_) | ErrorKind::Extension if text.contains("unknown command") => {
-            "does not know a command that evertoken needs: is this the port of a sentinel, or was \
-             the command renamed?"
-        }
-        ErrorKind::Server(_) | ErrorKind::Extension => refused_by_server(&code),
-        _ if text.contains("not point to a sentinel") => {
-            "cannot be found: no sentinel answers there; its port is 26379 as a rule"
-        }
-        _ => "cannot be reached (is it running, and is store.url right?)",
-    };
-    // The server's own words are the source.
-    StoreError::new(StoreErrorKind::Unavailable, format!("Redis at {url} {what}")).caused_by(error)
-}
-
-/// Whether a right is missing. Redis 7 tells one that is missing inside a script in words alone.
-pub(super) fn is_right(error: &RedisError) -> bool {
-    code(error) == "NOPERM" || error.to_string().contains("can't publish")
-}
-
-/// Whether a key is of another type than ours.
-pub(super) fn is_wrong_type(error: &RedisError) -> bool {
-    code(error) == "WRONGTYPE"
-}
-
-/// What a server means that refuses, and how to mend it.
-fn refused_by_server(code: &str) -> &'static str {
-    match code {
-        "WRONGPASS" | "NOAUTH" => "refused the user or password: check the store's URL",
-        "NOPERM" => {
-            "does not allow this user what evertoken needs: evertoken check names the right that \
-             is missing"
-        }
-        "OOM" => "is full: raise its maxmemory or free memory",
-        "MISCONF" => {
-            "cannot save to its disk, and refuses writes: see to its disk and its log, or set \
-             stop-writes-on-bgsave-error no"
-        }
-        "READONLY" => "is a read-only replica: name the master in the store's URL",
-        "LOADING" => "is still loading its data: it answers when it has read all of it",
-        "NOREPLICAS" => {
-            "has fewer good replicas than min-replicas-to-write, and refuses writes: bring them back"
-        }
-        "MASTERDOWN" => "is a replica without its master: bring one of them back as the master",
-        "CLUSTERDOWN" => {
-            "refuses, because the cluster misses a master: it goes on when a replica is promoted"
-        }
-        "TRYAGAIN" => {
-            "is moving this credential's keys to another node: it answers when they are there"
-        }
-        "BUSY" => "is busy with a script of somebody else: it answers when that has ended",
-        _ => "answered with an error",
-    }
-}
-
-/// What it means that a server names another node: the client of a cluster goes there by itself.
-fn moved(url: &RedisUrl) -> &'static str {
-    match url.deployment() {
-        Deployment::Cluster(_) => {
-            "names a node that does not answer: it goes on when that one is back or replaced"
-        }
-        _ => "is one node of a cluster: begin the store's URL with redis+cluster://",
-    }
+    caused(StoreError::at(meaning(url, &error), Place(url)), error)
 }
 
 /// Reads an error that came while a connection was made.
 pub(super) fn read_connecting(url: &RedisUrl, error: RedisError) -> StoreError {
-    let ended = error.is_connection_dropped() && !error.is_connection_refusal();
-    let what = match url.uses_tls() {
-        false if ended => {
+    let code = meaning(url, &error);
+    let what = match code {
+        StoreErrorCode::ConnectionLost if !url.uses_tls() => {
             "ends the connection before it answers: if this port speaks TLS, begin the store's URL \
              with rediss://"
         }
         // Redis waits for the end of a line that never comes.
-        true if error.is_timeout() => {
+        StoreErrorCode::TimedOut if url.uses_tls() => {
             "does not answer in time: if this port does not speak TLS, begin the store's URL with \
              redis://, or name the server's tls-port"
         }
         _ => return read(url, error),
     };
-    StoreError::new(StoreErrorKind::Unavailable, format!("Redis at {url} {what}")).caused_by(error)
+    caused(StoreError::new(code, format!("{} {what}", Place(url))), error)
 }
 
-/// What comes back when plain text is sent to TLS: an alert, which is no answer of Redis.
-fn answers_in_tls(text: &str) -> bool {
-    text.contains('\u{15}')
-}
+/// Where a server that does not know a command begins to repeat what it was sent: a password after
+/// `HELLO`, a token after `SET`.
+const REPEATS: &str = ", with args beginning with";
 
-/// What a refusal of TLS asks of an operator.
-fn refused_by_tls(refusal: Refusal) -> &'static str {
-    match refusal {
-        Refusal::Time => {
-            "has a certificate that is not valid at this time: is this machine's clock right?"
-        }
-        Refusal::Name => "has a certificate for another name: use that name in the store's URL",
-        Refusal::Authority => {
-            "has a certificate of an authority that is not trusted here: name its file in \
-             store.tls.ca_cert_file"
-        }
-        Refusal::Plain => {
-            "does not speak TLS on this port: begin the store's URL with redis://, or name the \
-             server's tls-port"
-        }
-        Refusal::OursWanted => {
-            "asks for a certificate of ours: name its files in store.tls.cert_file and \
-             store.tls.key_file"
-        }
-        Refusal::Alert => "refuses our certificate, or the version of TLS",
-        Refusal::Other => "cannot be spoken to by TLS: the handshake failed",
+/// What a server said, without what it repeats.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Said(String);
+
+/// The server's own words are the cause, as far as they may be seen.
+fn caused(failed: StoreError, error: RedisError) -> StoreError {
+    match error.to_string().contains(REPEATS) {
+        true => failed.caused_by(Said(said(&error))),
+        false => failed.caused_by(error),
     }
 }
 
-/// The server's own code, empty if the error is none of the server's.
+/// What an error says, as far as it may be seen.
+pub(super) fn said(error: &RedisError) -> String {
+    let text = error.to_string();
+    text.split_once(REPEATS).map_or(text.as_str(), |(said, _repeated)| said).to_owned()
+}
+
+/// Whether a right is missing, to a command, a channel or a key.
+pub(super) fn is_right(error: &RedisError) -> bool {
+    matches!(by_server(error), Some(StoreErrorCode::Permission | StoreErrorCode::KeyPermission))
+}
+
+/// Whether a key is of another type than ours.
+pub(super) fn is_wrong_type(error: &RedisError) -> bool {
+    by_server(error) == Some(StoreErrorCode::WrongType)
+}
+
+/// Of many answers about single credentials, the error that concerns all of them: a right that is
+/// missing. Where only the keys of some are refused, the others are answered.
+pub(super) fn of_all<'a, T: 'a>(
+    answers: impl ExactSizeIterator<Item = &'a Result<T, RedisError>>,
+) -> Option<&'a RedisError> {
+    let (all, mut refused, mut some) = (answers.len(), 0, None);
+    for error in answers.filter_map(|answer| answer.as_ref().err()) {
+        match by_server(error) {
+            Some(StoreErrorCode::Permission) => return Some(error),
+            Some(StoreErrorCode::KeyPermission) => {
+                refused += 1;
+                some = Some(error);
+            }
+            _ => {}
+        }
+    }
+    some.filter(|_| refused == all)
+}
+
+/// What an error means.
+fn meaning(url: &RedisUrl, error: &RedisError) -> StoreErrorCode {
+    let text = error.to_string();
+    match error.kind() {
+        ErrorKind::UnexpectedReturnType => StoreErrorCode::ForeignValue,
+        ErrorKind::AuthenticationFailed => StoreErrorCode::Authentication,
+        ErrorKind::RESP3NotSupported => StoreErrorCode::TooOld,
+        ErrorKind::MasterNameNotFoundBySentinel => StoreErrorCode::UnknownMaster,
+        // What comes back when plain text is sent to TLS: an alert, which is no answer of Redis.
+        ErrorKind::Parse | ErrorKind::Io if !url.uses_tls() && text.contains('\u{15}') => {
+            StoreErrorCode::SpeaksTls
+        }
+        ErrorKind::Parse => StoreErrorCode::NotRedis,
+        ErrorKind::Io => on_the_way(url, error, &text),
+        // The driver has no other sign for it.
+        _ if text.contains("not point to a sentinel") => {
+            StoreErrorCode::WrongDeployment(WrongDeployment::NotASentinel)
+        }
+        _ => match by_server(error) {
+            // The client of a cluster goes to the named node by itself.
+            Some(StoreErrorCode::WrongDeployment(WrongDeployment::NodeOfCluster))
+                if matches!(url.deployment(), Deployment::Cluster(_)) =>
+            {
+                StoreErrorCode::NodeDown
+            }
+            Some(code) => code,
+            None => StoreErrorCode::Unreachable,
+        },
+    }
+}
+
+/// What an error means that arose between us and the server.
+fn on_the_way(url: &RedisUrl, error: &RedisError, text: &str) -> StoreErrorCode {
+    if url.uses_tls()
+        && let Some(refusal) = tls::refusal(error)
+    {
+        return StoreErrorCode::Tls(refusal);
+    }
+    // The system's error for it is of no kind of its own.
+    if text.contains("failed to lookup address") {
+        return StoreErrorCode::UnknownHost;
+    }
+    if error.is_timeout() {
+        StoreErrorCode::TimedOut
+    } else if error.is_connection_dropped() && !error.is_connection_refusal() {
+        StoreErrorCode::ConnectionLost
+    } else {
+        StoreErrorCode::Unreachable
+    }
+}
+
+/// What an error of the server means; `None` if it is none of the server's.
 ///
 /// A pipeline has no code of its own: its first error is asked. Redis before 7 wraps an error inside
 /// a script into `ERR Error running script …: CODE text`: the code is looked for in the text.
-fn code(error: &RedisError) -> String {
+fn by_server(error: &RedisError) -> Option<StoreErrorCode> {
     let errors = error.clone().into_server_errors().unwrap_or_default();
     let (code, detail) = match errors.first() {
-        Some((_, first)) => (first.code(), first.details()),
-        None => (error.code().unwrap_or_default(), error.detail()),
+        Some((_, first)) => (first.code(), first.details().unwrap_or_default()),
+        None => (error.code()?, error.detail().unwrap_or_default()),
     };
-    let wrapped = detail.filter(|_| code == "ERR").unwrap_or_default();
-    let inside = CODES.iter().find(|inside| wrapped.split([' ', '-']).any(|word| word == **inside));
-    inside.map_or(code, |inside| *inside).to_owned()
+    let known = |code: &str| MEANINGS.iter().find(|(known, _)| *known == code).map(|known| known.1);
+    let wrapped = || detail.split([' ', '-']).find_map(known);
+    let meant = match known(code) {
+        None if DENIED_IN_SCRIPT.iter().any(|text| detail.contains(text)) => {
+            StoreErrorCode::Permission
+        }
+        None if code == "ERR" => {
+            wrapped().or_else(|| by_text(detail, error)).unwrap_or(StoreErrorCode::Refused)
+        }
+        None => StoreErrorCode::Refused,
+        Some(meant) => meant,
+    };
+    let is_about_keys = || DENIED_KEYS.iter().any(|text| detail.contains(text));
+    Some(match meant {
+        StoreErrorCode::Permission if is_about_keys() => StoreErrorCode::KeyPermission,
+        meant => meant,
+    })
+}
+
+/// What the server tells in words alone.
+fn by_text(detail: &str, error: &RedisError) -> Option<StoreErrorCode> {
+    if detail.contains("cluster support disabled") {
+        Some(StoreErrorCode::WrongDeployment(WrongDeployment::NotACluster))
+    } else if detail.contains("unknown command") {
+        Some(StoreErrorCode::WrongDeployment(WrongDeployment::MissesCommands))
+    } else if error.to_string().contains("switch database") {
+        Some(StoreErrorCode::UnknownDatabase)
+    } else {
+        None
+    }
+}
+
+/// How an operator knows which Redis it is.
+struct Place<'a>(&'a RedisUrl);
+
+impl std::fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Redis at {}", self.0)
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn said(line: &str) -> StoreError {
-        let url = RedisUrl::parse("redis://127.0.0.1:1", None).expect("a URL");
-        let value = redis::parse_redis_value(format!("-{line}\r\n").as_bytes());
-        let error = value.and_then(|value| value.extract_error()).expect_err("an error");
-        read(&url, error)
-    }
-
-    #[test]
-    fn an_error_inside_a_script_is_told_as_older_and_newer_servers_tell_it() {
-        let newer = "WRONGTYPE Operation against a key script: 1f, on @user_script:40.";
-        let older = "ERR Error running script (call to f_1f): @user_script:40: WRONGTYPE Operation";
-        for line in [newer, older] {
-            assert_eq!(said(line).kind, StoreErrorKind::Entry, "{line}");
-        }
-        let full = "ERR Error running script (call to f_1f): @user_script:92: \
-                    -OOM command not allowed when used memory > 'maxmemory'.";
-        assert!(said(full).to_string().contains("is full"), "{}", said(full));
-    }
-
-    #[test]
-    fn what_is_wrong_with_a_server_is_named() {
-        for (line, what) in [
-            ("READONLY You can't write against a read only replica.", "read-only replica"),
-            ("LOADING Redis is loading the dataset in memory", "still loading"),
-            ("NOPERM this user has no permissions", "does not allow this user"),
-            ("MISCONF Redis is configured to save RDB snapshots", "cannot save"),
-            ("NOREPLICAS Not enough good replicas to write.", "fewer good replicas"),
-            ("MASTERDOWN Link with MASTER is down", "without its master"),
-            ("CLUSTERDOWN The cluster is down", "misses a master"),
-            ("TRYAGAIN Multiple keys request during rehashing of slot", "to another node"),
-            ("BUSY Redis is busy running a script.", "a script of somebody else"),
-            ("WRONGPASS invalid username-password pair", "refused the user or password"),
-            ("NOAUTH Authentication required.", "refused the user or password"),
-            ("MOVED 2127 127.0.0.1:7001", "is one node of a cluster"),
-            ("ERR This instance has cluster support disabled", "is no cluster"),
-            ("ERR unknown command 'SET'", "the port of a sentinel"),
-        ] {
-            let error = said(line);
-            assert!(error.to_string().contains(what), "{line}: {error}");
-            assert_eq!(error.kind, StoreErrorKind::Unavailable, "{line}");
-        }
-    }
-}
+mod tests;

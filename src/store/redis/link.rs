@@ -15,11 +15,12 @@ use super::{
     connect::{Channels, Connection},
     errors, hints,
     keys::Keys,
+    unasked,
     url::{Deployment, RedisUrl},
 };
 use crate::{
     clock,
-    store::{Hint, StoreError, StoreErrorKind},
+    store::{Hint, StoreError, StoreErrorCode, StoreErrorKind},
 };
 
 /// Hints that wait to be read. More are dropped: losing a hint loses no work.
@@ -105,7 +106,7 @@ impl Link {
     /// Turns an error into one that says what it concerns, and drops the connection if it broke.
     pub(super) async fn failed(&self, generation: u64, error: RedisError) -> StoreError {
         let error = errors::read(&self.url, error);
-        if error.kind == StoreErrorKind::Unavailable {
+        if error.kind() == StoreErrorKind::Unavailable {
             let mut state = self.state.lock().await;
             if state.generation == generation {
                 state.connected = None;
@@ -120,8 +121,18 @@ impl Link {
     }
 
     async fn connect(&self) -> Result<(Connection, Arc<str>), StoreError> {
-        let connected = Connection::open(&self.url, self.channels.as_ref()).await;
-        connected.map_err(|error| errors::read_connecting(&self.url, error))
+        let error = match Connection::open(&self.url, self.channels.as_ref()).await {
+            Ok(connected) => return Ok(connected),
+            Err(error) => errors::read_connecting(&self.url, error),
+        };
+        // The driver waits for all its answers, and loses the one that says why there are no more.
+        match error.code() {
+            StoreErrorCode::ConnectionLost => match unasked::refusal(&self.url).await {
+                Some(refusal) => Err(errors::read(&self.url, refusal)),
+                None => Err(error),
+            },
+            _ => Err(error),
+        }
     }
 }
 

@@ -19,7 +19,7 @@ use crate::{
     clock::StoreTime,
     credential::{CredentialId, MAX_TOKEN_LEN, Token},
     lease::Epoch,
-    store::{Glance, StoreError, StoreErrorKind, Timed, TokenWithExpiry},
+    store::{Glance, StoreError, StoreErrorCode, Timed, TokenWithExpiry},
 };
 
 /// A lock without an end was not set by evertoken; somebody has to remove it.
@@ -118,8 +118,7 @@ impl RedisStore {
         let mut answers = self.read(ids, &pipeline).await?;
         let now = self.time(answers.remove(0))?;
         // Without the right to read records, everything would seem to be missing.
-        let refused = answers.iter().filter_map(|value| value.as_ref().err());
-        if let Some(error) = refused.into_iter().find(|error| errors::is_right(error)) {
+        if let Some(error) = errors::of_all(answers.iter()) {
             return Err(self.link.refused(error.clone()));
         }
         let each = ids.iter().zip(answers.chunks(PER_ID));
@@ -261,7 +260,7 @@ fn foreign(what: &str, id: &CredentialId) -> StoreError {
         "the {what} of {id} holds something that evertoken did not write, longer than anything of ours: \
          delete it"
     );
-    StoreError::new(StoreErrorKind::Entry, message)
+    StoreError::new(StoreErrorCode::ForeignValue, message)
 }
 
 /// What `GETRANGE` found; it answers an empty text for what is absent.

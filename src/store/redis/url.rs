@@ -187,7 +187,12 @@ fn single(
     certificates: Option<TlsCertificates>,
 ) -> Result<Deployment, InvalidStoreUrl> {
     let query = text.split_once('?').map_or("", |(_, query)| query);
-    parameters(query, known, example)?;
+    let parameters = parameters(query, known, example)?;
+    if parameters.get("protocol").is_some_and(|version| !["3", "resp3"].contains(version)) {
+        let why = "evertoken speaks RESP3 alone, on one connection for answers and messages: leave \
+                   out protocol";
+        return Err(malformed(why, example));
+    }
     if text.contains('#') {
         return Err(malformed("nothing may follow a #", example));
     }

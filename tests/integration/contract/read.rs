@@ -48,10 +48,10 @@ async fn what_is_not_a_token_is_not_told() {
     let pair = Pair::with_token("first").await;
     pair.bench.replace_token(&pair.id, "what else").await;
     let error = pair.a.token(&pair.id).await.expect_err("an error");
-    assert_eq!(error.kind, StoreErrorKind::Entry);
+    assert_eq!(error.kind(), StoreErrorKind::Entry);
     assert!(!format!("{error} {error:?}").contains("what else"), "nor shown");
     let error = pair.a.token_with_expiry(&pair.id).await.expect_err("an error");
-    assert_eq!(error.kind, StoreErrorKind::Entry);
+    assert_eq!(error.kind(), StoreErrorKind::Entry);
 }
 
 #[tokio::test]

@@ -58,7 +58,7 @@ async fn a_record_of_a_newer_version_is_refused_and_left_alone() {
     for record in [r#"{"version":3}"#, r#"{"version":7,"token":{"of":"another shape"}}"#] {
         let pair = damaged(record).await;
         let error = refusal(&pair).await;
-        assert_eq!(error.kind, StoreErrorKind::Entry);
+        assert_eq!(error.kind(), StoreErrorKind::Entry);
         assert!(error.to_string().contains("newer evertoken"), "{error}");
         assert_eq!(pair.glance().await, Glance::default());
         assert!(

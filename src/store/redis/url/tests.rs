@@ -69,6 +69,17 @@ fn what_is_malformed_is_named_with_an_example_and_without_the_password() {
 }
 
 #[test]
+fn a_protocol_that_is_not_spoken_is_refused() {
+    for text in ["redis://a?protocol=3", "rediss://a/0?protocol=resp3"] {
+        url(text);
+    }
+    for text in ["redis://a?protocol=2", "rediss://a?protocol=resp2", "redis://a?protocol=4"] {
+        let why = why(text);
+        assert!(why.contains("evertoken speaks RESP3 alone"), "{text}: {why}");
+    }
+}
+
+#[test]
 fn certificates_are_for_tls_alone_and_are_looked_at() {
     let none = || Certificates::new(None, None);
     assert!(RedisUrl::parse("rediss://a", Some(none())).is_ok());

@@ -38,7 +38,7 @@ async fn a_key_of_another_type_is_this_credentials_trouble_alone() {
     for key in [LOCK, RECORD, TOKEN] {
         let pair = Pair::new().await;
         pair.bench.command(&["LPUSH", key, "no string and no hash"]).await;
-        assert_eq!(refusal(&pair).await.kind, StoreErrorKind::Entry, "{key}");
+        assert_eq!(refusal(&pair).await.kind(), StoreErrorKind::Entry, "{key}");
         others_work(&pair).await;
     }
 }
@@ -62,12 +62,12 @@ async fn a_record_of_another_type_is_told_by_every_verb() {
     let second = token("second");
     let entry = StoreErrorKind::Entry;
     let error = pair.a.complete(&pair.id, &lease, publication(&lease, &second)).await;
-    assert_eq!(error.expect_err("an error").kind, entry);
+    assert_eq!(error.expect_err("an error").kind(), entry);
     assert_eq!(pair.bench.get(TOKEN).await.as_deref(), Some("first"), "nothing is half done");
     let error = pair.a.fail(&pair.id, &lease, &failure()).await;
-    assert_eq!(error.expect_err("an error").kind, entry);
-    assert_eq!(pair.a.release(&pair.id, &lease, true).await.expect_err("an error").kind, entry);
-    assert_eq!(pair.a.request(&pair.id, QUOTA).await.expect_err("an error").kind, entry);
+    assert_eq!(error.expect_err("an error").kind(), entry);
+    assert_eq!(pair.a.release(&pair.id, &lease, true).await.expect_err("an error").kind(), entry);
+    assert_eq!(pair.a.request(&pair.id, QUOTA).await.expect_err("an error").kind(), entry);
     let held = pair.a.token_with_expiry(&pair.id).await.expect("an answer").expect("a token");
     assert_eq!(held.epoch.0, 0, "a reader needs no record");
     others_work(&pair).await;
@@ -105,9 +105,9 @@ async fn a_token_of_another_type_is_this_credentials_trouble_for_readers_too() {
     let pair = Pair::new().await;
     pair.bench.command(&["LPUSH", TOKEN, "no string"]).await;
     let error = pair.a.token(&pair.id).await.expect_err("an error");
-    assert_eq!(error.kind, StoreErrorKind::Entry);
+    assert_eq!(error.kind(), StoreErrorKind::Entry);
     let error = pair.a.token_with_expiry(&pair.id).await.expect_err("an error");
-    assert_eq!(error.kind, StoreErrorKind::Entry);
+    assert_eq!(error.kind(), StoreErrorKind::Entry);
 }
 
 #[tokio::test]

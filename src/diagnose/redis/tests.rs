@@ -4,12 +4,12 @@ const GOOD: &str = "redis_version:7.0.15\r\nrole:master\r\nconnected_slaves:1\r\
                     maxmemory_policy:noeviction\r\n";
 const NOW: StoreTime = StoreTime::from_millis(1_700_000_000_000);
 
-fn server(info: &str) -> Server {
-    Server { address: None, info: info.to_owned(), time: Some(NOW) }
+fn server(info: &str) -> ServerFacts {
+    ServerFacts { address: None, info: info.to_owned().into(), time: Some(NOW) }
 }
 
 fn found(info: &str) -> Vec<Finding> {
-    findings(&Facts { servers: vec![server(info)], ..Facts::default() }, NOW)
+    findings(&RedisFacts { servers: vec![server(info)], ..RedisFacts::default() }, NOW)
 }
 
 fn dangers(findings: &[Finding]) -> Vec<&str> {
@@ -57,8 +57,8 @@ fn a_sentinel_and_a_lone_node_of_a_cluster_are_bad() {
         assert_eq!(findings.iter().filter(|f| bad(f)).count(), 1, "{findings:#?}");
     }
     let info = format!("redis_mode:cluster\r\n{GOOD}");
-    let master = Server { address: Some("a:1".to_owned()), ..server(&info) };
-    let findings = findings(&Facts { servers: vec![master], ..Facts::default() }, NOW);
+    let master = ServerFacts { address: Some("a:1".to_owned()), ..server(&info) };
+    let findings = findings(&RedisFacts { servers: vec![master], ..RedisFacts::default() }, NOW);
     assert!(findings.iter().all(|f| matches!(f, Finding::Good(_))), "{findings:#?}");
 }
 
@@ -72,8 +72,9 @@ fn a_valkey_is_called_by_its_name() {
 fn clocks_that_disagree_are_told_with_what_it_means() {
     let facts = |times: &[u64]| {
         let after = |seconds: &u64| NOW.plus(Duration::from_secs(*seconds));
-        let servers = times.iter().map(|time| Server { time: Some(after(time)), ..server(GOOD) });
-        Facts { servers: servers.collect(), ..Facts::default() }
+        let servers =
+            times.iter().map(|time| ServerFacts { time: Some(after(time)), ..server(GOOD) });
+        RedisFacts { servers: servers.collect(), ..RedisFacts::default() }
     };
     assert!(dangers(&findings(&facts(&[0, 3]), NOW)).is_empty());
     let ahead = findings(&facts(&[0]), NOW.plus(Duration::from_secs(60)));
@@ -87,10 +88,13 @@ fn clocks_that_disagree_are_told_with_what_it_means() {
 #[test]
 fn what_is_wrong_with_sentinels_is_told() {
     let says = |master: Option<&str>, no_quorum: Option<&str>| {
-        Ok(Watching { master: master.map(str::to_owned), no_quorum: no_quorum.map(str::to_owned) })
+        Ok(WatchedMaster {
+            master: master.map(str::to_owned),
+            no_quorum: no_quorum.map(str::to_owned),
+        })
     };
-    let watchers = |all: Vec<Result<Watching, String>>| {
-        let watcher = |says| Watcher { address: "s:26379".to_owned(), says };
+    let watchers = |all: Vec<Result<WatchedMaster, String>>| {
+        let watcher = |says| SentinelFacts { address: "s:26379".to_owned(), says };
         sentinels(&all.into_iter().map(watcher).collect::<Vec<_>>())
     };
     let a = || says(Some("a:1"), None);
@@ -110,16 +114,17 @@ fn what_is_wrong_with_sentinels_is_told() {
 
 #[test]
 fn each_master_of_a_cluster_is_told_by_its_address() {
-    let master = |at: u8, info: &str| Server { address: Some(format!("n{at}:1")), ..server(info) };
+    let master =
+        |at: u8, info: &str| ServerFacts { address: Some(format!("n{at}:1")), ..server(info) };
     let lonely = GOOD.replace("connected_slaves:1", "connected_slaves:0");
-    let facts = Facts {
+    let facts = RedisFacts {
         servers: vec![master(1, GOOD), master(2, &lonely)],
-        cluster: Some("cluster_state:ok\r\n".to_owned()),
-        ..Facts::default()
+        cluster: Some("cluster_state:ok\r\n".to_owned().into()),
+        ..RedisFacts::default()
     };
     let whole = findings(&facts, NOW);
     assert!(dangers(&whole)[0].starts_with("n2:1: no replica"), "{whole:#?}");
     assert!(whole.contains(&good("the cluster has all its slots")));
-    let facts = Facts { cluster: Some("cluster_state:fail\r\n".to_owned()), ..facts };
+    let facts = RedisFacts { cluster: Some("cluster_state:fail\r\n".to_owned().into()), ..facts };
     assert!(matches!(findings(&facts, NOW).last(), Some(Finding::Bad(_))));
 }

@@ -1,5 +1,5 @@
-//! What a Redis says of itself, for `evertoken check`: each server that holds data, and those that
-//! watch over it. Only facts; what they mean is judged elsewhere.
+//! What a Redis says of itself, for a diagnosis: each server that holds data, and those that watch
+//! over it. Only facts; what they mean is judged elsewhere.
 
 use std::collections::HashMap;
 
@@ -13,63 +13,50 @@ use redis::{
 use super::{
     RedisStore, answers,
     connect::{Connection, SEARCH_TIMEOUT},
+    errors,
+    info::Info,
     url::{Deployment, Sentinel},
 };
 use crate::{clock::StoreTime, store::StoreError};
 
 /// What a Redis says of itself, and its sentinels of it.
 #[derive(Clone, Debug, Default)]
-pub struct Facts {
+pub struct RedisFacts {
     /// The one server, or each master of a cluster.
-    pub servers: Vec<Server>,
+    pub servers: Vec<ServerFacts>,
     /// The sentinels that were named.
-    pub sentinels: Vec<Watcher>,
-    /// What a cluster says of itself as a whole: the text of `CLUSTER INFO`, if it may be asked.
-    pub cluster: Option<String>,
+    pub sentinels: Vec<SentinelFacts>,
+    /// What a cluster says of itself as a whole, in `CLUSTER INFO`, if it may be asked.
+    pub cluster: Option<Info>,
 }
 
 /// What a server says of itself.
 #[derive(Clone, Debug, Default)]
-pub struct Server {
+pub struct ServerFacts {
     /// Its address, where there are several.
     pub address: Option<String>,
-    /// The text of `INFO`, empty if it may not be asked.
-    pub info: String,
+    /// What it says in `INFO`, empty if it may not be asked.
+    pub info: Info,
     /// What its clock shows, if that may be asked.
     pub time: Option<StoreTime>,
 }
 
 /// A sentinel.
 #[derive(Clone, Debug)]
-pub struct Watcher {
+pub struct SentinelFacts {
     /// Its address.
     pub address: String,
     /// What it says; or why it says nothing.
-    pub says: Result<Watching, String>,
+    pub says: Result<WatchedMaster, String>,
 }
 
 /// What a sentinel says of a master.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Watching {
+pub struct WatchedMaster {
     /// The master's address, if it knows one of that name.
     pub master: Option<String>,
     /// Why no failover could be agreed upon, if it could not.
     pub no_quorum: Option<String>,
-}
-
-// === impl Server ===
-
-impl Server {
-    /// One field of `INFO`.
-    #[must_use]
-    pub fn field(&self, name: &str) -> Option<&str> {
-        field(&self.info, name)
-    }
-}
-
-/// One field of what `INFO` answers.
-pub(super) fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
-    info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
 }
 
 // === impl RedisStore ===
@@ -80,7 +67,7 @@ impl RedisStore {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn facts(&self) -> Result<Facts, StoreError> {
+    pub async fn facts(&self) -> Result<RedisFacts, StoreError> {
         let on = self.link.connection().await?;
         let generation = on.generation;
         let asked = match on.connection {
@@ -92,7 +79,10 @@ impl RedisStore {
                         pipeline.query_async(&mut connection).await?;
                     let mut values = values.into_iter().map(Result::ok);
                     let (info, time) = (values.next().flatten(), values.next().flatten());
-                    Ok(Facts { servers: vec![server(None, info, time)], ..Facts::default() })
+                    Ok(RedisFacts {
+                        servers: vec![server(None, info, time)],
+                        ..RedisFacts::default()
+                    })
                 }
                 .await
             }
@@ -110,12 +100,16 @@ impl RedisStore {
     }
 }
 
-fn server(address: Option<String>, info: Option<Value>, time: Option<Value>) -> Server {
+fn server(address: Option<String>, info: Option<Value>, time: Option<Value>) -> ServerFacts {
     let info = info.and_then(|info| String::from_redis_value(info).ok()).unwrap_or_default();
-    Server { address, info, time: time.and_then(|time| answers::time(&time).ok()) }
+    ServerFacts {
+        address,
+        info: Info::from(info),
+        time: time.and_then(|time| answers::time(&time).ok()),
+    }
 }
 
-async fn cluster(connection: &mut ClusterConnection) -> RedisResult<Facts> {
+async fn cluster(connection: &mut ClusterConnection) -> RedisResult<RedisFacts> {
     let mut of_masters: HashMap<&str, HashMap<String, Value>> = HashMap::new();
     for command in ["INFO", "TIME"] {
         let masters = RoutingInfo::MultiNode((MultipleNodeRoutingInfo::AllMasters, None));
@@ -124,7 +118,7 @@ async fn cluster(connection: &mut ClusterConnection) -> RedisResult<Facts> {
     }
     let infos = of_masters.remove("INFO").unwrap_or_default();
     let mut times = of_masters.remove("TIME").unwrap_or_default();
-    let mut servers: Vec<Server> = infos
+    let mut servers: Vec<ServerFacts> = infos
         .into_iter()
         .map(|(address, info)| {
             let time = times.remove(&address);
@@ -134,21 +128,21 @@ async fn cluster(connection: &mut ClusterConnection) -> RedisResult<Facts> {
     servers.sort_by(|one, other| one.address.cmp(&other.address));
     let mut info = redis::cmd("CLUSTER");
     let cluster: RedisResult<String> = info.arg("INFO").query_async(connection).await;
-    Ok(Facts { servers, cluster: cluster.ok(), ..Facts::default() })
+    Ok(RedisFacts { servers, cluster: cluster.ok().map(Info::from), ..RedisFacts::default() })
 }
 
 // --- sentinels ---
 
-async fn watcher(sentinel: &Sentinel, info: &ConnectionInfo) -> Watcher {
+async fn watcher(sentinel: &Sentinel, info: &ConnectionInfo) -> SentinelFacts {
     let asked = tokio::time::timeout(SEARCH_TIMEOUT, watching(sentinel, info));
     let says = match asked.await {
-        Ok(says) => says.map_err(|error| error.to_string()),
+        Ok(says) => says.map_err(|error| errors::said(&error)),
         Err(_late) => Err("it does not answer in time".to_owned()),
     };
-    Watcher { address: info.addr().to_string(), says }
+    SentinelFacts { address: info.addr().to_string(), says }
 }
 
-async fn watching(sentinel: &Sentinel, info: &ConnectionInfo) -> RedisResult<Watching> {
+async fn watching(sentinel: &Sentinel, info: &ConnectionInfo) -> RedisResult<WatchedMaster> {
     let client = match &sentinel.certificates {
         Some(certificates) => Client::build_with_tls(info.clone(), certificates.clone())?,
         None => Client::open(info.clone())?,
@@ -158,6 +152,6 @@ async fn watching(sentinel: &Sentinel, info: &ConnectionInfo) -> RedisResult<Wat
     let master: Option<(String, u16)> =
         ask("GET-MASTER-ADDR-BY-NAME").query_async(&mut connection).await?;
     let quorum: Result<String, RedisError> = ask("CKQUORUM").query_async(&mut connection).await;
-    let no_quorum = quorum.err().filter(|_| master.is_some()).map(|error| error.to_string());
-    Ok(Watching { master: master.map(|(host, port)| format!("{host}:{port}")), no_quorum })
+    let no_quorum = quorum.err().filter(|_| master.is_some()).map(|error| errors::said(&error));
+    Ok(WatchedMaster { master: master.map(|(host, port)| format!("{host}:{port}")), no_quorum })
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Finding;
 use crate::{
     clock::StoreTime,
-    store::{Facts, Server, Watcher, Watching},
+    store::diagnosis::{Info, RedisFacts, SentinelFacts, ServerFacts, WatchedMaster},
 };
 
 /// The oldest Redis that is supported.
@@ -19,7 +19,7 @@ const APART: Duration = Duration::from_secs(5);
 const NEARLY_FULL: f64 = 0.9;
 
 /// What the facts mean. `local` is what this machine's clock showed when they were asked for.
-pub(super) fn findings(facts: &Facts, local: StoreTime) -> Vec<Finding> {
+pub(super) fn findings(facts: &RedisFacts, local: StoreTime) -> Vec<Finding> {
     let mut findings = Vec::new();
     for server in &facts.servers {
         let of_server = of_server(server).into_iter();
@@ -32,7 +32,7 @@ pub(super) fn findings(facts: &Facts, local: StoreTime) -> Vec<Finding> {
     if !facts.sentinels.is_empty() {
         findings.extend(sentinels(&facts.sentinels));
     }
-    findings.extend(facts.cluster.as_deref().map(cluster));
+    findings.extend(facts.cluster.as_ref().map(cluster));
     findings
 }
 
@@ -44,14 +44,14 @@ fn danger(text: impl Into<String>) -> Finding {
     Finding::Danger(text.into())
 }
 
-fn of_server(server: &Server) -> Vec<Finding> {
+fn of_server(server: &ServerFacts) -> Vec<Finding> {
     if server.info.is_empty() {
         return vec![danger(
             "INFO is not allowed for this user: the server's settings were not checked, and each \
              broken connection counts as a failover; grant +info",
         )];
     }
-    let field = |name: &str| server.field(name).unwrap_or_default();
+    let field = |name: &str| server.info.field(name).unwrap_or_default();
     let mut findings = vec![version(server)];
     match field("redis_mode") {
         "sentinel" => {
@@ -99,22 +99,22 @@ fn of_server(server: &Server) -> Vec<Finding> {
     findings
 }
 
-fn version(server: &Server) -> Finding {
-    let version = server.field("redis_version").unwrap_or_default();
+fn version(server: &ServerFacts) -> Finding {
+    let version = server.info.field("redis_version").unwrap_or_default();
     let mut parts = version.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
     let (major, minor) = (parts.next().unwrap_or(0), parts.next().unwrap_or(0));
     if (major, minor) < OLDEST {
         let text = format!("Redis {version} is too old: evertoken needs 6.2 or newer");
         return Finding::Bad(text);
     }
-    match server.field("valkey_version") {
+    match server.info.field("valkey_version") {
         Some(valkey) => good(format!("Valkey {valkey}")),
         None => good(format!("Redis {version}")),
     }
 }
 
-fn memory(server: &Server) -> Vec<Finding> {
-    let mut findings = vec![match server.field("maxmemory_policy") {
+fn memory(server: &ServerFacts) -> Vec<Finding> {
+    let mut findings = vec![match server.info.field("maxmemory_policy") {
         Some("noeviction") => good("maxmemory-policy is noeviction"),
         Some(policy) => danger(format!(
             "maxmemory-policy is {policy}: when memory is short, Redis may drop tokens and \
@@ -122,7 +122,7 @@ fn memory(server: &Server) -> Vec<Finding> {
         )),
         None => danger("maxmemory-policy cannot be read: see to it that it is noeviction"),
     }];
-    let number = |name: &str| server.field(name).and_then(|text| text.parse::<f64>().ok());
+    let number = |name: &str| server.info.field(name).and_then(|text| text.parse::<f64>().ok());
     if let (Some(used), Some(most)) = (number("used_memory"), number("maxmemory"))
         && 0.0 < most
         && most * NEARLY_FULL < used
@@ -135,7 +135,7 @@ fn memory(server: &Server) -> Vec<Finding> {
     findings
 }
 
-fn clocks(servers: &[Server], local: StoreTime) -> Option<Finding> {
+fn clocks(servers: &[ServerFacts], local: StoreTime) -> Option<Finding> {
     let times = || servers.iter().filter_map(|server| server.time);
     let (first, last) = (times().min()?, times().max()?);
     let apart = last.since(first);
@@ -161,18 +161,18 @@ fn clocks(servers: &[Server], local: StoreTime) -> Option<Finding> {
     })
 }
 
-fn sentinels(watchers: &[Watcher]) -> Vec<Finding> {
+fn sentinels(watchers: &[SentinelFacts]) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut named: Vec<&str> = Vec::new();
-    for Watcher { address, says } in watchers {
+    for SentinelFacts { address, says } in watchers {
         match says {
             Err(why) => findings.push(danger(format!(
                 "sentinel {address} says nothing: {why}; a failover takes most of them"
             ))),
-            Ok(Watching { master: None, .. }) => findings.push(danger(format!(
+            Ok(WatchedMaster { master: None, .. }) => findings.push(danger(format!(
                 "sentinel {address} knows no master of this name: correct its sentinel monitor line"
             ))),
-            Ok(Watching { master: Some(master), no_quorum }) => {
+            Ok(WatchedMaster { master: Some(master), no_quorum }) => {
                 named.push(master);
                 findings.extend(no_quorum.as_ref().map(|why| {
                     danger(format!(
@@ -201,10 +201,8 @@ fn sentinels(watchers: &[Watcher]) -> Vec<Finding> {
     findings
 }
 
-fn cluster(info: &str) -> Finding {
-    let field =
-        |name: &str| info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-    match field("cluster_state").map(str::trim) {
+fn cluster(info: &Info) -> Finding {
+    match info.field("cluster_state") {
         Some("ok") => good("the cluster has all its slots"),
         _ => Finding::Bad(
             "the cluster is down: some slots have no master that can be reached; bring one back"

@@ -1,0 +1,148 @@
+//! What endangers tokens, and what keeps evertoken from working: the credentials and the store of a
+//! configuration, looked at without a call to an issuer.
+//!
+//! What a store says of itself is asked in `store`; here it is judged.
+
+mod redis;
+
+use crate::{
+    clock::WallClock,
+    config::Settings,
+    error_chain::Chain,
+    lease::Holder,
+    provider::{Endpoint, InvalidTransport},
+    store::{Hearing, RedisStore, RedisUrl, StoreError, StoreUrl, diagnosis::Role},
+    worker,
+};
+
+/// What one look found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Finding {
+    /// It is as it should be.
+    Good(String),
+    /// Tokens are in danger, and evertoken works.
+    Danger(String),
+    /// Evertoken cannot work so.
+    Bad(String),
+}
+
+/// What the settings themselves are, and each credential.
+///
+/// # Errors
+/// If no issuer could be called at all.
+pub fn settings(settings: &Settings) -> Result<Vec<Finding>, InvalidTransport> {
+    let mut findings = vec![Finding::Good(format!("configuration from {}", settings.origin))];
+    let warning = settings.times.warning();
+    findings.extend(warning.map(|warning| Finding::Danger(warning.to_owned())));
+    findings.extend(credentials(settings)?);
+    Ok(findings)
+}
+
+/// What the store is, and why the look at it ended early, if it did: what was found before is told
+/// all the same.
+pub async fn store(settings: &Settings) -> (Vec<Finding>, Result<(), StoreError>) {
+    let store = &settings.store;
+    let mut findings = Vec::new();
+    let looked = match &store.url {
+        StoreUrl::Redis(url) => look_at_redis(url, &store.prefix, &mut findings).await,
+        url @ StoreUrl::File(_) => look_at_directory(url, &mut findings).await,
+    };
+    if let Err(error) = &looked {
+        findings.push(Finding::Bad(Chain(error).to_string()));
+    }
+    (findings, looked)
+}
+
+async fn look_at_directory(url: &StoreUrl, findings: &mut Vec<Finding>) -> Result<(), StoreError> {
+    findings.push(Finding::Danger(
+        "a directory serves the processes of one machine; for more, set store.url to \
+         redis://HOST:6379/0"
+            .to_owned(),
+    ));
+    url.open("", Holder::fresh(), Hearing::Nothing).data_identity().await?;
+    findings.push(Finding::Good(match url {
+        StoreUrl::File(path) if !path.exists() => {
+            format!("the directory of {url} does not exist yet: the first worker makes it")
+        }
+        _ => format!("the directory of {url} is ours alone"),
+    }));
+    Ok(())
+}
+
+async fn look_at_redis(
+    url: &RedisUrl,
+    prefix: &str,
+    findings: &mut Vec<Finding>,
+) -> Result<(), StoreError> {
+    let redis = RedisStore::new(url.clone(), prefix, Holder::fresh());
+    let facts = redis.facts().await?;
+    findings.push(Finding::Good(format!("Redis at {url} answers")));
+    findings.extend(redis::findings(&facts, WallClock::System.now()));
+    let mut missing = redis.missing_rights().await?;
+    // What the lack of it costs is told beside what `INFO` would have said.
+    missing.retain(|right| right != "INFO");
+    findings.push(if missing.is_empty() {
+        Finding::Good("this user has every right that a worker cannot do without".to_owned())
+    } else {
+        Finding::Bad(format!(
+            "this user lacks rights that a worker needs: {}; grant them with ACL SETUSER NAME {}",
+            missing.join(", "),
+            Role::Worker.rules(prefix),
+        ))
+    });
+    Ok(())
+}
+
+fn credentials(settings: &Settings) -> Result<Vec<Finding>, InvalidTransport> {
+    if settings.credentials.is_empty() {
+        return Ok(vec![Finding::Danger("no credential is configured".to_owned())]);
+    }
+    let mut findings = Vec::new();
+    let credentials = worker::credentials(settings.credentials.clone(), settings.times)?;
+    for (credential, known) in credentials.iter().zip(&settings.credentials) {
+        let id = &credential.id;
+        findings.push(match credential.provider.readable() {
+            Ok(()) => {
+                Finding::Good(format!("{id}: {} at {}", known.appid, known.endpoint.as_str()))
+            }
+            Err(error) => Finding::Bad(format!("{id}: {}", Chain(&error))),
+        });
+        if known.endpoint == Endpoint::Token {
+            findings.push(Finding::Danger(format!(
+                "{id}: endpoint token kills the token before at each call; stable_token is safer"
+            )));
+        }
+    }
+    Ok(findings)
+}
+
+// === impl Finding ===
+
+impl Finding {
+    /// What was found, in a sentence.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        let (Self::Good(text) | Self::Danger(text) | Self::Bad(text)) = self;
+        text
+    }
+
+    /// How bad it is, in one word.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Good(_) => "ok",
+            Self::Danger(_) => "danger",
+            Self::Bad(_) => "bad",
+        }
+    }
+
+    /// The same, about one of several.
+    fn about(self, what: &str) -> Self {
+        let about = |text: String| format!("{what}: {text}");
+        match self {
+            Self::Good(text) => Self::Good(about(text)),
+            Self::Danger(text) => Self::Danger(about(text)),
+            Self::Bad(text) => Self::Bad(about(text)),
+        }
+    }
+}
