@@ -57,6 +57,12 @@ impl Record {
         }
         move_by(&mut self.requests.last_at);
         move_by(&mut self.deaths.until);
+        // What lies before all time was never written.
+        for moment in
+            [&mut self.verified_at, &mut self.budget.until, &mut self.budget.rate_limited_until]
+        {
+            *moment = moment.filter(|moment| *moment != StoreTime::default());
+        }
     }
 
     /// The clock shows less than it did: the token may be dead, and a refresh is due. A call that is

@@ -67,6 +67,7 @@ impl Record {
             expires_at: StoreTime::from_millis(count("expires_at")).min(farthest),
         });
         let during = Some(count("suspect_during")).filter(|epoch| *epoch != 0).map(Epoch);
+        let set = |name: &str| moment(name).filter(|moment| *moment != StoreTime::default());
         let mut record = Self {
             revision: count("revision"),
             published,
@@ -77,12 +78,12 @@ impl Record {
             failure: text("failure").and_then(part),
             budget: Budget {
                 calls: count("calls"),
-                until: moment("calls_until"),
-                rate_limited_until: moment("rate_limited_until"),
+                until: set("calls_until"),
+                rate_limited_until: set("rate_limited_until"),
             },
             requests: text("requests").and_then(part).unwrap_or_default(),
             deaths: text("deaths").and_then(part).unwrap_or_default(),
-            verified_at: moment("verified_at"),
+            verified_at: set("verified_at"),
         };
         record.believe(farthest);
         record

@@ -100,7 +100,12 @@ impl Directory {
 
     /// Whether somebody alive holds the lease.
     pub(super) fn lease_lives(&self, id: &CredentialId) -> Result<bool, StoreError> {
-        Ok(matches!(self.lock(&self.file(id, "lease"))?, Locked::Others))
+        let path = self.file(id, "lease");
+        match File::open(&path) {
+            Ok(_) => Ok(matches!(self.lock(&path)?, Locked::Others)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(self.failed("cannot be read", error)),
+        }
     }
 
     /// Takes the lease, in a file of its own: one that a sleeper still holds is left to it.
