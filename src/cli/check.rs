@@ -7,12 +7,11 @@ use std::io::{Write, stdout};
 use super::Failure;
 use crate::{
     chain::Chain,
-    clock::WallClock,
+    clock::{self, WallClock},
     config::Settings,
     lease::Holder,
-    provider::Endpoint,
+    provider::Credential,
     store::{Hearing, RedisStore, RedisUrl, Role, StoreError, StoreUrl},
-    worker,
 };
 
 /// What one check found.
@@ -29,7 +28,7 @@ pub(super) async fn run(settings: &Settings) -> Result<(), Failure> {
     let mut findings = vec![Finding::Good(format!("configuration from {}", settings.origin))];
     let warning = settings.times.warning();
     findings.extend(warning.map(|warning| Finding::Danger(warning.to_owned())));
-    findings.extend(check_credentials(settings)?);
+    findings.extend(check_credentials(settings).await?);
     let (about_store, ended) = check_store(settings).await;
     findings.extend(about_store);
     let mut out = stdout();
@@ -115,25 +114,23 @@ impl Finding {
     }
 }
 
-fn check_credentials(settings: &Settings) -> Result<Vec<Finding>, Failure> {
+async fn check_credentials(settings: &Settings) -> Result<Vec<Finding>, Failure> {
     if settings.credentials.is_empty() {
         return Ok(vec![Finding::Danger("no credential is configured".to_owned())]);
     }
     let mut findings = Vec::new();
-    let credentials = worker::credentials(settings.credentials.clone(), settings.times)?;
-    for (credential, known) in credentials.iter().zip(&settings.credentials) {
-        let id = &credential.id;
-        findings.push(match credential.provider.readable() {
+    settings.transport.ready()?;
+    for Credential { id, provider, .. } in &*settings.credentials {
+        let deadline = clock::now() + settings.times.request_timeout;
+        findings.push(match provider.readable(deadline).await {
             Ok(()) => {
-                Finding::Good(format!("{id}: {} at {}", known.appid, known.endpoint.as_str()))
+                let account = provider.account();
+                Finding::Good(format!("{id}: {} at {}", account.name, account.token))
             }
             Err(error) => Finding::Bad(format!("{id}: {}", Chain(&error))),
         });
-        if known.endpoint == Endpoint::Token {
-            findings.push(Finding::Danger(format!(
-                "{id}: endpoint token kills the token before at each call; stable_token is safer"
-            )));
-        }
+        let danger = provider.danger();
+        findings.extend(danger.map(|danger| Finding::Danger(format!("{id}: {danger}"))));
     }
     Ok(findings)
 }

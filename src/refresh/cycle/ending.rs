@@ -11,12 +11,12 @@ use super::{Attempt, Cycle, Outcome, seconds};
 use crate::{
     chain::Chain,
     clock::{self, Moment, StoreClock, StoreTime},
-    credential::{CredentialId, Issued},
+    credential::CredentialId,
     foreign,
     lease::Reason,
     metrics,
     policy::{self, Standing},
-    provider::{Fate, FetchError, Remedy},
+    provider::{Fate, FetchError, Issued, Remedy},
     refresh::{Credential, Remembered},
     store::{Completed, Failed, Failure, Publication, StoreError, StoreErrorKind},
 };
@@ -111,7 +111,8 @@ impl Cycle {
             self.insist(ends, rng, || self.standing(credential, in_doubt)).await?;
         let retry = policy::wait_after_failure(standing, failures, rng.f64());
         let Waits { wait, closed, aside } = match error.remedy {
-            Remedy::Retry => Waits { wait: retry, ..Waits::default() },
+            // Its own settings are fine. The token that it was made with is looked at in its place.
+            Remedy::Retry | Remedy::InputDead(_) => Waits { wait: retry, ..Waits::default() },
             Remedy::Wait(wait) => Waits { wait, closed: wait, aside: None },
             Remedy::WaitForWindow => {
                 let left = policy::quota_window_left(now, credential.provider.quota_day_offset());

@@ -209,12 +209,16 @@ impl Keeper {
         let Some((last, _)) = some.last() else { return };
         self.compared = last + 1;
         let credentials = Arc::clone(&self.credentials);
-        self.jobs.spawn_blocking(move || {
-            let changed = |(place, refused): (Place, String)| {
-                let mark = credentials[place as usize].provider.mark();
-                (!refused.contains(&mark)).then_some(place)
-            };
-            Done::Mended(some.into_iter().filter_map(changed).collect())
+        let deadline = clock::now() + HEARTBEAT;
+        self.jobs.spawn(async move {
+            let mut mended = Vec::new();
+            for (place, refused) in some {
+                let mark = credentials[place as usize].provider.mark(deadline).await;
+                if !refused.contains(&mark) {
+                    mended.push(place);
+                }
+            }
+            Done::Mended(mended)
         });
     }
 
