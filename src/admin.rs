@@ -26,13 +26,13 @@ use crate::{
     metrics::Metrics,
     provider::Credential,
     status::Status,
-    store::{Store, StoreError},
+    store::{Read, StoreError},
 };
 
 /// What the pages read.
 struct Office {
     credentials: Arc<[Credential]>,
-    store: Arc<dyn Store>,
+    store: Arc<dyn Read>,
     reached: watch::Receiver<bool>,
     metrics: Metrics,
     standing: Standing,
@@ -42,7 +42,7 @@ struct Office {
 pub async fn serve(
     listen: Option<SocketAddr>,
     credentials: Arc<[Credential]>,
-    store: Arc<dyn Store>,
+    store: Arc<dyn Read>,
     reached: watch::Receiver<bool>,
     metrics: Metrics,
 ) -> Infallible {

@@ -30,7 +30,7 @@ use crate::{
     credential::CredentialId,
     lease::Holder,
     provider::InvalidTransport,
-    store::{Hearing, Store, StoreError},
+    store::{Coordinate, Hearing, Read, StoreError},
     worker::{self, StartError},
 };
 
@@ -218,8 +218,13 @@ async fn run(cli: Cli, environment: &Environment) -> Result<(), Failure> {
     }
 }
 
-/// A store for a command that only asks.
-fn store(settings: &Settings) -> Arc<dyn Store> {
+/// A store for a command that only reads.
+fn reader(settings: &Settings) -> Arc<dyn Read> {
+    store(settings)
+}
+
+/// A store for a command that asks for something.
+fn store(settings: &Settings) -> Arc<dyn Coordinate> {
     let store = &settings.store;
     store.url.open(&store.prefix, Holder::fresh(), Hearing::Nothing)
 }

@@ -8,10 +8,7 @@ use crate::{chain::Chain, store::StoreUrl};
 pub use crate::{
     cli::claims::hold as arguments,
     config::claims::hold as config,
-    store::{
-        file_claims::hold as sheet,
-        redis_claims::{hold as record, hold_for_messages as message},
-    },
+    store::{file_fuzz_properties::hold as file_record, redis_fuzz_properties::hold as message},
 };
 
 /// A password that no URL may show.
@@ -47,8 +44,7 @@ mod tests {
 
     #[test]
     fn whatever_others_have_written_is_survived() {
-        replay("record", record, 10_000);
-        replay("sheet", sheet, 2_000);
+        replay("file_record", file_record, 2_000);
         replay("message", message, 10_000);
         replay("config", config, 500);
         replay("store_url", store_url, 2_000);

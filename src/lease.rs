@@ -3,10 +3,11 @@
 //! A lease is never renewed. It fits one call to the issuer, whose deadline lies inside it.
 //! The epoch orders grants; it is compared inside the store's scripts, never here.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 pub use evertoken_client::Epoch;
 pub use evertoken_rules::{AttemptId, Holder, Reason};
+use evertoken_rules::{Granted, Snapshot};
 
 use crate::clock::{Moment, StoreTime};
 
@@ -26,6 +27,17 @@ pub struct Lease {
     pub asked: Moment,
     /// How long it lives.
     pub length: Duration,
+    /// What the store had when it was granted, if that is known here.
+    pub known: Option<Arc<Known>>,
+}
+
+/// What a store had, and the local moment at which it was heard.
+#[derive(Clone, Debug)]
+pub struct Known {
+    /// What the store had.
+    pub snapshot: Snapshot,
+    /// The local moment after its answer.
+    pub at: Moment,
 }
 
 // === impl Lease ===
@@ -37,10 +49,26 @@ impl Lease {
         now.since(self.asked).saturating_add(budget) < self.length
     }
 
+    /// The attempt that it was granted to, as the rules name it.
+    pub(crate) fn granted(&self) -> Granted<'_> {
+        let Self { attempt, epoch, granted_at, length, .. } = self;
+        Granted { attempt, epoch: *epoch, granted_at: *granted_at, length: *length }
+    }
+
     /// Whether the lease is over: what arrives now is a late result.
     #[must_use]
     pub fn is_over(&self, now: Moment) -> bool {
         self.length <= now.since(self.asked)
+    }
+}
+
+// === impl Known ===
+
+impl Known {
+    /// What the store has at `now`, if nothing has changed since.
+    #[must_use]
+    pub fn at(&self, now: Moment) -> Snapshot {
+        self.snapshot.clone().later(now.since(self.at))
     }
 }
 
@@ -58,6 +86,7 @@ mod tests {
             granted_at: StoreTime::default(),
             asked: Moment::now(),
             length: Duration::from_secs(10),
+            known: None,
         }
     }
 

@@ -15,7 +15,7 @@ use std::time::Duration;
 pub use evertoken_provider::Credential;
 
 pub use self::{
-    cycle::{Cycle, Knowledge, Outcome, Report},
+    cycle::{Cycle, CycleReport, Knowledge, Outcome},
     keeper::Keeper,
     memory::Remembered,
 };

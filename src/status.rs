@@ -9,7 +9,7 @@ use crate::{
     clock::StoreTime,
     foreign, policy,
     provider::Credential,
-    store::{Glance, Record, Store, StoreError},
+    store::{Glance, Read, Record, StoreError},
 };
 
 /// In one word, how a credential is.
@@ -80,7 +80,7 @@ impl Status {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn read(credentials: &[Credential], store: &dyn Store) -> Result<Self, StoreError> {
+    pub async fn read(credentials: &[Credential], store: &dyn Read) -> Result<Self, StoreError> {
         let mut known = Vec::new();
         for chunk in credentials.chunks(LOOK) {
             let ids: Vec<_> = chunk.iter().map(|credential| credential.id.clone()).collect();
@@ -99,10 +99,10 @@ impl CredentialStatus {
     #[must_use]
     pub fn new(credential: &Credential, glance: &Glance, now: StoreTime) -> Self {
         let record = glance.record.clone().unwrap_or_default();
-        let expires_at = record.expires_at.filter(|_| glance.has_token);
+        let expires_at = record.expires_at().filter(|_| glance.has_token);
         let due_at = due_at(&record, glance);
-        let died_today = record.early_until.filter(|end| now < *end).map_or(0, |_| record.early);
-        let advice = foreign::advice(credential.id.as_str(), died_today);
+        let advice = foreign::advice(credential.id.as_str(), record.died_today(now));
+        let calls = record.calls();
         Self {
             id: credential.id.to_string(),
             provider: credential.provider.kind(),
@@ -110,14 +110,18 @@ impl CredentialStatus {
             expires_at: expires_at.map(StoreTime::as_millis),
             expires_in: expires_at.map(|moment| moment.since(now).as_secs()),
             due_at: due_at.map(StoreTime::as_millis),
-            epoch: (0 < record.epoch.0).then_some(record.epoch.0),
-            calls_today: record.calls_until.filter(|end| now < *end).map_or(0, |_| record.calls),
+            epoch: Some(record.epoch().0).filter(|epoch| *epoch != 0),
+            calls_today: if now < calls.until { calls.count } else { 0 },
             daily_quota: credential.daily_quota,
-            failures: record.failures,
+            failures: record.failures(),
             due_in: due_at.map(|moment| moment.since(now)),
             leased: glance.leased,
             holder: record.holder,
-            error: record.error.or(advice).or(record.suspect),
+            error: record
+                .failure
+                .map(|failure| failure.error)
+                .or(advice)
+                .or(record.doubt.map(|doubt| doubt.why)),
         }
     }
 }
@@ -125,18 +129,18 @@ impl CredentialStatus {
 /// When the next refresh should begin: one that was asked for, as soon as the last such one has
 /// cooled down.
 fn due_at(record: &Record, glance: &Glance) -> Option<StoreTime> {
-    let is_asked = record.forced || glance.has_report && record.failures == 0;
-    let cooled_at = record.asked_at.map(|asked_at| asked_at.plus(policy::COOL_DOWN));
+    let is_asked = record.requests.wanted || glance.has_report && record.failures() == 0;
     let due_at = record.due_at?;
-    Some(cooled_at.filter(|_| is_asked).map_or(due_at, |cooled_at| due_at.min(cooled_at)))
+    let cooled_at = record.requests.last_at.plus(policy::COOL_DOWN);
+    Some(if is_asked { due_at.min(cooled_at) } else { due_at })
 }
 
 fn state(record: &Record, has_token: bool) -> State {
     if !has_token {
         State::Missing
-    } else if record.suspect.is_some() {
+    } else if record.doubt.is_some() {
         State::Suspect
-    } else if 0 < record.failures {
+    } else if 0 < record.failures() {
         State::Failing
     } else {
         State::Fresh
@@ -145,6 +149,7 @@ fn state(record: &Record, has_token: bool) -> State {
 
 #[cfg(test)]
 mod tests {
+    use evertoken_rules::{Deaths, Doubt, Failure};
     use evertoken_testkit::provider::{Double, Unreachable};
 
     use super::*;
@@ -155,9 +160,12 @@ mod tests {
             Credential::new("shop".parse().expect("an id"), Box::new(Double(Unreachable)));
         let now = StoreTime::from_millis(1_700_000_000_000);
         let record = Record {
-            suspect: Some("reported".to_owned()),
-            early: 3,
-            early_until: Some(now.plus(Duration::from_secs(1))),
+            doubt: Some(Doubt { why: "reported".to_owned(), during: None }),
+            deaths: Deaths {
+                today: 3,
+                until: now.plus(Duration::from_secs(1)),
+                ..Deaths::default()
+            },
             ..Record::default()
         };
         let glance =
@@ -170,15 +178,15 @@ mod tests {
     #[test]
     fn a_refresh_that_was_asked_for_is_next_once_the_last_one_has_cooled_down() {
         let at = StoreTime::from_millis;
-        let mut record =
-            Record { due_at: Some(at(900_000)), asked_at: Some(at(100_000)), ..Record::default() };
+        let mut record = Record { due_at: Some(at(900_000)), ..Record::default() };
+        record.requests.last_at = at(100_000);
         let mut glance = Glance::default();
         assert_eq!(due_at(&record, &glance), Some(at(900_000)), "nothing was asked for");
         glance.has_report = true;
         assert_eq!(due_at(&record, &glance), Some(at(160_000)));
-        record.failures = 1;
+        record.failure = Some(Failure { count: 1, ..Failure::default() });
         assert_eq!(due_at(&record, &glance), Some(at(900_000)), "a report waits for a failure");
-        record.forced = true;
+        record.requests.wanted = true;
         assert_eq!(due_at(&record, &glance), Some(at(160_000)));
     }
 
@@ -186,9 +194,9 @@ mod tests {
     fn the_worst_that_is_known_is_the_state() {
         let mut record = Record::default();
         assert_eq!(state(&record, true), State::Fresh);
-        record.failures = 1;
+        record.failure = Some(Failure { count: 1, ..Failure::default() });
         assert_eq!(state(&record, true), State::Failing);
-        record.suspect = Some("why".to_owned());
+        record.doubt = Some(Doubt { why: "why".to_owned(), during: None });
         assert_eq!(state(&record, true), State::Suspect);
         assert_eq!(state(&record, false), State::Missing);
     }

@@ -1,28 +1,29 @@
-//! What a store keeps for a fleet, and the outcomes of asking it. The record is the truth; every
-//! message is a hint.
+//! What a store keeps for a fleet, and how it is asked. The record is the truth; every message is a
+//! hint.
 //!
-//! Two implementations keep one contract: [`RedisStore`], over Redis, and [`FileStore`],
-//! for the processes of one machine. Only the first speaks Redis, only the second touches files.
+//! A store reads ([`Read`]), and if it coordinates a fleet, it loads and commits ([`Coordinate`]).
+//! What is committed is decided by the rules ([`Protocol`]), once for every store. There are two:
+//! [`RedisStore`], and [`FileStore`] for the processes of one machine. Only the first speaks Redis,
+//! only the second touches files.
 
-mod asking;
-#[cfg(any(test, fuzzing))]
-mod claims;
 mod file;
-mod record;
+mod glance;
+mod protocol;
 mod redis;
 mod url;
 
-use std::{error::Error, fmt, sync::Arc, time::Duration};
+use std::{error::Error, fmt, sync::Arc};
 
 use async_trait::async_trait;
+use evertoken_rules::{Changes, Holder, Snapshot};
 
 pub use self::{
-    asking::{
-        Asked, BeginRequest, Begun, Calls, Completed, Failed, Failure, Offer, Offered, Publication,
-        Verification,
-    },
     file::FileStore,
-    record::{Glance, Held, Record},
+    glance::{Glance, Record, TokenWithExpiry},
+    protocol::{
+        BeginRequest, Begun, Busy, Calls, Committed, Completed, Early, Failed, FailedAttempt,
+        Offer, Offered, Permit, Protocol, Publication, Requested, Verification,
+    },
     redis::{
         Certificates, Facts, InvalidPem, RedisStore, RedisUrl, Role, Server, Watcher, Watching,
         some_certificate, some_key,
@@ -30,35 +31,34 @@ pub use self::{
     url::{Hearing, InvalidStoreUrl, StoreUrl},
 };
 #[cfg(any(test, fuzzing))]
-pub(crate) use self::{file::claims as file_claims, redis::claims as redis_claims};
+pub(crate) use self::{
+    file::fuzz_properties as file_fuzz_properties, redis::fuzz_properties as redis_fuzz_properties,
+};
 use crate::{
     clock::StoreTime,
     credential::{CredentialId, Token},
-    lease::{Epoch, Lease},
 };
 
 /// What a store answered, and its time when it did.
 pub type Timed<T> = (StoreTime, T);
 
-/// A store, as seen by one process.
+/// A store, to read from. Whoever has no more than this cannot change anything.
 #[async_trait]
-pub trait Store: Send + Sync {
-    /// The next hint. Pends for ever on a store without hints.
-    async fn next_hint(&self) -> Hint;
-
-    /// One cheap command, to see that the store is there: the canary, if there is one. The text is
-    /// the same as long as the data is surely the same: it is another after a loss, and when another
-    /// server answers, which may not have heard of all that the one before acknowledged.
+pub trait Read: Send + Sync {
+    /// The current token, as an application reads it: nothing but the token's key is asked for.
     ///
     /// # Errors
     /// [`StoreError`].
-    async fn canary(&self) -> Result<Option<String>, StoreError>;
+    async fn token(&self, id: &CredentialId) -> Result<Option<Token>, StoreError>;
 
-    /// Sets the canary if there is none, and tells the one that stands.
+    /// The current token with its expiry and epoch, which belong together.
     ///
     /// # Errors
     /// [`StoreError`].
-    async fn set_canary(&self) -> Result<String, StoreError>;
+    async fn token_with_expiry(
+        &self,
+        id: &CredentialId,
+    ) -> Result<Option<TokenWithExpiry>, StoreError>;
 
     /// A look at each of `ids`, in their order, in one round trip. An entry that evertoken did not
     /// write reads as an empty glance; `begin` says what is wrong with it.
@@ -66,120 +66,72 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// [`StoreError`].
     async fn look(&self, ids: &[CredentialId]) -> Result<Timed<Vec<Glance>>, StoreError>;
+}
 
-    /// Whether all its answers are by one clock. The masters of a cluster have one each: two answers
-    /// tell nothing of a clock that was set.
-    fn has_one_clock(&self) -> bool {
-        true
-    }
+/// A store that a fleet coordinates through, as seen by one process.
+#[async_trait]
+pub trait Coordinate: Read {
+    /// Who this process is.
+    fn holder(&self) -> &Holder;
 
-    /// Asks for the lease of one credential.
-    ///
-    /// # Errors
-    /// [`StoreError`]. The lease may have been granted; the same attempt may ask again.
-    async fn begin(
-        &self,
-        id: &CredentialId,
-        request: &BeginRequest<'_>,
-    ) -> Result<Timed<Begun>, StoreError>;
-
-    /// Publishes the token that an attempt brought.
-    ///
-    /// # Errors
-    /// [`StoreError`]. It may have been published; it may be tried again.
-    async fn complete(
-        &self,
-        id: &CredentialId,
-        lease: &Lease,
-        publication: Publication<'_>,
-    ) -> Result<Timed<Completed>, StoreError>;
-
-    /// Records that an attempt brought no token. The published token stays.
-    ///
-    /// # Errors
-    /// [`StoreError`]. It may have been recorded; it may be tried again.
-    async fn fail(
-        &self,
-        id: &CredentialId,
-        lease: &Lease,
-        failure: &Failure<'_>,
-    ) -> Result<Timed<Failed>, StoreError>;
-
-    /// Gives back a lease whose request was never sent, and `tell`s the others
-    /// that the credential is due at once.
-    ///
-    /// # Errors
-    /// [`StoreError`]. The lease ends by itself.
-    async fn release(&self, id: &CredentialId, lease: &Lease, tell: bool)
-    -> Result<(), StoreError>;
-
-    /// Offers a publication to a store that may have lost it. It stands again if the store knows
-    /// of none as late.
-    ///
-    /// # Errors
-    /// [`StoreError`]. It may stand again; it may be offered again.
-    async fn offer(
-        &self,
-        id: &CredentialId,
-        offer: &Offer<'_>,
-    ) -> Result<Timed<Offered>, StoreError>;
-
-    /// An operator asks for a refresh now. The issuer's `daily_quota` bounds how often.
+    /// All that a decision about a credential is made from, in one round trip.
     ///
     /// # Errors
     /// [`StoreError`].
-    async fn ask(&self, id: &CredentialId, daily_quota: u64) -> Result<Timed<Asked>, StoreError>;
+    async fn load(&self, id: &CredentialId) -> Result<Snapshot, StoreError>;
 
-    /// Asks whether this process may have the issuer verify the published token now: one of a fleet
-    /// may, once in a `period`. The issuer `takes` so long to answer at the most.
+    /// Applies `changes` in one step, if the record's revision is still the one that was `seen`, a
+    /// lock that is to be taken is free, and little time has passed since. If not, nothing is
+    /// changed.
     ///
     /// # Errors
-    /// [`StoreError`]. It may have been granted: then nobody verifies the token for a period.
-    async fn verify(
+    /// [`StoreError`]. It may have taken place; a load tells.
+    async fn commit(
         &self,
         id: &CredentialId,
-        period: Duration,
-        takes: Duration,
-    ) -> Result<Timed<Verification>, StoreError>;
-
-    /// The current token, as an application reads it: nothing but the token's key is asked for.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    async fn token(&self, id: &CredentialId) -> Result<Option<Token>, StoreError>;
-
-    /// The current token with its expiry and epoch, read in one step.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    async fn held(&self, id: &CredentialId) -> Result<Option<Held>, StoreError>;
+        seen: &Snapshot,
+        changes: &Changes,
+    ) -> Result<Timed<Committed>, StoreError>;
 
     /// Reports a token as dead, as an application does.
     ///
     /// # Errors
     /// [`StoreError`].
     async fn report(&self, id: &CredentialId, token: &Token) -> Result<(), StoreError>;
+
+    /// The next hint. Pends for ever on a store without hints. It may be dropped at any of its
+    /// waits, and loses no hint by that.
+    async fn next_hint(&self) -> Hint;
+
+    /// One cheap command, to see that the store is there: the identity of its data, if it has one.
+    /// The text is opaque. It changes after a loss of data, and when another server answers, which
+    /// may not have heard of all that the one before acknowledged.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn data_identity(&self) -> Result<Option<String>, StoreError>;
+
+    /// Gives the data an identity if it has none, and tells the one that it has.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn identify_data(&self) -> Result<String, StoreError>;
+
+    /// Whether all its answers are by one clock. The masters of a cluster have one each: two answers
+    /// tell nothing of a clock that was set.
+    fn has_one_clock(&self) -> bool {
+        true
+    }
 }
 
-/// Something that was heard. Losing it may delay work, never lose it.
+/// Something that was heard. It only wakes: what is to be done, the record says. Losing it may delay
+/// work, never lose it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Hint {
-    /// A credential's token or due time changed.
-    Changed {
-        /// Which.
-        id: CredentialId,
-        /// The epoch of the published token.
-        epoch: Epoch,
-        /// When it ends.
-        expires_at: StoreTime,
-        /// When the next refresh should begin.
-        due_at: StoreTime,
-    },
+    /// The record of a credential is worth a look.
+    Look(CredentialId),
     /// Messages may have been lost: everything is worth a look.
     Missed,
-    /// Somebody wants a look at a credential: its token was reported as dead, or a refresh was
-    /// asked for.
-    Look(CredentialId),
 }
 
 /// Whether an error concerns the whole store or one credential's keys.

@@ -13,7 +13,7 @@ use crate::{
     metrics::{InvalidMetrics, Metrics},
     provider::InvalidTransport,
     refresh::{Cycle, Keeper},
-    store::{Hearing, Store},
+    store::{Hearing, Read},
 };
 
 /// Clocks that are no further apart than this, in seconds, agree.
@@ -68,7 +68,7 @@ pub async fn run(settings: Settings) -> Result<(), StartError> {
     let (stop, stopping) = watch::channel(false);
     let cycle = Cycle { store: Arc::clone(&store), times: settings.times, stopping };
     let (keeper, reached) = Keeper::new(Arc::clone(&credentials), cycle, fastrand::Rng::new());
-    let clocks = compare_clocks(Arc::clone(&store), reached.clone());
+    let clocks = compare_clocks(Arc::clone(&store) as _, reached.clone());
     let admin = admin::serve(settings.admin, credentials, store, reached, metrics.clone());
     let stopped = async {
         let signal = tokio::select! {
@@ -92,7 +92,7 @@ pub async fn run(settings: Settings) -> Result<(), StartError> {
 
 /// Once the store is reached, tells if this machine's clock is far from the store's. No token depends
 /// on it, but certificates do, and whoever reads the logs.
-async fn compare_clocks(store: Arc<dyn Store>, mut reached: watch::Receiver<bool>) -> Infallible {
+async fn compare_clocks(store: Arc<dyn Read>, mut reached: watch::Receiver<bool>) -> Infallible {
     if reached.wait_for(|reached| *reached).await.is_ok()
         && let Ok((theirs, _)) = store.look(&[]).await
     {

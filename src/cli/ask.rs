@@ -1,7 +1,7 @@
 //! `evertoken refresh` and `evertoken reject`: what people and scripts tell the workers.
 
 use std::{
-    io::{Read, Write, stdin, stdout},
+    io::{Read as _, Write, stdin, stdout},
     time::Duration,
 };
 
@@ -10,7 +10,7 @@ use crate::{
     clock::{self, StoreTime},
     config::{Mistakes, Settings},
     credential::{CredentialId, MAX_TOKEN_LEN, Token},
-    store::{Asked, Held, Record, Store},
+    store::{Protocol, Read, Record, Requested, TokenWithExpiry},
 };
 
 /// The pause between two looks at the record.
@@ -26,16 +26,16 @@ pub(super) async fn refresh(
     // Who only asks need not have it configured: then it is the most that any day allows.
     let daily_quota = settings.credential(id).map_or(u64::MAX, |credential| credential.daily_quota);
     let store = store(settings);
-    let before = store.held(id).await?;
-    let epoch = record(&*store, id).await?.epoch;
-    let (asked_at, asked) = store.ask(id, daily_quota).await?;
+    let before = store.token_with_expiry(id).await?;
+    let epoch = record(&*store, id).await?.epoch();
+    let (asked_at, asked) = store.request(id, daily_quota).await?;
     let unheard = match asked {
-        Asked::Noted => None,
-        Asked::Cooling(left) => Some(format!(
+        Requested::Noted => None,
+        Requested::Cooling(left) => Some(format!(
             "{id} was refreshed on request a moment ago: the next request is heard in {} s",
             left.as_secs() + 1
         )),
-        Asked::Spent(until) => Some(format!(
+        Requested::Used(until) => Some(format!(
             "today's refreshes on request of {id} are used up: the next request is heard after \
              {until}; when it is due, it is refreshed all the same"
         )),
@@ -46,8 +46,8 @@ pub(super) async fn refresh(
     let ends = clock::now() + wait;
     loop {
         let record = record(&*store, id).await?;
-        if epoch < record.epoch {
-            let held = store.held(id).await?;
+        if epoch < record.epoch() {
+            let held = store.token_with_expiry(id).await?;
             return Ok(writeln!(stdout(), "{}", ending(id, before.as_ref(), held.as_ref()))?);
         }
         if let Some(error) = failed_since(&record, asked_at) {
@@ -55,8 +55,8 @@ pub(super) async fn refresh(
         }
         if ends < clock::now() {
             let wait = humantime::format_duration(wait);
-            let why = match &record.error {
-                Some(error) => format!("the last try ended so: {error}"),
+            let why = match &record.failure {
+                Some(failure) => format!("the last try ended so: {}", failure.error),
                 None => "is one running, and is its quota left, or has the store just lost data? \
                          See evertoken status and the worker's log"
                     .to_owned(),
@@ -69,7 +69,11 @@ pub(super) async fn refresh(
     }
 }
 
-fn ending(id: &CredentialId, before: Option<&Held>, after: Option<&Held>) -> String {
+fn ending(
+    id: &CredentialId,
+    before: Option<&TokenWithExpiry>,
+    after: Option<&TokenWithExpiry>,
+) -> String {
     let Some(after) = after else { return format!("{id} was refreshed, and has ended since") };
     let seconds = after.expires_in.as_secs();
     if before.is_some_and(|before| before.token == after.token) {
@@ -79,11 +83,11 @@ fn ending(id: &CredentialId, before: Option<&Held>, after: Option<&Held>) -> Str
 }
 
 fn failed_since(record: &Record, asked_at: StoreTime) -> Option<&str> {
-    let failed_at = record.error_at?;
-    (asked_at <= failed_at).then_some(record.error.as_deref()?)
+    let failure = record.failure.as_ref()?;
+    (asked_at <= failure.at).then_some(&failure.error)
 }
 
-async fn record(store: &dyn Store, id: &CredentialId) -> Result<Record, Failure> {
+async fn record(store: &dyn Read, id: &CredentialId) -> Result<Record, Failure> {
     let (_, glances) = store.look(std::slice::from_ref(id)).await?;
     Ok(glances.into_iter().next().and_then(|glance| glance.record).unwrap_or_default())
 }

@@ -63,7 +63,7 @@ async fn check_store(settings: &Settings) -> (Vec<Finding>, Result<(), StoreErro
 }
 
 async fn check_files(url: &StoreUrl) -> (Vec<Finding>, Result<(), StoreError>) {
-    let answer = url.open("", Holder::fresh(), Hearing::Nothing).canary().await;
+    let answer = url.open("", Holder::fresh(), Hearing::Nothing).data_identity().await;
     let ours = Finding::Good(format!("the directory of {url} is ours alone"));
     let one_machine = Finding::Danger(
         "a directory serves the processes of one machine; for more, set store.url to \

@@ -9,13 +9,13 @@ use std::{
 use serde::Serialize;
 use tokio::sync::watch;
 
-use super::{Failure, known, store};
+use super::{Failure, known, reader, store};
 use crate::{
     clock,
     config::Settings,
     credential::CredentialId,
     refresh::{Cycle, Knowledge, Outcome},
-    store::{Held, Store},
+    store::{Coordinate, Read, TokenWithExpiry},
 };
 
 /// The pause between two looks while another process is at it.
@@ -38,34 +38,34 @@ pub(super) async fn run(
     fetch: bool,
 ) -> Result<(), Failure> {
     known(settings, id)?;
-    let store = store(settings);
     if fetch {
-        let held = fetched(settings, id, store).await?;
-        return print(id, &held, as_json);
+        let fetched = fetched(settings, id, store(settings)).await?;
+        return print(id, &fetched, as_json);
     }
+    let store = reader(settings);
     let none = || {
         Failure::Unavailable(format!(
             "no valid token is published for {id}: see evertoken status, or fetch one with --fetch"
         ))
     };
     if as_json {
-        return print(id, &store.held(id).await?.ok_or_else(none)?, true);
+        return print(id, &store.token_with_expiry(id).await?.ok_or_else(none)?, true);
     }
     // As an application reads it: this needs no right but to read the token's key.
     let token = store.token(id).await?.ok_or_else(none)?;
     Ok(writeln!(stdout(), "{}", token.expose())?)
 }
 
-fn print(id: &CredentialId, held: &Held, as_json: bool) -> Result<(), Failure> {
+fn print(id: &CredentialId, token: &TokenWithExpiry, as_json: bool) -> Result<(), Failure> {
     if !as_json {
-        return Ok(writeln!(stdout(), "{}", held.token.expose())?);
+        return Ok(writeln!(stdout(), "{}", token.token.expose())?);
     }
     let answer = Answer {
         id: id.as_str(),
-        token: held.token.expose(),
-        expires_in: held.expires_in.as_secs(),
-        expires_at: held.expires_at.as_millis(),
-        epoch: held.epoch.0,
+        token: token.token.expose(),
+        expires_in: token.expires_in.as_secs(),
+        expires_at: token.expires_at.as_millis(),
+        epoch: token.epoch.0,
     };
     let text = serde_json::to_string(&answer).map_err(std::io::Error::other)?;
     Ok(writeln!(stdout(), "{text}")?)
@@ -76,11 +76,11 @@ fn print(id: &CredentialId, held: &Held, as_json: bool) -> Result<(), Failure> {
 async fn fetched(
     settings: &Settings,
     id: &CredentialId,
-    store: Arc<dyn Store>,
-) -> Result<Held, Failure> {
+    store: Arc<dyn Coordinate>,
+) -> Result<TokenWithExpiry, Failure> {
     // Mostly there is one, and nothing has to be made ready for a call.
-    if let Some(held) = store.held(id).await? {
-        return Ok(held);
+    if let Some(token) = store.token_with_expiry(id).await? {
+        return Ok(token);
     }
     let credential = settings.credential(id).map_err(Failure::Usage)?;
     settings.transport.ready()?;
@@ -92,8 +92,8 @@ async fn fetched(
     let ends = clock::now() + 2 * settings.times.lease + credential.quiet_period;
     let unavailable = |why: String| Failure::Unavailable(format!("no token for {id}: {why}"));
     loop {
-        if let Some(held) = store.held(id).await? {
-            return Ok(held);
+        if let Some(token) = store.token_with_expiry(id).await? {
+            return Ok(token);
         }
         if ends < clock::now() {
             return Err(unavailable(
@@ -106,8 +106,8 @@ async fn fetched(
             Outcome::StoreFailed(error) => return Err(error.into()),
             Outcome::NotBefore(moment) => {
                 // It may have been published since the look; only then is there one.
-                if let Some(held) = store.held(id).await? {
-                    return Ok(held);
+                if let Some(token) = store.token_with_expiry(id).await? {
+                    return Ok(token);
                 }
                 let why = last_error(&*store, id, credential.daily_quota).await?;
                 return Err(unavailable(format!("{why}; the next try is due at {moment}")));
@@ -120,17 +120,18 @@ async fn fetched(
 
 /// Why there is no token, as far as the record tells.
 async fn last_error(
-    store: &dyn Store,
+    store: &dyn Read,
     id: &CredentialId,
     daily_quota: u64,
 ) -> Result<String, Failure> {
     let (now, glances) = store.look(std::slice::from_ref(id)).await?;
     let record = glances.into_iter().next().and_then(|glance| glance.record).unwrap_or_default();
-    if let Some(error) = record.error {
-        return Ok(error);
+    if let Some(failure) = record.failure {
+        return Ok(failure.error);
     }
-    if daily_quota <= record.calls && record.calls_until.is_some_and(|end| now < end) {
-        let calls = record.calls;
+    let calls = record.calls();
+    if daily_quota <= calls.count && now < calls.until {
+        let calls = calls.count;
         return Ok(format!(
             "the calls of today are used up ({calls} of {daily_quota}): if the account has more, \
              raise daily_quota"

@@ -8,7 +8,7 @@ use std::{
 use comfy_table::{Cell, CellAlignment, Color, ContentArrangement, Table, presets};
 use tracing::warn;
 
-use super::{Failure, store};
+use super::{Failure, reader};
 use crate::{
     chain::Chain,
     config::Settings,
@@ -20,7 +20,7 @@ const WATCH: Duration = Duration::from_secs(2);
 
 pub(super) async fn run(settings: &Settings, json: bool, watch: bool) -> Result<(), Failure> {
     settings.some_credential().map_err(Failure::Usage)?;
-    let store = store(settings);
+    let store = reader(settings);
     loop {
         let status = match Status::read(&settings.credentials, &*store).await {
             Err(error) if watch => {

@@ -9,15 +9,15 @@ use crate::{
     lease::Reason,
     metrics,
     provider::{FetchError, Issued},
-    store::Begun,
+    store::{Begun, Early},
 };
 
 /// A lease was asked for. Whoever is told of a report acts on it for the fleet, and counts it.
 pub(super) fn begun(credential: &CredentialId, begun: &Begun) {
     let verdict = match begun {
-        Begun::Granted { lease, .. } if lease.reason == Reason::Rejected => "current",
-        Begun::Uncured(_) => "uncured",
-        Begun::Spent(_) => "spent",
+        Begun::Granted(permit) if permit.lease.reason == Reason::Rejected => "current",
+        Begun::NotBefore(_, Early::StillRejected) => "uncured",
+        Begun::NotBefore(_, Early::RequestsUsed) => "spent",
         _ => return,
     };
     metrics::rejection_seen(credential, verdict);

@@ -1,11 +1,11 @@
 //! One cycle for one credential: begin, fetch, then complete or fail. How an attempt ends is in
-//! `cycle/ending.rs`.
+//! `cycle/record_result.rs`.
 //!
 //! Two round trips to the store and one request to the issuer. The request is sent once, and never
 //! cancelled: a cancelled request is an unknown outcome. What it brought is offered to the store
 //! until the store takes it or the token has ended.
 
-mod ending;
+mod record_result;
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,13 +19,15 @@ use crate::{
     lease::{AttemptId, Epoch, Lease},
     metrics, policy,
     provider::{Fate, Inputs},
-    store::{BeginRequest, Begun, Calls, Store, StoreError, StoreErrorKind},
+    store::{
+        BeginRequest, Begun, Calls, Coordinate, Early, Permit, Protocol, StoreError, StoreErrorKind,
+    },
 };
 
 /// What a cycle works with.
 pub struct Cycle {
     /// The store.
-    pub store: Arc<dyn Store>,
+    pub store: Arc<dyn Coordinate>,
     /// The times of an attempt.
     pub times: Times,
     /// Turns true when the process stops: nothing is begun or sent any more.
@@ -40,6 +42,8 @@ pub struct Knowledge {
     /// The store may have lost data since then, and the worker has waited for attempts that the
     /// store may have forgotten.
     pub waited: bool,
+    /// Until when the calls to the issuer are used up, if that was said already.
+    pub used_up_until: Option<StoreTime>,
 }
 
 /// How one cycle ended.
@@ -67,7 +71,7 @@ pub enum Outcome {
         /// When the next try should begin.
         due_at: StoreTime,
         /// How long this worker leaves the credential to others.
-        aside: Option<Duration>,
+        local_backoff: Option<Duration>,
         /// The mark of settings that were refused or could not be used here: their change is worth
         /// a try at once.
         refused: Option<String>,
@@ -84,11 +88,20 @@ pub enum Outcome {
 
 /// How one cycle ended, and the store's clock as last heard in it.
 #[derive(Debug)]
-pub struct Report {
+pub struct CycleReport {
     /// How it ended.
     pub outcome: Outcome,
     /// The store's clock as its last answer told it.
     pub heard: Option<StoreClock>,
+    /// Until when the calls to the issuer are used up, if they are.
+    pub used_up_until: Option<StoreTime>,
+}
+
+/// What the answers to a cycle told beside its outcome, as in [`CycleReport`].
+#[derive(Default)]
+struct Told {
+    heard: Option<StoreClock>,
+    used_up_until: Option<StoreTime>,
 }
 
 /// The result of an attempt, and what recording it needs.
@@ -109,14 +122,14 @@ impl Cycle {
         credential: &Credential,
         known: Knowledge,
         rng: &mut fastrand::Rng,
-    ) -> Report {
-        let mut heard = None;
-        let outcome = match self.refresh(credential, known, rng, &mut heard).await {
+    ) -> CycleReport {
+        let mut told = Told::default();
+        let outcome = match self.refresh(credential, known, rng, &mut told).await {
             Ok(outcome) => outcome,
             Err(error) => Outcome::StoreFailed(error),
         };
         count::ended(&credential.id, &outcome);
-        Report { outcome, heard }
+        CycleReport { outcome, heard: told.heard, used_up_until: told.used_up_until }
     }
 
     async fn refresh(
@@ -124,24 +137,26 @@ impl Cycle {
         credential: &Credential,
         known: Knowledge,
         rng: &mut fastrand::Rng,
-        heard: &mut Option<StoreClock>,
+        told: &mut Told,
     ) -> Result<Outcome, StoreError> {
         let mark = credential.provider.mark(clock::now() + self.times.request_timeout).await;
+        let asked = Moment::now();
         let (now, begun) = self.begin(credential, known, &mark).await?;
         count::begun(&credential.id, &begun);
-        *heard = Some(StoreClock::heard(now, Moment::now()));
-        let (lease, failures, calls) = match self.granted(credential, now, begun, rng) {
+        told.heard = Some(StoreClock::heard(now, asked));
+        let (lease, failures, calls) = match self.granted(credential, known, now, begun, rng, told)
+        {
             Ok(granted) => granted,
             Err(outcome) => return Ok(outcome),
         };
         let started = clock::now();
         if *self.stopping.borrow() {
-            debug!(credential = %credential.id, "gave the lease back before anything was sent");
+            debug!(event = "refresh.released", credential = %credential.id, "gave the lease back before anything was sent");
             self.store.release(&credential.id, &lease, true).await?;
             return Ok(Outcome::Released);
         }
         if !lease.allows(self.times.request_timeout, Moment::now()) {
-            warn!(credential = %credential.id,
+            warn!(event = "refresh.released", credential = %credential.id,
                 "the store was too slow: what was left of the lease is too short for a call");
             // The others share the store, and would fare no better if they were woken.
             self.store.release(&credential.id, &lease, false).await?;
@@ -153,15 +168,15 @@ impl Cycle {
         count::called(credential, &fetched, took);
         let attempt = Attempt { credential, lease: &lease, failures, calls, mark: &mark };
         match fetched {
-            Ok(issued) => self.complete(&attempt, issued, took, rng, heard).await,
+            Ok(issued) => self.complete(&attempt, issued, took, rng, &mut told.heard).await,
             // Nothing was sent, and this worker tries no more: another can begin at once.
             Err(error) if error.fate == Fate::NotSent && *self.stopping.borrow() => {
-                debug!(credential = %credential.id, error = %Chain(&error),
+                debug!(event = "refresh.released", credential = %credential.id, error = %Chain(&error),
                     "gave the lease back before anything was sent");
                 self.store.release(&credential.id, &lease, true).await?;
                 Ok(Outcome::Released)
             }
-            Err(error) => self.fail(&attempt, &error, rng, heard).await,
+            Err(error) => self.fail(&attempt, &error, rng, &mut told.heard).await,
         }
     }
 
@@ -170,32 +185,40 @@ impl Cycle {
     fn granted(
         &self,
         credential: &Credential,
+        known: Knowledge,
         now: StoreTime,
         begun: Begun,
         rng: &mut fastrand::Rng,
+        told: &mut Told,
     ) -> Result<(Lease, u32, Calls), Outcome> {
         let id = &credential.id;
         Err(match begun {
-            Begun::Granted { lease, failures, calls } => return Ok((lease, failures, calls)),
+            Begun::Granted(Permit { lease, failures, calls }) => {
+                return Ok((lease, failures, calls));
+            }
             Begun::Lost => Outcome::StoreLost,
-            Begun::Held(wait) | Begun::Quiet(wait) => Outcome::Elsewhere(wait),
-            Begun::NotDue(due_at) => Outcome::NotBefore(due_at),
-            Begun::Uncured(due_at) => {
-                error!(credential = %id, next_refresh_in_s = seconds(due_at, now),
+            Begun::RetryIn(wait, _) => Outcome::Elsewhere(wait),
+            Begun::NotBefore(due_at, Early::NotDue) => Outcome::NotBefore(due_at),
+            Begun::NotBefore(due_at, Early::StillRejected) => {
+                error!(event = "report.not_cured", credential = %id, next_refresh_in_s = seconds(due_at, now),
                     "a refresh on request did not cure it: the new token is reported as dead, too; \
                      was the secret reset? is the IP list right? does another system refresh this \
                      account? does the application use the token of another account?");
                 Outcome::NotBefore(due_at)
             }
-            Begun::Spent(due_at) => {
-                warn!(credential = %id, next_refresh_in_s = seconds(due_at, now),
+            Begun::NotBefore(due_at, Early::RequestsUsed) => {
+                warn!(event = "report.budget_used_up", credential = %id, next_refresh_in_s = seconds(due_at, now),
                     "applications report the token as dead, and today's refreshes on request are \
                      used up: look at what they do with it, and who else refreshes this account");
                 Outcome::NotBefore(due_at)
             }
-            Begun::Exhausted(until) => {
-                warn!(credential = %id, until = %until, daily_quota = credential.daily_quota,
-                    "calls to the issuer are used up for now");
+            Begun::NotBefore(until, Early::QuotaUsed | Early::RateLimited) => {
+                told.used_up_until = Some(until);
+                // However often it is asked for meanwhile, it is said once.
+                if known.used_up_until != Some(until) {
+                    warn!(event = "quota.used_up", credential = %id, until = %until, daily_quota = credential.daily_quota,
+                        "calls to the issuer are used up for now");
+                }
                 let offset = credential.provider.quota_day_offset();
                 let is_midnight = now.plus(policy::quota_window_left(now, offset)) <= until;
                 let after = policy::after_midnight(self.times.lease, rng.f64());
@@ -212,23 +235,23 @@ impl Cycle {
         mark: &str,
     ) -> Result<(StoreTime, Begun), StoreError> {
         let attempt = AttemptId::fresh();
+        let asked = Moment::now();
         let request = BeginRequest {
             attempt: &attempt,
-            asked: Moment::now(),
             lease: self.times.lock(),
             quiet_period: credential.quiet_period,
             daily_quota: credential.daily_quota,
             quota_day_offset: credential.provider.quota_day_offset(),
-            mark,
+            fingerprint: mark,
             issues_anew: credential.issues_anew(),
             heard: known.heard,
             waited: known.waited,
         };
-        match self.store.begin(&credential.id, &request).await {
+        match self.store.begin(&credential.id, &request, asked).await {
             Err(error) if error.kind == StoreErrorKind::Unavailable => {
                 metrics::store_failed(error.kind.as_str());
                 // Once more, at once, on a new connection: the first may have been granted.
-                self.store.begin(&credential.id, &request).await
+                self.store.begin(&credential.id, &request, asked).await
             }
             answer => answer,
         }

@@ -4,15 +4,19 @@
 //! store is there. All IO happens in jobs that it owns; the task itself never waits for one, so
 //! that no credential holds up another.
 
-mod hearing;
-mod presence;
+mod cycle_end;
+mod data_loss;
+mod heartbeat;
+mod hints;
+mod needs;
 mod probing;
-mod recovery;
+mod record_scan;
+mod refused_settings;
 #[cfg(test)]
 mod tests;
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, HashMap},
     panic::AssertUnwindSafe,
     sync::Arc,
     time::Duration,
@@ -26,17 +30,18 @@ use tokio::{
 };
 use tracing::{error, info};
 
-use self::{probing::Probing, recovery::Recovery};
+use self::{
+    data_loss::DataLoss, heartbeat::Heartbeat, needs::Needs, probing::Probing,
+    record_scan::RecordScan, refused_settings::RefusedSettings,
+};
 use super::{
-    Credential, Cycle, Knowledge, Outcome, Report,
+    Credential, Cycle, CycleReport, Knowledge, Outcome,
     memory::Memory,
-    timetable::{IssuerNumber, Place, Timetable},
+    timetable::{IssuerNumber, Place, Taken, Timetable},
 };
 use crate::{
-    chain::Chain,
     clock::{self, Moment, StoreClock, StoreTime},
-    metrics,
-    store::{Glance, Store, StoreError, StoreErrorKind},
+    store::{Coordinate, Glance, StoreError, StoreErrorKind},
 };
 
 /// Cycles at once for one issuer, so that a slow one takes neither all connections nor the place of
@@ -46,11 +51,8 @@ const CYCLES_PER_ISSUER: usize = 64;
 /// The wait after an answer that asks for another look at once.
 const SOON: Duration = Duration::from_millis(50);
 
-/// The wait after a lease that was given back for lack of time.
-const RELEASED_WAIT: Duration = Duration::from_secs(5);
-
-/// The wait before a credential whose keys hold something foreign is tried again.
-const FOREIGN_ENTRY_WAIT: Duration = Duration::from_secs(30);
+/// Workers that act on one report draw a moment within this, so that the first to ask wins.
+const APART: Duration = Duration::from_millis(5);
 
 /// Keeps all credentials fresh until it is told to stop.
 pub struct Keeper {
@@ -58,65 +60,31 @@ pub struct Keeper {
     timetable: Timetable,
     /// By issuer: how many cycles run.
     running: Vec<usize>,
-    store: Arc<dyn Store>,
+    store: Arc<dyn Coordinate>,
     cycle: Arc<Cycle>,
     jobs: JoinSet<Done>,
     rng: fastrand::Rng,
-    phase: Phase,
-    /// The store's canary as last heard: another one tells that data may have been lost.
-    canary: Option<String>,
+    heartbeat: Heartbeat,
     store_clock: Option<StoreClock>,
     memory: Memory,
-    recovery: Recovery,
+    data_loss: DataLoss,
     probing: Probing,
-    next_pulse: Option<Instant>,
-    /// The last heartbeat.
-    pulsed: Moment,
-    /// The store's errors since it last did what it was asked.
-    trouble: Option<Trouble>,
-    /// Places that wait to be looked at, and whether a look is under way.
-    to_look: VecDeque<Place>,
-    looking: bool,
-    sweep: Sweep,
-    /// Marks of settings that were refused, or could not be used here. A change is worth a try.
-    refused: BTreeMap<Place, String>,
-    /// The place up to which they were compared.
-    compared: Place,
+    scan: RecordScan,
+    needs: Needs,
+    /// Until when calls to issuers are used up, as it was said.
+    used_up_until: BTreeMap<Place, StoreTime>,
+    refused: RefusedSettings,
     reached: watch::Sender<bool>,
-}
-
-/// The store's errors since it last did what it was asked.
-struct Trouble {
-    since: Instant,
-    failures: u32,
-    /// A heartbeat has failed, too: one that succeeds ends the trouble.
-    no_heartbeat: bool,
-}
-
-/// How far the slow reading of all records has come.
-#[derive(Default)]
-struct Sweep {
-    /// The next place to read.
-    next: usize,
-    /// Reads that are owed, with their fraction.
-    owed: f64,
-}
-
-enum Phase {
-    /// The store is not there. Nothing is begun.
-    Down,
-    /// The store is there.
-    Up,
 }
 
 /// What a job brought.
 enum Done {
-    Cycle(Place, Report),
-    Looked(Vec<Place>, Result<(StoreTime, Vec<Glance>), StoreError>),
+    Cycle(Place, CycleReport),
+    Looked(Vec<Place>, Result<(StoreClock, Vec<Glance>), StoreError>),
     Pulse(Result<Option<String>, StoreError>),
     Reached(Result<String, StoreError>),
-    Mended(Vec<Place>),
-    Offered(recovery::Offers),
+    Compared(Vec<Place>),
+    Offered(data_loss::Offers),
     Probed(probing::Probe, Result<probing::Look, StoreError>),
 }
 
@@ -144,6 +112,7 @@ impl Keeper {
         let probing = Probing::new(&credentials, numbers.len(), &mut rng);
         let ids = credentials.iter().map(|credential| &credential.id);
         let timetable = Timetable::new(ids.zip(issuers));
+        let scan = RecordScan::of(credentials.len());
         let keeper = Self {
             timetable,
             running,
@@ -152,20 +121,15 @@ impl Keeper {
             cycle: Arc::new(cycle),
             jobs: JoinSet::new(),
             rng,
-            phase: Phase::Down,
-            canary: None,
+            heartbeat: Heartbeat::starting(Moment::now(), clock::now()),
             store_clock: None,
             memory: Memory::default(),
-            recovery: Recovery::default(),
+            data_loss: DataLoss::default(),
             probing,
-            next_pulse: Some(clock::now()),
-            pulsed: Moment::now(),
-            trouble: None,
-            to_look: VecDeque::new(),
-            looking: false,
-            sweep: Sweep::default(),
-            refused: BTreeMap::new(),
-            compared: 0,
+            scan,
+            needs: Needs::default(),
+            used_up_until: BTreeMap::new(),
+            refused: RefusedSettings::default(),
             reached,
         };
         (keeper, latch)
@@ -181,8 +145,8 @@ impl Keeper {
             // By turns, not by rank: no flood of hints keeps due work from being done.
             tokio::select! {
                 _ = stopping.wait_for(|stopping| *stopping) => break,
-                Some(done) = self.jobs.join_next() => self.done(done),
-                hint = store.next_hint() => self.heard(hint),
+                Some(done) = self.jobs.join_next() => self.on_done(done),
+                hint = store.next_hint() => self.on_hint(hint),
                 () = sleep_until(wake) => self.act(),
             }
         }
@@ -194,7 +158,11 @@ impl Keeper {
         if running == 0 {
             return;
         }
-        info!(attempts = running, "finishing the attempts that are under way");
+        info!(
+            event = "worker.finishing",
+            attempts = running,
+            "finishing the attempts that are under way"
+        );
         let lease = self.cycle.times.lease;
         let drained = timeout(lease, async {
             // Cycles alone count: a heartbeat may hang on a store that is away.
@@ -216,36 +184,45 @@ impl Keeper {
 
     fn next_wake(&self) -> Instant {
         let far = clock::now() + Duration::from_secs(3600);
-        let pulse = self.next_pulse.unwrap_or(far);
-        match self.phase {
-            Phase::Up => {
-                let open = (0..self.running.len()).filter(|issuer| self.may_start(*issuer));
-                let due = open.filter_map(|issuer| self.timetable.next_due(issuer));
-                due.chain(self.probing.next()).fold(pulse, Instant::min)
-            }
-            Phase::Down => pulse,
+        let pulse = self.heartbeat.next().unwrap_or(far);
+        if !self.heartbeat.is_up() {
+            return pulse;
         }
+        let open = (0..self.running.len()).filter(|issuer| self.may_start(*issuer));
+        let due = open.filter_map(|issuer| self.timetable.next(issuer));
+        let others = self.probing.next().into_iter().chain(self.scan.next());
+        due.chain(others).fold(pulse, Instant::min)
     }
 
     /// Does what is due.
     fn act(&mut self) {
         let now = clock::now();
-        if self.next_pulse.is_some_and(|at| at <= now) {
-            self.next_pulse = None;
-            self.pulse(Moment::now());
+        if let Some(question) = self.heartbeat.take_due(now) {
+            self.pulse(question, Moment::now());
         }
-        if matches!(self.phase, Phase::Up) {
+        if self.heartbeat.is_up() {
             self.probe_due(now);
             for issuer in 0..self.running.len() {
                 while self.may_start(issuer)
-                    && let Some(place) = self.timetable.take_due(issuer, now)
+                    && let Some(taken) = self.timetable.take(issuer, now)
                 {
-                    match self.resumes_at(place) {
-                        Some(at) if now < at => self.timetable.finished(place, at, at),
-                        _ => self.start(place),
-                    }
+                    self.act_on(taken, now);
                 }
             }
+            self.scan.end_rests(now);
+            self.look_on();
+        }
+    }
+
+    fn act_on(&mut self, taken: Taken, now: Instant) {
+        match taken {
+            Taken::Ending(place) => self.scan.look_at(place),
+            Taken::Due(place) => match self.resumes_at(place) {
+                Some(at) if now < at => {
+                    self.timetable.finished(place, at);
+                }
+                _ => self.start(place),
+            },
         }
     }
 
@@ -260,6 +237,7 @@ impl Keeper {
         let known = Knowledge {
             heard: self.timetable.epoch(place),
             waited: self.timetable.is_unsure(place),
+            used_up_until: self.used_up_until.get(&place).copied(),
         };
         self.jobs.spawn(guarded(
             async move {
@@ -268,83 +246,24 @@ impl Keeper {
             },
             move |defect| {
                 let outcome = Outcome::StoreFailed(defect);
-                Done::Cycle(place, Report { outcome, heard: None })
+                Done::Cycle(place, CycleReport { outcome, heard: None, used_up_until: None })
             },
         ));
     }
 
-    fn done(&mut self, done: Result<Done, tokio::task::JoinError>) {
+    fn on_done(&mut self, done: Result<Done, tokio::task::JoinError>) {
         match done {
-            Ok(Done::Cycle(place, report)) => self.cycle_ended(place, report),
-            Ok(Done::Looked(places, looked)) => self.look_ended(&places, looked),
-            Ok(Done::Pulse(Ok(canary))) => self.pulse_answered(canary),
-            Ok(Done::Reached(Ok(canary))) => self.store_reached(canary),
-            Ok(Done::Pulse(Err(error)) | Done::Reached(Err(error))) => self.pulse_failed(&error),
-            Ok(Done::Mended(places)) => self.mended(places),
-            Ok(Done::Offered(offers)) => self.offered(offers),
-            Ok(Done::Probed(probe, looked)) => self.probe_ended(probe, looked),
+            Ok(Done::Cycle(place, report)) => self.on_cycle_ended(place, report),
+            Ok(Done::Looked(places, looked)) => self.on_looked(&places, looked),
+            Ok(Done::Pulse(Ok(canary))) => self.on_pulse(canary),
+            Ok(Done::Reached(Ok(canary))) => self.on_store_reached(canary),
+            Ok(Done::Pulse(Err(error)) | Done::Reached(Err(error))) => self.on_pulse_failed(&error),
+            Ok(Done::Compared(changed)) => self.on_settings_compared(&changed),
+            Ok(Done::Offered(offers)) => self.on_offered(offers),
+            Ok(Done::Probed(probe, looked)) => self.on_probe_ended(probe, looked),
             // Panics are caught inside the jobs, and jobs are cancelled only at the end.
             Err(error) => error!(%error, "a job was lost"),
         }
-    }
-
-    // --- cycles ---
-
-    fn cycle_ended(&mut self, place: Place, report: Report) {
-        self.running[self.timetable.issuer(place)] -= 1;
-        let now = clock::now();
-        if !matches!(report.outcome, Outcome::StoreFailed(_)) {
-            self.store_works();
-        }
-        if let Some(clock) = report.heard {
-            self.hear_clock(clock);
-        }
-        let due = match report.outcome {
-            Outcome::Refreshed(publication) => {
-                self.refused.remove(&place);
-                self.timetable.step_aside(place, None);
-                self.timetable.stands(place, publication.epoch);
-                let (due_at, expires_at) = (publication.due_at, publication.expires_at);
-                self.memory.remember(place, publication);
-                self.behind(due_at, expires_at.since(due_at), now)
-            }
-            Outcome::Restored { epoch, expires_at, due_at } => {
-                self.timetable.stands(place, epoch);
-                self.behind(due_at, expires_at.since(due_at), now)
-            }
-            Outcome::StoreLost => {
-                // Several cycles may find the same loss.
-                if !self.timetable.is_unsure(place) {
-                    self.store_lost("a record is older than what was published");
-                }
-                now
-            }
-            Outcome::Elsewhere(wait) => now + wait + self.up_to(Duration::from_millis(30)),
-            Outcome::NotBefore(moment) => {
-                // Never at once: if the store's answer and this clock disagree, ask gently.
-                (self.local(moment, now) + self.up_to(SOON)).max(now + SOON)
-            }
-            Outcome::Failed { due_at, aside, refused, .. } => {
-                self.timetable.step_aside(place, aside.map(|aside| now + aside));
-                if let Some(mark) = refused {
-                    self.refused.insert(place, mark);
-                }
-                self.behind(due_at, Duration::ZERO, now)
-            }
-            Outcome::Fenced => now + self.up_to(SOON),
-            Outcome::Released => now + RELEASED_WAIT,
-            Outcome::StoreFailed(error) if error.kind == StoreErrorKind::Entry => {
-                metrics::store_failed(error.kind.as_str());
-                error!(credential = %self.credentials[place as usize].id, error = %Chain(&error),
-                    "this credential is left alone for a while; the others go on");
-                now + FOREIGN_ENTRY_WAIT
-            }
-            Outcome::StoreFailed(error) => {
-                self.store_went_away(&error);
-                now
-            }
-        };
-        self.timetable.finished(place, due, now + SOON);
     }
 }
 

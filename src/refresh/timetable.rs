@@ -1,12 +1,23 @@
-//! When each credential is due, in memory. Pure: it is told the time and does no IO.
+//! When each credential is due, and when its token ends, in memory. Pure: it is told the time and does
+//! no IO.
 //!
 //! A million credentials fit: an entry is small, and its strings are shared with the settings.
 
-use std::collections::{BTreeSet, HashMap};
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    time::Duration,
+};
 
 use tokio::time::Instant;
 
-use crate::{credential::CredentialId, lease::Epoch};
+use crate::{
+    clock::{self, StoreTime},
+    credential::CredentialId,
+    lease::Epoch,
+};
 
 /// The place of a credential in the configuration.
 pub(super) type Place = u32;
@@ -15,30 +26,101 @@ pub(super) type Place = u32;
 /// else.
 pub(super) type IssuerNumber = u16;
 
+/// A due time that no record has: the due moment was not drawn from one.
+const NO_RECORD: StoreTime = StoreTime::from_millis(u64::MAX);
+
 /// What a worker knows of each credential between two looks at the store.
 #[derive(Debug, Default)]
 pub(super) struct Timetable {
     entries: Vec<Entry>,
     places: HashMap<CredentialId, Place>,
-    /// By issuer: what is due when.
+    /// By issuer: who is taken when.
     queues: Vec<BTreeSet<(Instant, Place)>>,
+    /// Until when this worker leaves a credential to others: its issuer refused it here.
+    backing_off: BTreeMap<Place, Instant>,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 struct Entry {
     /// When it is due; `None` until the store was looked at, and while a cycle runs.
     due: Option<Instant>,
-    /// This worker does not try before this moment: its issuer refused it here.
-    aside_until: Option<Instant>,
-    /// The highest epoch heard.
+    /// When the published token ends, if that is still to be watched.
+    ends: Option<Instant>,
+    /// The record's due time from which the due moment was drawn.
+    drawn_from: StoreTime,
+    /// The highest epoch that a record had.
     epoch: Epoch,
+    /// How long before its end the token is looked at for the first time, in milliseconds; then
+    /// none, and it is looked at at its end.
+    watch_ms: u32,
     issuer: IssuerNumber,
     /// A cycle runs.
     busy: bool,
-    /// Somebody asked for a look while the cycle ran.
+    /// A need was seen while the cycle ran.
     again: bool,
+    /// Messages that came while the cycle ran.
+    messages: u8,
     /// The store may have lost data since that epoch was heard.
     unsure: bool,
+}
+
+/// What is to be done for a credential whose moment has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Taken {
+    /// It is due: a cycle begins, and it is busy.
+    Due(Place),
+    /// It is not due, and its token ends: the record is worth a look.
+    Ending(Place),
+}
+
+/// What came while a cycle ran.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Meanwhile {
+    /// A look has shown a need.
+    pub(super) need: bool,
+    /// So many messages, or more.
+    pub(super) messages: u8,
+}
+
+// === impl Entry ===
+
+impl Entry {
+    fn of(issuer: IssuerNumber) -> Self {
+        Self {
+            due: None,
+            ends: None,
+            drawn_from: NO_RECORD,
+            epoch: Epoch::default(),
+            watch_ms: 0,
+            issuer,
+            busy: false,
+            again: false,
+            messages: 0,
+            unsure: false,
+        }
+    }
+
+    /// When the token's end wants a look.
+    fn watched_at(&self) -> Option<Instant> {
+        let lead = Duration::from_millis(self.watch_ms.into());
+        self.ends.map(|ends| ends.checked_sub(lead).unwrap_or(ends))
+    }
+
+    /// When it is taken from the queue.
+    fn taken_at(&self) -> Option<Instant> {
+        if self.busy {
+            return None;
+        }
+        self.due.into_iter().chain(self.watched_at()).min()
+    }
+
+    /// The token's end was looked at, at `now`: the next look is at the end, and none after it.
+    fn watched(&mut self, now: Instant) {
+        if self.watched_at().is_some_and(|at| at <= now) {
+            self.watch_ms = 0;
+            self.ends = self.ends.filter(|ends| now < *ends);
+        }
+    }
 }
 
 // === impl Timetable ===
@@ -50,7 +132,7 @@ impl Timetable {
         for (place, (id, issuer)) in ids.enumerate() {
             let place = Place::try_from(place).expect("fewer than four billion credentials");
             timetable.places.insert(id.clone(), place);
-            timetable.entries.push(Entry { issuer, ..Entry::default() });
+            timetable.entries.push(Entry::of(issuer));
             let queues = timetable.queues.len().max(usize::from(issuer) + 1);
             timetable.queues.resize_with(queues, BTreeSet::new);
         }
@@ -74,34 +156,64 @@ impl Timetable {
 
     /// Sets when the credential is due, unless a cycle runs: its end will tell.
     pub(super) fn set_due(&mut self, place: Place, due: Instant) {
-        let entry = &mut self.entries[place as usize];
-        if entry.busy {
-            return;
-        }
-        let due = entry.aside_until.map_or(due, |aside| due.max(aside));
-        let queue = &mut self.queues[usize::from(entry.issuer)];
-        if let Some(before) = entry.due.replace(due) {
-            queue.remove(&(before, place));
-        }
-        queue.insert((due, place));
+        let due = self.backing_off.get(&place).map_or(due, |until| due.max(*until));
+        self.change(place, |entry| {
+            if !entry.busy {
+                entry.due = Some(due);
+                entry.drawn_from = NO_RECORD;
+            }
+        });
     }
 
-    /// The same, if an epoch at least as high as those heard before says so.
-    pub(super) fn set_due_by(&mut self, place: Place, epoch: Epoch, due: Instant) {
-        if self.entries[place as usize].epoch <= epoch {
-            self.stands(place, epoch);
-            self.set_due(place, due);
+    /// Sets when the credential is due, drawn from the `due_at` of its record. A moment that was
+    /// drawn from it before stays, if it is not after `latest`: however often the record is looked
+    /// at, that delays nothing.
+    pub(super) fn draw_due(
+        &mut self,
+        place: Place,
+        due_at: StoreTime,
+        latest: Instant,
+        drawn: Instant,
+    ) {
+        let entry = &self.entries[place as usize];
+        let stays = entry.drawn_from == due_at && entry.due.is_some_and(|due| due <= latest);
+        if !stays {
+            self.set_due(place, drawn);
+            self.entries[place as usize].drawn_from = due_at;
         }
+    }
+
+    /// When it is due, if that is known and no cycle runs.
+    pub(super) fn due(&self, place: Place) -> Option<Instant> {
+        self.entries[place as usize].due
+    }
+
+    /// The published token ends at `ends`, or nothing is known of one. Its record is looked at `lead`
+    /// before that, and at the end, whatever its due time says.
+    pub(super) fn watch_end(
+        &mut self,
+        place: Place,
+        ends: Option<Instant>,
+        lead: Duration,
+        now: Instant,
+    ) {
+        self.change(place, |entry| {
+            entry.ends = ends;
+            entry.watch_ms = u32::try_from(clock::millis(lead)).unwrap_or(u32::MAX);
+            entry.watched(now);
+        });
     }
 
     /// Nothing is due any more until it is looked at: what became due while nobody could look is
     /// not to begin at one moment.
     pub(super) fn forget_due(&mut self) {
-        self.entries.iter_mut().for_each(|entry| entry.due = None);
+        for entry in &mut self.entries {
+            (entry.due, entry.ends) = (None, None);
+        }
         self.queues.iter_mut().for_each(BTreeSet::clear);
     }
 
-    /// A publication of this epoch stands; messages of lower ones are old.
+    /// A publication of this epoch stands.
     pub(super) fn stands(&mut self, place: Place, epoch: Epoch) {
         let entry = &mut self.entries[place as usize];
         if entry.epoch <= epoch {
@@ -110,26 +222,26 @@ impl Timetable {
         }
     }
 
-    /// The epoch of the latest publication that was heard of; 0 if of none.
+    /// The epoch of the latest publication that was seen; 0 if of none.
     pub(super) fn epoch(&self, place: Place) -> Epoch {
         self.entries[place as usize].epoch
     }
 
-    /// The store may have lost data: whatever was heard may stand no more.
+    /// The store may have lost data: whatever was seen may stand no more.
     pub(super) fn doubt_everything(&mut self) {
         for entry in &mut self.entries {
             entry.unsure = true;
         }
     }
 
-    /// Whether the store may have lost data since the last publication was heard of.
+    /// Whether the store may have lost data since the last publication was seen.
     pub(super) fn is_unsure(&self, place: Place) -> bool {
         self.entries[place as usize].unsure
     }
 
-    /// Somebody wants a look: it is due at `due` if it was not due before, or again after a cycle
-    /// that runs.
-    pub(super) fn look_by(&mut self, place: Place, due: Instant) {
+    /// It is due at `due` if it was not due before. If a cycle runs, its record is looked at again
+    /// after it.
+    pub(super) fn due_by(&mut self, place: Place, due: Instant) {
         let entry = &mut self.entries[place as usize];
         if entry.busy {
             entry.again = true;
@@ -138,121 +250,70 @@ impl Timetable {
         }
     }
 
+    /// A message has come. Tells whether a cycle runs: then its end tells of the message.
+    pub(super) fn is_noted(&mut self, place: Place) -> bool {
+        let entry = &mut self.entries[place as usize];
+        entry.messages = entry.messages.saturating_add(u8::from(entry.busy));
+        entry.busy
+    }
+
     /// This worker does not try the credential before `until`.
-    pub(super) fn step_aside(&mut self, place: Place, until: Option<Instant>) {
-        self.entries[place as usize].aside_until = until;
+    pub(super) fn back_off(&mut self, place: Place, until: Option<Instant>) {
+        match until {
+            Some(until) => self.backing_off.insert(place, until),
+            None => self.backing_off.remove(&place),
+        };
     }
 
-    /// Whether this worker has stepped aside for it.
-    pub(super) fn is_aside(&self, place: Place) -> bool {
-        self.entries[place as usize].aside_until.is_some()
+    /// Whether this worker leaves it to others at `now`.
+    pub(super) fn is_backing_off(&self, place: Place, now: Instant) -> bool {
+        self.backing_off.get(&place).is_some_and(|until| now < *until)
     }
 
-    /// When the first credential of an issuer is due.
-    pub(super) fn next_due(&self, issuer: usize) -> Option<Instant> {
-        self.queues.get(issuer)?.first().map(|(due, _)| *due)
+    /// When the first credential of an issuer is to be taken.
+    pub(super) fn next(&self, issuer: usize) -> Option<Instant> {
+        self.queues.get(issuer)?.first().map(|(at, _)| *at)
     }
 
-    /// Takes the first credential of an issuer that is due, and marks it busy.
-    pub(super) fn take_due(&mut self, issuer: usize, now: Instant) -> Option<Place> {
-        let queue = self.queues.get_mut(issuer)?;
-        let &(due, place) = queue.first()?;
-        if now < due {
+    /// Takes the first credential of an issuer whose moment has come. One that is due is busy from
+    /// now on.
+    pub(super) fn take(&mut self, issuer: usize, now: Instant) -> Option<Taken> {
+        let &(at, place) = self.queues.get(issuer)?.first()?;
+        if now < at {
             return None;
         }
-        queue.remove(&(due, place));
-        let entry = &mut self.entries[place as usize];
-        entry.due = None;
-        entry.busy = true;
-        Some(place)
+        let is_due = self.entries[place as usize].due.is_some_and(|due| due <= now);
+        self.change(place, |entry| {
+            // A cycle reads the record, too.
+            entry.watched(now);
+            if is_due {
+                entry.due = None;
+                entry.busy = true;
+            }
+        });
+        Some(if is_due { Taken::Due(place) } else { Taken::Ending(place) })
     }
 
-    /// Its cycle has ended, and it is due at `due`, or at `soon` if a look was asked for meanwhile.
-    pub(super) fn finished(&mut self, place: Place, due: Instant, soon: Instant) {
+    /// Its cycle has ended, and it is due at `due`. Tells what came meanwhile.
+    pub(super) fn finished(&mut self, place: Place, due: Instant) -> Meanwhile {
         let entry = &mut self.entries[place as usize];
         entry.busy = false;
-        let again = std::mem::take(&mut entry.again);
-        self.set_due(place, if again { soon.min(due) } else { due });
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-    use crate::clock;
-
-    fn table(ids: &[&str]) -> Timetable {
-        let ids: Vec<CredentialId> = ids.iter().map(|id| id.parse().expect("an id")).collect();
-        Timetable::new(ids.iter().map(|id| (id, 0)))
+        let need = std::mem::take(&mut entry.again);
+        let messages = std::mem::take(&mut entry.messages);
+        self.set_due(place, due);
+        Meanwhile { need, messages }
     }
 
-    #[test]
-    fn the_earliest_is_taken_first_and_only_when_due() {
-        let (mut table, now) = (table(&["a", "b"]), clock::now());
-        table.set_due(0, now + Duration::from_secs(2));
-        table.set_due(1, now + Duration::from_secs(1));
-        assert_eq!(table.take_due(0, now), None);
-        assert_eq!(table.take_due(0, now + Duration::from_secs(5)), Some(1));
-        assert_eq!(table.take_due(0, now + Duration::from_secs(5)), Some(0));
-        assert_eq!(table.next_due(0), None);
-    }
-
-    #[test]
-    fn a_credential_never_has_two_cycles_at_once() {
-        let (mut table, now) = (table(&["a"]), clock::now());
-        table.set_due(0, now);
-        assert_eq!(table.take_due(0, now), Some(0));
-        table.set_due(0, now);
-        table.look_by(0, now);
-        assert_eq!(table.take_due(0, now), None, "it runs already");
-        table.finished(0, now + Duration::from_secs(60), now);
-        assert_eq!(table.take_due(0, now), Some(0), "the look that was asked for is not lost");
-    }
-
-    #[test]
-    fn an_older_message_changes_nothing() {
-        let (mut table, now) = (table(&["a"]), clock::now());
-        table.set_due_by(0, Epoch(7), now + Duration::from_secs(10));
-        table.set_due_by(0, Epoch(6), now);
-        assert_eq!(table.next_due(0), Some(now + Duration::from_secs(10)));
-    }
-
-    #[test]
-    fn a_worker_that_stepped_aside_is_not_woken_for_it() {
-        let (mut table, now) = (table(&["a"]), clock::now());
-        let until = now + Duration::from_secs(600);
-        table.step_aside(0, Some(until));
-        table.set_due_by(0, Epoch(1), now);
-        assert_eq!(table.next_due(0), Some(until));
-    }
-
-    #[test]
-    fn an_issuer_that_is_not_asked_holds_up_no_other() {
-        let ids: Vec<CredentialId> = ["a", "b"].map(|id| id.parse().expect("an id")).to_vec();
-        let (mut table, now) = (Timetable::new(ids.iter().zip([0, 1])), clock::now());
-        table.set_due(0, now);
-        table.set_due(1, now);
-        assert_eq!(table.take_due(1, now), Some(1));
-        assert_eq!(table.next_due(0), Some(now), "it waits for its turn");
-        table.set_due_by(0, Epoch(1), now + Duration::from_secs(60));
-        assert_eq!(table.take_due(0, now), None, "another worker was faster meanwhile");
-    }
-
-    #[test]
-    fn what_is_forgotten_is_due_again_once_it_is_looked_at() {
-        let (mut table, now) = (table(&["a", "b"]), clock::now());
-        table.set_due(0, now);
-        table.set_due(1, now);
-        table.forget_due();
-        assert_eq!((table.next_due(0), table.take_due(0, now)), (None, None));
-        table.set_due(1, now);
-        assert_eq!(table.take_due(0, now), Some(1));
-    }
-
-    #[test]
-    fn an_entry_is_small() {
-        assert!(size_of::<Entry>() <= 64, "{} bytes", size_of::<Entry>());
+    /// Changes an entry, and its place in the queue.
+    fn change(&mut self, place: Place, change: impl FnOnce(&mut Entry)) {
+        let entry = &mut self.entries[place as usize];
+        let queue = &mut self.queues[usize::from(entry.issuer)];
+        if let Some(before) = entry.taken_at() {
+            queue.remove(&(before, place));
+        }
+        change(entry);
+        if let Some(after) = entry.taken_at() {
+            queue.insert((after, place));
+        }
     }
 }

@@ -5,42 +5,42 @@
 //!
 //! For each credential: `ID.token` holds the bare token, for applications; `ID.record` holds all
 //! that is known, the token included, and is the truth; `ID.lease` is locked by whoever calls the
-//! issuer, and `ID.lock` for the moments of a change. The rules are in `file/ledger.rs`, the files
-//! in `file/folder.rs`.
+//! issuer, and `ID.lock` for the moments of a change. The files are in `file/directory.rs`, what one
+//! of them holds in `file/file_record.rs`, and a commit in `file/files.rs`. Here is what an async
+//! program needs around them: nothing that may wait for a disk runs on the runtime's own threads.
 
+mod directory;
+mod expiry_queue;
+mod file_record;
+mod files;
 #[cfg(any(test, fuzzing))]
-pub(crate) mod claims;
-mod ends;
-mod folder;
-mod ledger;
+pub(crate) mod fuzz_properties;
 mod watch;
 
 use std::{
-    collections::HashMap,
     path::Path,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use async_trait::async_trait;
+use evertoken_rules::{Changes, Holder, Snapshot};
 use tracing::warn;
-use uuid::Uuid;
 
 use self::{
-    ends::Ends,
-    folder::{Folder, Lock, Locked, Read},
-    ledger::{Sheet, Verdict},
+    directory::Directory,
+    expiry_queue::ExpiryQueue,
+    files::{Files, Seen, Turn},
     watch::Watch,
 };
 use super::{
-    Asked, BeginRequest, Begun, Completed, Failed, Failure, Glance, Hearing, Held, Hint, Offer,
-    Offered, Publication, Store, StoreError, StoreErrorKind, Timed, Verification,
+    Committed, Coordinate, Glance, Hearing, Hint, Read, StoreError, StoreErrorKind, Timed,
+    TokenWithExpiry,
 };
 use crate::{
     chain::Chain,
-    clock::{self, StoreTime, WallClock},
+    clock::{self, WallClock},
     credential::{CredentialId, Token},
-    lease::{Epoch, Holder, Lease},
 };
 
 /// How long a change by another process is waited for. It takes moments, unless that process was
@@ -50,17 +50,12 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// The pause between two tries.
 const TRY_AGAIN: Duration = Duration::from_millis(2);
 
-/// A lease is looked at again after this long at the most: its holder may be gone.
-const LOOK_AGAIN: Duration = Duration::from_millis(200);
-
 /// A store in a directory, as seen by one process.
 pub struct FileStore {
-    folder: Folder,
-    clock: WallClock,
-    holder: Holder,
-    /// The leases of this process. The kernel frees them when it ends.
-    leases: Mutex<HashMap<CredentialId, (Epoch, Lock)>>,
-    ends: Mutex<Ends>,
+    files: Arc<Files>,
+    /// One thing at a time waits for the disk: one that hangs takes one thread.
+    disk: tokio::sync::Mutex<()>,
+    expiries: Mutex<ExpiryQueue>,
     watch: Option<Watch>,
 }
 
@@ -77,179 +72,116 @@ impl FileStore {
     /// The same on another clock than the system's, without hints.
     #[must_use]
     pub fn on_clock(path: &Path, holder: Holder, clock: WallClock) -> Self {
-        Self {
-            folder: Folder::new(path),
-            clock,
-            holder,
-            leases: Mutex::default(),
-            ends: Mutex::default(),
-            watch: None,
-        }
+        let files = Arc::new(Files::new(Directory::new(path), clock, holder));
+        Self { files, disk: tokio::sync::Mutex::default(), expiries: Mutex::default(), watch: None }
     }
 
-    /// The sheet at `now`, if there is a whole one.
-    fn sheet(&self, id: &CredentialId, now: StoreTime) -> Result<Option<Sheet>, StoreError> {
-        Ok(match self.folder.sheet(id)? {
-            Read::Whole(sheet) => Some(sheet.at(now, self.clock.uptime().as_ref())),
-            Read::Absent | Read::Damaged => None,
+    /// Does what may wait for a disk, on a thread that may wait.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        act: impl FnOnce(&Files) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let _turn = self.disk.lock().await;
+        let files = Arc::clone(&self.files);
+        let done = tokio::task::spawn_blocking(move || act(&files)).await;
+        done.unwrap_or_else(|panicked| {
+            let message = "a defect of evertoken ended a change of a file: please report it";
+            Err(StoreError::new(StoreErrorKind::Entry, message).caused_by(panicked))
         })
     }
 
-    /// The sheet at `now`, and the token's file in line with it: a process may have been killed
-    /// between the two, or somebody may have removed the file.
-    async fn mended_sheet(
+    /// Does it once no other process is changing the same credential.
+    async fn in_turn<T: Send + 'static>(
         &self,
         id: &CredentialId,
-        now: StoreTime,
-    ) -> Result<Option<Sheet>, StoreError> {
-        let Some(sheet) = self.sheet(id, now)? else { return Ok(None) };
-        let in_line = self.folder.shown(id)?.as_deref() == sheet.valid_token(now);
-        if !in_line && sheet.token.is_some() {
-            // A change that changes nothing shows what the sheet holds. Whoever only looks is not
-            // to fail if it cannot be shown: whoever changes something will say so.
-            let _ = self.change(id, |_, _| Ok(())).await;
-        }
-        self.note_end(id, &sheet, now);
-        Ok(Some(sheet))
-    }
-
-    /// Waits for its turn, changes the sheet, and writes it if it has changed.
-    async fn change<T>(
-        &self,
-        id: &CredentialId,
-        change: impl FnOnce(&mut Sheet, StoreTime) -> Result<T, StoreError> + Send,
-    ) -> Result<Timed<T>, StoreError> {
-        self.folder.ready()?;
-        let _guard = self.guard(id).await?;
-        let now = self.clock.now();
-        let before = match self.folder.sheet(id)? {
-            Read::Whole(sheet) => *sheet,
-            Read::Absent => Sheet::default(),
-            Read::Damaged => {
-                let aside = self.folder.put_aside(id)?;
-                warn!(credential = %id, aside = %aside.display(),
-                    "the record is damaged: it is put aside, and a new one begun");
-                Sheet::default()
-            }
-        };
-        // What a clock that was set back makes of it is written, or it would last for ever.
-        let uptime = self.clock.uptime();
-        let mut sheet = before.clone().at(now, uptime.as_ref());
-        let answer = change(&mut sheet, now)?;
-        if sheet != before {
-            sheet.written(now, uptime);
-            self.folder.write_sheet(id, &sheet)?;
-        }
-        // Of a token that the sheet does not know, nobody knows that it is over: it is served until
-        // its successor is written.
-        if sheet.token.is_some() {
-            self.folder.show_token(id, sheet.valid_token(now))?;
-        }
-        self.note_end(id, &sheet, now);
-        Ok((now, answer))
-    }
-
-    async fn guard(&self, id: &CredentialId) -> Result<Lock, StoreError> {
+        act: impl Fn(&Files, &CredentialId) -> Result<Turn<T>, StoreError> + Clone + Send + 'static,
+    ) -> Result<T, StoreError> {
         let ends = clock::now() + PATIENCE;
         loop {
-            match self.folder.guard(id)? {
-                Locked::Ours(lock) => return Ok(lock),
-                Locked::Others if ends <= clock::now() => {
+            let (act, of) = (act.clone(), id.clone());
+            match self.blocking(move |files| act(files, &of)).await? {
+                Turn::Done(done, seen) => {
+                    self.note(id, &seen);
+                    return Ok(done);
+                }
+                Turn::OfAnother if ends <= clock::now() => {
                     let message =
                         format!("another process does not end its change of {id}: was it stopped?");
                     return Err(StoreError::new(StoreErrorKind::Unavailable, message));
                 }
-                Locked::Others => tokio::time::sleep(TRY_AGAIN).await,
+                Turn::OfAnother => tokio::time::sleep(TRY_AGAIN).await,
             }
         }
+    }
+
+    /// Brings the token's file in line with the record: a process may have been killed between the
+    /// two, or somebody may have removed the file.
+    async fn mend(&self, id: &CredentialId) -> Result<(), StoreError> {
+        self.in_turn(id, |files, id| files.mend(id)).await
+    }
+
+    /// What stands there. Whoever only looks is not to fail if the token's file cannot be brought in
+    /// line: whoever changes something will say so.
+    async fn see(&self, id: &CredentialId) -> Result<Seen, StoreError> {
+        let of = id.clone();
+        let seen = self.blocking(move |files| files.see(&of)).await?;
+        if !seen.in_line {
+            let _ = self.mend(id).await;
+        }
+        self.note(id, &seen);
+        Ok(seen)
     }
 
     /// Waits until the next token that is shown has ended, and takes its file away.
     async fn withdraw_next(&self) {
-        let next = self.ends().next();
+        let next = self.expiries().next();
         let Some((end, id)) = next else { return std::future::pending().await };
-        tokio::time::sleep(end.since(self.clock.now())).await;
-        // A change that changes nothing brings the file in line with the sheet.
-        if let Err(error) = self.change(&id, |_, _| Ok(())).await {
-            warn!(credential = %id, error = %Chain(&error),
+        tokio::time::sleep(end.since(self.files.now())).await;
+        if let Err(error) = self.mend(&id).await {
+            warn!(event = "store.token_file_left", credential = %id, error = %Chain(&error),
                 "the token has ended, and its file cannot be taken away");
-            self.ends().note(&id, None);
+            self.expiries().note(&id, None);
         }
     }
 
     /// Notes when the token that is shown ends.
-    fn note_end(&self, id: &CredentialId, sheet: &Sheet, now: StoreTime) {
-        let end = sheet.valid_token(now).map(|_| StoreTime::from_millis(sheet.expires_at));
-        self.ends().note(id, end);
+    fn note(&self, id: &CredentialId, seen: &Seen) {
+        let end = seen.snapshot.record.expires_at().filter(|_| seen.snapshot.has_token());
+        self.expiries().note(id, end);
     }
 
-    fn ends(&self) -> MutexGuard<'_, Ends> {
-        self.ends.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Ends this process's lease, unless it has been granted a later one since.
-    fn end_lease(&self, id: &CredentialId, epoch: Epoch) {
-        let mut leases = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
-        if leases.get(id).is_some_and(|(holding, _)| *holding == epoch) {
-            leases.remove(id);
-        }
+    fn expiries(&self) -> MutexGuard<'_, ExpiryQueue> {
+        self.expiries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[async_trait]
-impl Store for FileStore {
-    async fn next_hint(&self) -> Hint {
-        let heard = async || match &self.watch {
-            Some(watch) => watch.next().await,
-            None => std::future::pending().await,
-        };
-        loop {
-            let id = tokio::select! {
-                id = heard() => id,
-                () = self.withdraw_next() => continue,
-            };
-            // What cannot be read now is told by whoever asks for it.
-            let now = self.clock.now();
-            let Ok(Some(sheet)) = self.mended_sheet(&id, now).await else { continue };
-            let glance = sheet.glance(now);
-            let record = glance.record.unwrap_or_default();
-            if record.forced || glance.has_report {
-                return Hint::Look(id);
-            }
-            return Hint::Changed {
-                id,
-                epoch: record.epoch,
-                expires_at: record.expires_at.unwrap_or_default(),
-                due_at: record.due_at.unwrap_or_default(),
-            };
-        }
+impl Read for FileStore {
+    async fn token(&self, id: &CredentialId) -> Result<Option<Token>, StoreError> {
+        let id = id.clone();
+        let token = self.blocking(move |files| files.token(&id)).await?;
+        token.map(|token| read_token(token.expose())).transpose()
     }
 
-    async fn canary(&self) -> Result<Option<String>, StoreError> {
-        self.folder.ready()?;
-        self.folder.canary()
-    }
-
-    async fn set_canary(&self) -> Result<String, StoreError> {
-        self.folder.ready()?;
-        if let Some(watch) = &self.watch {
-            watch.begin(self.folder.path());
-        }
-        if let Some(canary) = self.folder.canary()? {
-            return Ok(canary);
-        }
-        // A fresh one each time: after a loss, everybody is to see that it is another.
-        self.folder.set_canary(&Uuid::new_v4().to_string())?;
-        Ok(self.folder.canary()?.unwrap_or_else(|| self.holder.to_string()))
+    async fn token_with_expiry(
+        &self,
+        id: &CredentialId,
+    ) -> Result<Option<TokenWithExpiry>, StoreError> {
+        let Seen { snapshot, .. } = self.see(id).await?;
+        let Some(token) = &snapshot.token else { return Ok(None) };
+        let token = read_token(token.expose())?;
+        let expires_at = snapshot.record.expires_at().unwrap_or_default();
+        let (expires_in, epoch) = (expires_at.since(snapshot.now), snapshot.record.epoch());
+        Ok(Some(TokenWithExpiry { token, expires_at, expires_in, epoch }))
     }
 
     async fn look(&self, ids: &[CredentialId]) -> Result<Timed<Vec<Glance>>, StoreError> {
-        self.folder.ready()?;
-        let now = self.clock.now();
+        self.blocking(Files::ready).await?;
+        let now = self.files.now();
         let mut glances = Vec::with_capacity(ids.len());
         for id in ids {
-            glances.push(match self.mended_sheet(id, now).await {
-                Ok(sheet) => sheet.map(|sheet| sheet.glance(now)).unwrap_or_default(),
+            glances.push(match self.see(id).await {
+                Ok(seen) => seen.glance(),
                 // Begin says what is wrong with it.
                 Err(error) if error.kind == StoreErrorKind::Entry => Glance::default(),
                 Err(error) => return Err(error),
@@ -257,138 +189,63 @@ impl Store for FileStore {
         }
         Ok((now, glances))
     }
+}
 
-    async fn begin(
-        &self,
-        id: &CredentialId,
-        request: &BeginRequest<'_>,
-    ) -> Result<Timed<Begun>, StoreError> {
-        self.change(id, |sheet, now| {
-            let lives = self.folder.lease_lives(id)?;
-            let verdict = sheet.begin(now, lives, &self.holder, request);
-            Ok(match verdict {
-                Verdict::Granted { epoch, reason, granted_at, failures, calls, again } => {
-                    if !again {
-                        // Before the record says so: a lease without its lock would look lost.
-                        let lock = self.folder.take_lease(id)?;
-                        let mut leases = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
-                        leases.insert(id.clone(), (epoch, lock));
-                    }
-                    let lease = Lease {
-                        epoch,
-                        attempt: request.attempt.clone(),
-                        reason,
-                        granted_at,
-                        asked: request.asked,
-                        length: request.lease,
-                    };
-                    Begun::Granted { lease, failures, calls }
-                }
-                Verdict::Lost => Begun::Lost,
-                Verdict::Held(left) => Begun::Held(left.min(LOOK_AGAIN)),
-                Verdict::Quiet(left) => Begun::Quiet(left),
-                Verdict::NotDue(due_at) => Begun::NotDue(due_at),
-                Verdict::Uncured(due_at) => Begun::Uncured(due_at),
-                Verdict::Spent(due_at) => Begun::Spent(due_at),
-                Verdict::Exhausted(until) => Begun::Exhausted(until),
-            })
-        })
-        .await
+#[async_trait]
+impl Coordinate for FileStore {
+    fn holder(&self) -> &Holder {
+        self.files.holder()
     }
 
-    async fn complete(
-        &self,
-        id: &CredentialId,
-        lease: &Lease,
-        publication: Publication<'_>,
-    ) -> Result<Timed<Completed>, StoreError> {
-        let completed = self
-            .change(id, |sheet, now| Ok(sheet.complete(now, &self.holder, lease, publication)))
-            .await?;
-        if completed.1 != Completed::Expired {
-            self.end_lease(id, lease.epoch);
+    async fn load(&self, id: &CredentialId) -> Result<Snapshot, StoreError> {
+        let of = id.clone();
+        if self.blocking(move |files| files.clock_was_set(&of)).await? {
+            // What is made of that is written, or it would last for ever.
+            self.mend(id).await?;
         }
-        Ok(completed)
+        let of = id.clone();
+        self.blocking(move |files| files.load(&of)).await
     }
 
-    async fn fail(
+    async fn commit(
         &self,
         id: &CredentialId,
-        lease: &Lease,
-        failure: &Failure<'_>,
-    ) -> Result<Timed<Failed>, StoreError> {
-        let failed = self.change(id, |sheet, now| Ok(sheet.fail(now, lease, failure))).await?;
-        self.end_lease(id, lease.epoch);
-        Ok(failed)
-    }
-
-    async fn release(
-        &self,
-        id: &CredentialId,
-        lease: &Lease,
-        _tell: bool,
-    ) -> Result<(), StoreError> {
-        let (_, was_ours) = self.change(id, |sheet, now| Ok(sheet.release(now, lease))).await?;
-        if was_ours {
-            self.end_lease(id, lease.epoch);
-        }
-        Ok(())
-    }
-
-    async fn offer(
-        &self,
-        id: &CredentialId,
-        offer: &Offer<'_>,
-    ) -> Result<Timed<Offered>, StoreError> {
-        self.change(id, |sheet, now| Ok(sheet.offer(now, &self.holder, offer))).await
-    }
-
-    async fn ask(&self, id: &CredentialId, daily_quota: u64) -> Result<Timed<Asked>, StoreError> {
-        self.change(id, |sheet, now| Ok(sheet.ask(now, daily_quota))).await
-    }
-
-    async fn verify(
-        &self,
-        id: &CredentialId,
-        period: Duration,
-        takes: Duration,
-    ) -> Result<Timed<Verification>, StoreError> {
-        self.change(id, |sheet, now| sheet.verify(now, period, takes)).await
-    }
-
-    async fn token(&self, id: &CredentialId) -> Result<Option<Token>, StoreError> {
-        self.folder.ready()?;
-        let now = self.clock.now();
-        let token = match self.folder.sheet(id)? {
-            Read::Whole(sheet) => {
-                let sheet = sheet.at(now, self.clock.uptime().as_ref());
-                sheet.valid_token(now).map(str::to_owned)
-            }
-            // Then nobody knows its end, and what applications read is all there is.
-            Read::Absent | Read::Damaged => self.folder.shown(id)?,
-        };
-        token.as_deref().map(read_token).transpose()
-    }
-
-    async fn held(&self, id: &CredentialId) -> Result<Option<Held>, StoreError> {
-        self.folder.ready()?;
-        let now = self.clock.now();
-        let Some(sheet) = self.mended_sheet(id, now).await? else { return Ok(None) };
-        let Some(token) = sheet.valid_token(now) else { return Ok(None) };
-        let token = read_token(token)?;
-        let record = sheet.glance(now).record.unwrap_or_default();
-        let expires_at = record.expires_at.unwrap_or_default();
-        let epoch: Epoch = record.epoch;
-        Ok(Some(Held { token, expires_at, expires_in: expires_at.since(now), epoch }))
+        seen: &Snapshot,
+        changes: &Changes,
+    ) -> Result<Timed<Committed>, StoreError> {
+        let (seen, changes) = (Arc::new(seen.clone()), Arc::new(changes.clone()));
+        self.in_turn(id, move |files, id| files.commit(id, &seen, &changes)).await
     }
 
     async fn report(&self, id: &CredentialId, token: &Token) -> Result<(), StoreError> {
-        self.change(id, |sheet, now| {
-            sheet.report(now, token.expose());
-            Ok(())
-        })
-        .await
-        .map(drop)
+        let token = token.clone();
+        self.in_turn(id, move |files, id| files.report(id, &token)).await
+    }
+
+    /// Takes expired tokens' files away meanwhile. Dropped in between, it begins that anew.
+    async fn next_hint(&self) -> Hint {
+        let heard = async || match &self.watch {
+            Some(watch) => watch.next().await,
+            None => std::future::pending().await,
+        };
+        loop {
+            tokio::select! {
+                id = heard() => return Hint::Look(id),
+                () = self.withdraw_next() => {}
+            }
+        }
+    }
+
+    async fn data_identity(&self) -> Result<Option<String>, StoreError> {
+        self.blocking(Files::data_identity).await
+    }
+
+    async fn identify_data(&self) -> Result<String, StoreError> {
+        self.blocking(Files::ready).await?;
+        if let Some(watch) = &self.watch {
+            watch.begin(self.files.path());
+        }
+        self.blocking(Files::identify_data).await
     }
 }
 

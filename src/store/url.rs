@@ -2,7 +2,7 @@
 
 use std::{fmt, path::PathBuf, sync::Arc};
 
-use super::{Certificates, FileStore, RedisStore, RedisUrl, Store};
+use super::{Certificates, Coordinate, FileStore, RedisStore, RedisUrl};
 use crate::lease::Holder;
 
 const REDIS_SCHEMES: [&str; 8] = [
@@ -108,7 +108,7 @@ impl StoreUrl {
 
     /// The store there, for one process. Nothing is connected or touched yet.
     #[must_use]
-    pub fn open(&self, prefix: &str, holder: Holder, hearing: Hearing) -> Arc<dyn Store> {
+    pub fn open(&self, prefix: &str, holder: Holder, hearing: Hearing) -> Arc<dyn Coordinate> {
         match (self, hearing) {
             (Self::Redis(url), Hearing::Hints) => {
                 Arc::new(RedisStore::with_hints(url.clone(), prefix, holder))

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use evertoken::{
     lease::{AttemptId, Holder},
-    store::{Begun, Hearing, Store, StoreErrorKind, StoreUrl},
+    store::{Begun, Coordinate, Hearing, Protocol, StoreErrorKind, StoreUrl},
 };
 use evertoken_testkit::{redis::RedisServer, wait_for};
 use redis::{AsyncCommands, aio::MultiplexedConnection};
@@ -12,14 +12,14 @@ use tempfile::TempDir;
 
 use crate::contract::request;
 
-fn open(url: &str) -> Arc<dyn Store> {
+fn open(url: &str) -> Arc<dyn Coordinate> {
     let url = StoreUrl::parse(url).expect("a URL");
     url.open("evertoken", Holder::fresh(), Hearing::Nothing)
 }
 
 /// The canary as soon as the store answers: the first command on a broken connection fails.
-async fn canary(store: &Arc<dyn Store>) -> String {
-    wait_for("the store answers", || async { store.canary().await.ok().flatten() }).await
+async fn canary(store: &Arc<dyn Coordinate>) -> String {
+    wait_for("the store answers", || async { store.data_identity().await.ok().flatten() }).await
 }
 
 async fn command(connection: &mut MultiplexedConnection, words: &[&str]) {
@@ -37,10 +37,10 @@ async fn a_broken_connection_to_the_same_server_keeps_the_canary() {
     let directory = TempDir::new().expect("a directory");
     let server = RedisServer::start(directory.path().join("redis")).await;
     let store = open(&server.url());
-    let first = store.set_canary().await.expect("an answer");
+    let first = store.identify_data().await.expect("an answer");
     drop_connections(&server).await;
     assert_eq!(canary(&store).await, first);
-    assert_eq!(store.set_canary().await.expect("an answer"), first);
+    assert_eq!(store.identify_data().await.expect("an answer"), first);
 }
 
 #[tokio::test]
@@ -48,7 +48,7 @@ async fn a_restart_is_another_canary_though_the_data_was_kept() {
     let directory = TempDir::new().expect("a directory");
     let mut server = RedisServer::start_durable(directory.path().join("redis")).await;
     let store = open(&server.url());
-    let first = store.set_canary().await.expect("an answer");
+    let first = store.identify_data().await.expect("an answer");
     let uuid = |text: &str| text.split(' ').next().map(str::to_owned);
     server.stop();
     server.resume().await;
@@ -64,7 +64,7 @@ async fn a_replica_that_is_promoted_is_another_canary_though_it_has_the_same_dat
     let port = master.port().to_string();
     let options = ["--replicaof", "127.0.0.1", &port];
     let replica = RedisServer::start_with_options(directory.path().join("replica"), &options).await;
-    let first = open(&master.url()).set_canary().await.expect("an answer");
+    let first = open(&master.url()).identify_data().await.expect("an answer");
     let store = open(&replica.url());
     let replicated = canary(&store).await;
     assert_ne!(replicated, first);
@@ -84,7 +84,7 @@ async fn where_the_server_may_not_be_asked_each_connection_counts_as_another() {
     let mut connection = server.connect().await;
     command(&mut connection, &["ACL", "SETUSER", "w", "on", ">pw", "~*", "+@all", "-info"]).await;
     let store = open(&server.url().replace("redis://", "redis://w:pw@"));
-    let first = store.set_canary().await.expect("an answer");
+    let first = store.identify_data().await.expect("an answer");
     assert_eq!(canary(&store).await, first);
     drop_connections(&server).await;
     assert_ne!(canary(&store).await, first);
@@ -95,11 +95,12 @@ async fn a_server_is_not_asked_for_a_lease_before_its_data_was_compared() {
     let directory = TempDir::new().expect("a directory");
     let mut server = RedisServer::start_durable(directory.path().join("redis")).await;
     let store = open(&server.url());
-    store.set_canary().await.expect("an answer");
+    store.identify_data().await.expect("an answer");
     server.stop();
     server.resume().await;
     let (id, attempt) = ("shop".parse().expect("an id"), AttemptId::fresh());
-    let begin = async || store.begin(&id, &request(&attempt)).await;
+    let begin =
+        async || store.begin(&id, &request(&attempt), evertoken::clock::Moment::now()).await;
     wait_for("another server is noticed", || async {
         let error = begin().await.expect_err("nothing is granted");
         assert_eq!(error.kind, StoreErrorKind::Unavailable);
@@ -107,5 +108,5 @@ async fn a_server_is_not_asked_for_a_lease_before_its_data_was_compared() {
     })
     .await;
     canary(&store).await;
-    assert!(matches!(begin().await, Ok((_, Begun::Granted { .. }))));
+    assert!(matches!(begin().await, Ok((_, Begun::Granted(_)))));
 }

@@ -1,11 +1,11 @@
 //! A Redis Cluster: credentials are spread over masters, one of which may be lost.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use evertoken::{
     credential::CredentialId,
     lease::{AttemptId, Holder},
-    store::{Begun, Completed, Hearing, Hint, Store, StoreUrl},
+    store::{Begun, Completed, Coordinate, Hearing, Hint, Permit, Protocol, StoreUrl},
 };
 use evertoken_testkit::{
     CAP,
@@ -17,12 +17,12 @@ use evertoken_testkit::{
 use crate::contract::{publication, request, token};
 use tempfile::TempDir;
 
-fn open(url: &str, hearing: Hearing) -> Arc<dyn Store> {
+fn open(url: &str, hearing: Hearing) -> Arc<dyn Coordinate> {
     StoreUrl::parse(url).expect("a URL").open("evertoken", Holder::fresh(), hearing)
 }
 
-async fn canary(store: &Arc<dyn Store>) -> String {
-    wait_for("the store answers", || async { store.canary().await.ok().flatten() }).await
+async fn canary(store: &Arc<dyn Coordinate>) -> String {
+    wait_for("the store answers", || async { store.data_identity().await.ok().flatten() }).await
 }
 
 fn id(text: &str) -> CredentialId {
@@ -30,10 +30,13 @@ fn id(text: &str) -> CredentialId {
 }
 
 /// Publishes `text` for a credential.
-async fn publish(store: &Arc<dyn Store>, id: &CredentialId, text: &str) {
+async fn publish(store: &Arc<dyn Coordinate>, id: &CredentialId, text: &str) {
     let attempt = AttemptId::fresh();
-    let (_, begun) = store.begin(id, &request(&attempt)).await.expect("an answer");
-    let Begun::Granted { lease, .. } = begun else { panic!("{begun:?}") };
+    let (_, begun) = store
+        .begin(id, &request(&attempt), evertoken::clock::Moment::now())
+        .await
+        .expect("an answer");
+    let Begun::Granted(Permit { lease, .. }) = begun else { panic!("{begun:?}") };
     let token = token(text);
     let completed = store.complete(id, &lease, publication(&lease, &token)).await;
     let (_, completed) = completed.expect("an answer");
@@ -46,8 +49,8 @@ async fn every_verb_works_on_every_master_and_every_loss_changes_the_canary() {
     let mut cluster = Cluster::start(directory.path()).await;
     let store = open(&cluster.url(), Hearing::Nothing);
     let hearing = open(&cluster.url(), Hearing::Hints);
-    let first = store.set_canary().await.expect("an answer");
-    assert_eq!(hearing.set_canary().await.expect("an answer"), first);
+    let first = store.identify_data().await.expect("an answer");
+    assert_eq!(hearing.identify_data().await.expect("an answer"), first);
 
     // Enough credentials for each master to have some.
     let ids: Vec<CredentialId> = (0..30).map(|at| id(&format!("shop-{at}"))).collect();
@@ -57,7 +60,7 @@ async fn every_verb_works_on_every_master_and_every_loss_changes_the_canary() {
     let (_, glances) = store.look(&ids).await.expect("an answer");
     assert!(glances.iter().all(|glance| glance.has_token && glance.record.is_some()));
     for each in &ids {
-        let held = store.held(each).await.expect("an answer").expect("a token");
+        let held = store.token_with_expiry(each).await.expect("an answer").expect("a token");
         assert_eq!(held.token, token(each.as_str()), "in their order");
         assert!(held.epoch.0 > 0);
     }
@@ -65,29 +68,29 @@ async fn every_verb_works_on_every_master_and_every_loss_changes_the_canary() {
     assert!(none.is_empty());
     store.report(&ids[0], &token("shop-0")).await.expect("an answer");
     let all_heard = async {
-        let (mut changed, mut reported) = (0, false);
-        while changed < ids.len() || !reported {
-            match hearing.next_hint().await {
-                Hint::Changed { .. } => changed += 1,
-                Hint::Look(id) => reported |= id == ids[0],
-                Hint::Missed => {}
+        let mut heard = BTreeMap::<CredentialId, usize>::new();
+        // One for each token, and one for the report.
+        while heard.values().sum::<usize>() <= ids.len() {
+            if let Hint::Look(id) = hearing.next_hint().await {
+                *heard.entry(id).or_default() += 1;
             }
         }
+        assert!(ids.iter().all(|id| heard.contains_key(id)), "{heard:?}");
     };
     tokio::time::timeout(CAP, all_heard).await.expect("all messages of all masters are heard");
     assert_eq!(canary(&store).await, first, "nothing was lost");
 
     // One master loses all its data, and goes on.
     cluster.nodes[1].command(&["FLUSHALL"]).await;
-    assert_eq!(store.canary().await.expect("an answer"), None, "the loss is seen");
-    let second = store.set_canary().await.expect("an answer");
+    assert_eq!(store.data_identity().await.expect("an answer"), None, "the loss is seen");
+    let second = store.identify_data().await.expect("an answer");
     assert_ne!(second, first);
-    assert_eq!(hearing.set_canary().await.expect("an answer"), second);
+    assert_eq!(hearing.identify_data().await.expect("an answer"), second);
 
     // An operator has a replica take over: no connection is broken, and nothing is lost.
     cluster.nodes[3].command(&["CLUSTER", "FAILOVER"]).await;
     let third = wait_for("the change is seen", || async {
-        store.canary().await.ok().flatten().filter(|canary| *canary != second)
+        store.data_identity().await.ok().flatten().filter(|canary| *canary != second)
     })
     .await;
 
@@ -108,12 +111,12 @@ async fn every_verb_works_on_every_master_and_every_loss_changes_the_canary() {
     // That master dies.
     cluster.nodes[master].stop();
     let fourth = wait_for("the promotion is seen", || async {
-        store.canary().await.ok().flatten().filter(|canary| *canary != third)
+        store.data_identity().await.ok().flatten().filter(|canary| *canary != third)
     })
     .await;
     assert_ne!(fourth, first);
     wait_for("reports are heard again", || async {
-        hearing.canary().await.ok()?;
+        hearing.data_identity().await.ok()?;
         store.report(&ids[1], &token("shop-1")).await.ok()?;
         let pause = Duration::from_millis(200);
         let heard = async { while hearing.next_hint().await != Hint::Look(ids[1].clone()) {} };

@@ -4,7 +4,6 @@
 //! worker process takes part. Where the store's clock would have to pass a moment, the record is
 //! given an earlier one instead.
 
-mod alike;
 mod bench;
 #[expect(clippy::duplicate_mod, reason = "one contract, two stores")]
 mod files;
@@ -18,8 +17,8 @@ use evertoken::{
     credential::{CredentialId, Token},
     lease::{AttemptId, Epoch, Holder, Lease},
     store::{
-        BeginRequest, Begun, Calls, Completed, Failed, Failure, Glance, Hearing, Offer, Offered,
-        Publication, Store, StoreUrl,
+        BeginRequest, Begun, Calls, Completed, Coordinate, Failed, FailedAttempt, Glance, Hearing,
+        Offer, Offered, Permit, Protocol, Publication, StoreUrl,
     },
 };
 use tempfile::TempDir;
@@ -45,20 +44,19 @@ pub(super) struct Pair<B> {
     _directory: TempDir,
     pub(super) bench: B,
     pub(super) id: CredentialId,
-    pub(super) a: Arc<dyn Store>,
-    pub(super) b: Arc<dyn Store>,
+    pub(super) a: Arc<dyn Coordinate>,
+    pub(super) b: Arc<dyn Coordinate>,
 }
 
 /// What a worker asks for whose issuer gives a new token with each call.
 pub(super) fn request(attempt: &AttemptId) -> BeginRequest<'_> {
     BeginRequest {
         attempt,
-        asked: evertoken::clock::Moment::now(),
         lease: LEASE,
         quiet_period: QUIET,
         daily_quota: QUOTA,
         quota_day_offset: CHINA,
-        mark: MARK,
+        fingerprint: MARK,
         issues_anew: true,
         heard: Epoch::default(),
         waited: false,
@@ -89,7 +87,6 @@ pub(super) fn publication<'a>(lease: &Lease, token: &'a Token) -> Publication<'a
         due_at: lease.granted_at.plus(DUE),
         issues_anew: true,
         late: false,
-        dated: None,
     }
 }
 
@@ -100,20 +97,21 @@ pub(super) fn ended(lease: Lease) -> Lease {
 }
 
 /// A failure that is worth another try in a minute.
-pub(super) fn failure() -> Failure<'static> {
-    Failure {
+pub(super) fn failure() -> FailedAttempt<'static> {
+    FailedAttempt {
         wait: Duration::from_secs(60),
-        closed: Duration::ZERO,
+        rate_limited: Duration::ZERO,
         error: "the issuer is busy",
         suspect: None,
         quiet_period: Duration::ZERO,
         refused: None,
         not_sent: false,
+        left_to_others: false,
     }
 }
 
 /// A worker's store, and whom it calls itself.
-pub(super) fn open(url: &str) -> (Arc<dyn Store>, Holder) {
+pub(super) fn open(url: &str) -> (Arc<dyn Coordinate>, Holder) {
     let holder = Holder::fresh();
     let url = StoreUrl::parse(url).expect("a URL");
     (url.open("evertoken", holder.clone(), Hearing::Nothing), holder)
@@ -138,7 +136,7 @@ impl<B: Bench> Pair<B> {
     }
 
     /// One more worker's store, and whom it calls itself.
-    pub(super) fn worker(&self) -> (Arc<dyn Store>, Holder) {
+    pub(super) fn worker(&self) -> (Arc<dyn Coordinate>, Holder) {
         open(&self.bench.url())
     }
 
@@ -150,36 +148,36 @@ impl<B: Bench> Pair<B> {
         lease
     }
 
-    pub(super) async fn begin(&self, worker: &Arc<dyn Store>) -> Begun {
+    pub(super) async fn begin(&self, worker: &Arc<dyn Coordinate>) -> Begun {
         self.begin_as(worker, &request(&AttemptId::fresh())).await
     }
 
     pub(super) async fn begin_as(
         &self,
-        worker: &Arc<dyn Store>,
+        worker: &Arc<dyn Coordinate>,
         request: &BeginRequest<'_>,
     ) -> Begun {
-        worker.begin(&self.id, request).await.expect("an answer").1
+        worker.begin(&self.id, request, evertoken::clock::Moment::now()).await.expect("an answer").1
     }
 
-    pub(super) async fn grant(&self, worker: &Arc<dyn Store>) -> Lease {
+    pub(super) async fn grant(&self, worker: &Arc<dyn Coordinate>) -> Lease {
         self.grant_as(worker, &request(&AttemptId::fresh())).await
     }
 
     pub(super) async fn grant_as(
         &self,
-        worker: &Arc<dyn Store>,
+        worker: &Arc<dyn Coordinate>,
         request: &BeginRequest<'_>,
     ) -> Lease {
         match self.begin_as(worker, request).await {
-            Begun::Granted { lease, .. } => lease,
+            Begun::Granted(Permit { lease, .. }) => lease,
             other => panic!("not granted: {other:?}"),
         }
     }
 
     pub(super) async fn complete(
         &self,
-        worker: &Arc<dyn Store>,
+        worker: &Arc<dyn Coordinate>,
         lease: &Lease,
         publication: Publication<'_>,
     ) -> Completed {
@@ -188,18 +186,18 @@ impl<B: Bench> Pair<B> {
 
     pub(super) async fn fail(
         &self,
-        worker: &Arc<dyn Store>,
+        worker: &Arc<dyn Coordinate>,
         lease: &Lease,
-        failure: &Failure<'_>,
+        failure: &FailedAttempt<'_>,
     ) -> Failed {
         worker.fail(&self.id, lease, failure).await.expect("an answer").1
     }
 
-    pub(super) async fn offer(&self, worker: &Arc<dyn Store>, offer: &Offer<'_>) -> Offered {
+    pub(super) async fn offer(&self, worker: &Arc<dyn Coordinate>, offer: &Offer<'_>) -> Offered {
         worker.offer(&self.id, offer).await.expect("an answer").1
     }
 
-    pub(super) async fn release(&self, worker: &Arc<dyn Store>, lease: &Lease) {
+    pub(super) async fn release(&self, worker: &Arc<dyn Coordinate>, lease: &Lease) {
         worker.release(&self.id, lease, true).await.expect("an answer");
     }
 
@@ -221,7 +219,7 @@ impl<B: Bench> Pair<B> {
 
     /// How long the token is still valid.
     pub(super) async fn left(&self) -> Duration {
-        self.b.held(&self.id).await.expect("an answer").expect("a token").expires_in
+        self.b.token_with_expiry(&self.id).await.expect("an answer").expect("a token").expires_in
     }
 
     /// The token, as applications read it.
@@ -278,7 +276,7 @@ impl<B: Bench> Pair<B> {
     /// The lease ends by its time, and its quiet period too.
     pub(super) async fn outlive(&self) {
         self.end_lease().await;
-        self.set("open_until", 1).await;
+        self.set("attempt.quiet_until", 1).await;
         self.make_due().await;
     }
 

@@ -16,14 +16,12 @@ use async_trait::async_trait;
 use evertoken::{
     clock::{self, StoreTime, WallClock},
     credential::{CredentialId, Token},
-    lease::{Holder, Lease},
+    lease::Holder,
     provider::{Credential, Fate, FetchError, Issued, Remedy},
     refresh::{Cycle, Keeper, Knowledge, Outcome, Times},
-    store::{
-        Asked, BeginRequest, Begun, Completed, Failed, Failure, FileStore, Glance, Hearing, Held,
-        Hint, Offer, Offered, Publication, Record, Store, StoreError, Timed, Verification,
-    },
+    store::{Committed, Coordinate, FileStore, Glance, Hearing, Read, Record, StoreError, Timed},
 };
+use evertoken_rules::{Changes, LockChange};
 use evertoken_testkit::provider::{Double, Issuer};
 use tempfile::TempDir;
 use tokio::{
@@ -31,6 +29,8 @@ use tokio::{
     task::JoinSet,
     time::{Instant, sleep},
 };
+
+use evertoken_testkit::watched::{Watched, Watcher};
 
 /// A lock of 9 s lies halfway between them.
 const TIMES: Times =
@@ -83,7 +83,6 @@ enum Trouble {
 
 /// A store with trouble.
 struct Troubled {
-    store: FileStore,
     trouble: Mutex<Trouble>,
     /// Of each lease that was given back: whether the others were to be told.
     told: Arc<Mutex<Vec<bool>>>,
@@ -135,9 +134,8 @@ impl Bench {
         };
         let has_one_clock = !matches!(trouble, Trouble::Ahead(_));
         let (trouble, told) = (Mutex::new(trouble), Arc::default());
-        let store = self.store();
-        let store = Troubled { store, trouble, told: Arc::clone(&told), has_one_clock };
-        let store = Arc::new(store);
+        let watcher = Troubled { trouble, told: Arc::clone(&told), has_one_clock };
+        let store = Arc::new(Watched { store: Arc::new(self.store()), watcher });
         Worker { cycle: Cycle { store, times: TIMES, stopping }, credential, calls, told }
     }
 
@@ -147,7 +145,8 @@ impl Bench {
     }
 
     async fn token(&self) -> String {
-        let held = self.store().held(&id()).await.expect("an answer").expect("a token");
+        let held =
+            self.store().token_with_expiry(&id()).await.expect("an answer").expect("a token");
         held.token.expose().to_owned()
     }
 
@@ -213,110 +212,48 @@ impl Issuer for OneCall {
 /// The error of a store that is not there.
 async fn unavailable() -> StoreError {
     let nowhere = FileStore::new(Path::new("/dev/null/store"), Holder::fresh(), Hearing::Nothing);
-    nowhere.canary().await.expect_err("no directory can be there")
+    nowhere.data_identity().await.expect_err("no directory can be there")
 }
 
 #[async_trait]
-impl Store for Troubled {
-    async fn begin(
+impl Watcher for Troubled {
+    async fn committed(
         &self,
-        id: &CredentialId,
-        request: &BeginRequest<'_>,
-    ) -> Result<Timed<Begun>, StoreError> {
-        let trouble = std::mem::replace(&mut *self.trouble.lock().expect("it"), Trouble::None);
-        let answer = self.store.begin(id, request).await;
-        match trouble {
-            Trouble::None | Trouble::Ahead(_) => {}
-            Trouble::Slow(by) => sleep(by).await,
-            Trouble::Lost => return Err(unavailable().await),
-            Trouble::Stopping(stop) => drop(stop.send_replace(true)),
+        _id: &CredentialId,
+        changes: &Changes,
+        answer: Timed<Committed>,
+    ) -> Result<Timed<Committed>, StoreError> {
+        match changes.lock {
+            LockChange::Take { .. } => {
+                let trouble =
+                    std::mem::replace(&mut *self.trouble.lock().expect("it"), Trouble::None);
+                match trouble {
+                    Trouble::None | Trouble::Ahead(_) => {}
+                    Trouble::Slow(by) => sleep(by).await,
+                    Trouble::Lost => return Err(unavailable().await),
+                    Trouble::Stopping(stop) => drop(stop.send_replace(true)),
+                }
+            }
+            // Neither a token nor a failure: the lease is given back.
+            LockChange::Free { .. }
+                if changes.token.is_none() && changes.record.failure.is_none() =>
+            {
+                self.told.lock().expect("it").push(changes.message.is_some());
+            }
+            _ => {}
         }
-        answer
+        Ok(answer)
     }
 
-    async fn next_hint(&self) -> Hint {
-        self.store.next_hint().await
-    }
-
-    async fn canary(&self) -> Result<Option<String>, StoreError> {
-        self.store.canary().await
-    }
-
-    async fn set_canary(&self) -> Result<String, StoreError> {
-        self.store.set_canary().await
-    }
-
-    async fn look(&self, ids: &[CredentialId]) -> Result<Timed<Vec<Glance>>, StoreError> {
-        let (now, glances) = self.store.look(ids).await?;
+    fn looked(&self, (now, glances): Timed<Vec<Glance>>) -> Timed<Vec<Glance>> {
         match *self.trouble.lock().expect("it") {
-            Trouble::Ahead(by) => Ok((now.plus(by), glances)),
-            _ => Ok((now, glances)),
+            Trouble::Ahead(by) => (now.plus(by), glances),
+            _ => (now, glances),
         }
     }
 
     fn has_one_clock(&self) -> bool {
         self.has_one_clock
-    }
-
-    async fn complete(
-        &self,
-        id: &CredentialId,
-        lease: &Lease,
-        publication: Publication<'_>,
-    ) -> Result<Timed<Completed>, StoreError> {
-        self.store.complete(id, lease, publication).await
-    }
-
-    async fn fail(
-        &self,
-        id: &CredentialId,
-        lease: &Lease,
-        failure: &Failure<'_>,
-    ) -> Result<Timed<Failed>, StoreError> {
-        self.store.fail(id, lease, failure).await
-    }
-
-    async fn release(
-        &self,
-        id: &CredentialId,
-        lease: &Lease,
-        tell: bool,
-    ) -> Result<(), StoreError> {
-        self.told.lock().expect("it").push(tell);
-        self.store.release(id, lease, tell).await
-    }
-
-    async fn offer(
-        &self,
-        id: &CredentialId,
-        offer: &Offer<'_>,
-    ) -> Result<Timed<Offered>, StoreError> {
-        self.store.offer(id, offer).await
-    }
-
-    async fn ask(&self, id: &CredentialId, daily_quota: u64) -> Result<Timed<Asked>, StoreError> {
-        self.store.ask(id, daily_quota).await
-    }
-
-    async fn verify(
-        &self,
-        id: &CredentialId,
-        period: Duration,
-        takes: Duration,
-    ) -> Result<Timed<Verification>, StoreError> {
-        self.store.verify(id, period, takes).await
-    }
-
-    async fn token(&self, id: &CredentialId) -> Result<Option<Token>, StoreError> {
-        self.store.token(id).await
-    }
-
-    async fn held(&self, id: &CredentialId) -> Result<Option<Held>, StoreError> {
-        self.store.held(id).await
-    }
-
-    async fn report(&self, id: &CredentialId, token: &Token) -> Result<(), StoreError> {
-        self.store.report(id, token).await
     }
 }
 
@@ -333,8 +270,8 @@ async fn an_answer_that_came_after_the_lease_is_told_as_late() {
     let (slept, other) = tokio::join!(slept.run(), overtake);
     assert!(matches!(other, Outcome::Refreshed(_)), "{other:?}");
     assert!(matches!(slept, Outcome::Fenced), "{slept:?}");
-    let suspect = bench.record().await.suspect;
-    assert_eq!(suspect.as_deref(), Some("two calls to the issuer overlapped"));
+    let doubt = bench.record().await.doubt.expect("a doubt");
+    assert_eq!(doubt.why, "two calls to the issuer overlapped");
     assert_eq!(bench.token().await, "other-0");
 }
 
@@ -353,7 +290,7 @@ async fn a_failure_that_overtook_a_token_publishes_that_token() {
     assert!(matches!(other, Outcome::Restored { .. }), "{other:?}");
     assert_eq!(bench.token().await, "slept-0");
     let record = bench.record().await;
-    assert_eq!((record.suspect, record.error, record.failures), (None, None, 0));
+    assert_eq!(record.failures(), 1, "its own refresh has failed all the same");
 }
 
 #[tokio::test(start_paused = true)]
@@ -367,7 +304,11 @@ async fn a_lease_that_is_too_short_for_a_call_is_given_back_and_nothing_is_sent(
     assert!(matches!(outcome, Outcome::Released), "{outcome:?}");
     assert_eq!(worker.calls(), 0);
     let record = bench.record().await;
-    assert_eq!((record.open_until, record.calls), (None, 0), "it is free, and costs nothing");
+    assert_eq!(
+        (record.open_attempt(), record.calls().count),
+        (None, 0),
+        "it is free, and costs nothing"
+    );
     assert_eq!(worker.told(), [false], "the others would fare no better");
 }
 
@@ -379,7 +320,7 @@ async fn a_grant_whose_answer_was_lost_is_asked_for_again_at_once() {
     let outcome = worker.run().await;
     assert!(matches!(outcome, Outcome::Refreshed(_)), "{outcome:?}");
     assert_eq!(worker.calls(), 1);
-    assert_eq!(bench.record().await.calls, 1, "it is the same grant");
+    assert_eq!(bench.record().await.calls().count, 1, "it is the same grant");
 }
 
 #[tokio::test(start_paused = true)]
@@ -392,7 +333,7 @@ async fn a_worker_told_to_stop_while_it_asks_sends_nothing_and_gives_the_lease_b
     assert!(matches!(outcome, Outcome::Released), "{outcome:?}");
     assert_eq!(worker.calls(), 0);
     let record = bench.record().await;
-    assert_eq!((record.open_until, record.calls), (None, 0));
+    assert_eq!((record.open_attempt(), record.calls().count), (None, 0));
     assert_eq!(worker.told(), [true], "another may begin at once");
 }
 
@@ -418,7 +359,7 @@ async fn a_fenced_worker_looks_again_soon_and_settles_the_doubt() {
     sleep(15 * SECOND).await;
     assert_eq!(calls.load(Ordering::SeqCst), 2, "one more call, within seconds");
     assert_eq!(bench.token().await, "slept-1");
-    assert_eq!(bench.record().await.suspect, None);
+    assert_eq!(bench.record().await.doubt, None);
     stop.send_replace(true);
     while task.join_next().await.is_some() {}
 }

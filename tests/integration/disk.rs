@@ -87,7 +87,7 @@ async fn a_worker_on_a_full_disk_says_so_once_and_the_last_token_is_served() {
     let record = path.join("data/shop.record");
     let text = std::fs::read_to_string(&record).expect("a record");
     let mut sheet: Value = serde_json::from_str(&text).expect("JSON");
-    sheet["due_at"] = 1.into();
+    sheet["record"]["due_at"] = "1".into();
     std::fs::write(&record, sheet.to_string()).expect("a file");
 
     let log = std::fs::File::create(path.join("worker.err")).expect("a file");

@@ -8,9 +8,10 @@ mod hints;
 mod processes;
 mod stopped;
 
+use evertoken::store::Protocol as _;
 use evertoken::{
     lease::AttemptId,
-    store::{Begun, StoreError, StoreErrorKind},
+    store::{Begun, Permit, StoreError, StoreErrorKind},
 };
 
 use crate::contract::{OnFiles, request};
@@ -20,15 +21,22 @@ type Pair = crate::contract::Pair<OnFiles>;
 /// What a worker hears who asks for the lease and gets an error.
 async fn refusal(pair: &Pair) -> StoreError {
     let attempt = AttemptId::fresh();
-    pair.b.begin(&pair.id, &request(&attempt)).await.expect_err("an error")
+    pair.b
+        .begin(&pair.id, &request(&attempt), evertoken::clock::Moment::now())
+        .await
+        .expect_err("an error")
 }
 
 /// Another credential in the same directory is kept all the same.
 async fn others_work(pair: &Pair) {
     let other = "other".parse().expect("an id");
     let attempt = AttemptId::fresh();
-    let (_, begun) = pair.b.begin(&other, &request(&attempt)).await.expect("an answer");
-    let Begun::Granted { lease, .. } = begun else { panic!("{begun:?}") };
+    let (_, begun) = pair
+        .b
+        .begin(&other, &request(&attempt), evertoken::clock::Moment::now())
+        .await
+        .expect("an answer");
+    let Begun::Granted(Permit { lease, .. }) = begun else { panic!("{begun:?}") };
     pair.b.release(&other, &lease, true).await.expect("an answer");
 }
 

@@ -14,7 +14,9 @@ use evertoken::{
     lease::{AttemptId, Epoch, Lease, Reason},
     provider::Credential,
     status::Status,
-    store::{Begun, Completed, Publication, Store, StoreError, StoreErrorKind},
+    store::{
+        Begun, Completed, Coordinate, Permit, Protocol, Publication, StoreError, StoreErrorKind,
+    },
 };
 use evertoken_testkit::provider::{Double, Unreachable};
 use tokio::runtime::Runtime;
@@ -33,19 +35,20 @@ fn done<T>(what: &str, answer: Result<T, StoreError>) -> Option<T> {
 }
 
 /// Everything that publishes nothing. Tells the lease if one was granted.
-async fn ask_everything(store: &Arc<dyn Store>, id: &CredentialId) -> Option<Lease> {
+async fn ask_everything(store: &Arc<dyn Coordinate>, id: &CredentialId) -> Option<Lease> {
     let ids = std::slice::from_ref(id);
     done("look", store.look(ids).await).expect("a look never fails for one credential");
     let credential = Credential::new(id.clone(), Box::new(Double(Unreachable)));
     let status = Status::read(&[credential], &**store).await.expect("a look never fails");
     let shown = serde_json::to_string(&status).expect("JSON");
     assert!(shown.len() < 3000 && !shown.chars().any(char::is_control), "{shown}");
-    done("held", store.held(id).await);
+    done("held", store.token_with_expiry(id).await);
     done("token", store.token(id).await);
-    done("ask", store.ask(id, 2000).await);
+    done("ask", store.request(id, 2000).await);
     // Of an attempt that nobody has begun, and of one that was begun long ago.
     for epoch in [0, u64::MAX / 2] {
         let lease = Lease {
+            known: None,
             epoch: Epoch(epoch),
             attempt: AttemptId::fresh(),
             reason: Reason::Due,
@@ -57,14 +60,21 @@ async fn ask_everything(store: &Arc<dyn Store>, id: &CredentialId) -> Option<Lea
         done("release", store.release(id, &lease, true).await);
     }
     let attempt = AttemptId::fresh();
-    match done("begin", store.begin(id, &request(&attempt)).await)?.1 {
-        Begun::Granted { lease, .. } => Some(lease),
+    match done("begin", store.begin(id, &request(&attempt), evertoken::clock::Moment::now()).await)?
+        .1
+    {
+        Begun::Granted(Permit { lease, .. }) => Some(lease),
         _ => None,
     }
 }
 
 /// Whether the token of this attempt was published.
-async fn publishes(store: &Arc<dyn Store>, id: &CredentialId, lease: &Lease, text: &str) -> bool {
+async fn publishes(
+    store: &Arc<dyn Coordinate>,
+    id: &CredentialId,
+    lease: &Lease,
+    text: &str,
+) -> bool {
     let text = token(text);
     let publication = Publication { late: true, ..publication(lease, &text) };
     let completed = done("complete", store.complete(id, lease, publication).await);

@@ -8,6 +8,7 @@ use evertoken_testkit::{
     redis::free_port,
     wait_for, wait_until,
 };
+use redis::AsyncCommands;
 use serde_json::json;
 
 const TWO_HOURS: Duration = Duration::from_secs(7200);
@@ -25,7 +26,7 @@ async fn published(endpoint: &str, more: &str) -> (Fleet, String) {
 async fn fail_once(fleet: &Fleet, kind: FaultKind) -> String {
     fleet.issuer.fault(Fault::new(kind)).expect("a fault");
     fleet.make_due().await;
-    wait_for("the failure stands in the record", || fleet.field("error")).await
+    wait_for("the failure stands in the record", || fleet.field("failure.error")).await
 }
 
 #[tokio::test]
@@ -63,13 +64,13 @@ async fn no_wrong_answer_of_any_kind_touches_the_published_token() {
         let error = fail_once(&fleet, kind).await;
         assert!(!error.is_empty(), "{name}");
         assert_eq!(fleet.published().await, token, "{name} touched the token");
-        assert_eq!(fleet.field("failures").await.as_deref(), Some("1"), "{name}");
+        assert_eq!(fleet.field("failure.count").await.as_deref(), Some("1"), "{name}");
         assert_eq!(fleet.field("suspect").await, None, "{name}: this issuer repeats");
         // The next call finds a healthy issuer, which repeats the token.
         fleet.issuer.clear_faults();
         fleet.make_due().await;
         wait_for("the failure is forgotten", || async {
-            fleet.field("error").await.is_none().then_some(())
+            fleet.field("failure.error").await.is_none().then_some(())
         })
         .await;
     }
@@ -102,7 +103,7 @@ async fn an_issuer_that_is_down_is_asked_again_until_it_is_back() {
     let text = fleet.configuration("token", "").replace(&fleet.issuer.base_url(), &down);
     let configuration = fleet.write("evertoken.toml", &text);
     fleet.start(&configuration);
-    let error = wait_for("the failure stands in the record", || fleet.field("error")).await;
+    let error = wait_for("the failure stands in the record", || fleet.field("failure.error")).await;
     assert!(error.contains("cannot be reached (see base_url and the network): "), "{error}");
     assert_eq!(fleet.field("calls").await.as_deref(), Some("0"), "nothing was sent");
     let addr = format!("127.0.0.1:{port}").parse().expect("an address");
@@ -122,7 +123,7 @@ async fn the_next_base_url_is_used_after_a_connection_that_sent_nothing() {
     fleet.start(&configuration);
     fleet.published().await;
     assert_eq!(fleet.summary().calls, 1);
-    assert_eq!(fleet.field("failures").await.as_deref(), Some("0"));
+    assert_eq!(fleet.field("failure.count").await, None);
     fleet.end().await;
 }
 
@@ -157,7 +158,7 @@ async fn a_worker_whose_address_is_refused_steps_aside_for_another() {
     let (here, there) = (from(refused), from(listed));
     let (here, there) = (fleet.write("here.toml", &here), fleet.write("there.toml", &there));
     let first = fleet.start(&here);
-    let error = wait_for("the refusal stands in the record", || fleet.field("error")).await;
+    let error = wait_for("the refusal stands in the record", || fleet.field("failure.error")).await;
     assert!(error.contains("40164") && error.contains("10.0.0.7"), "{error}");
     fleet.start(&there);
     let token = fleet.published().await;
@@ -168,6 +169,25 @@ async fn a_worker_whose_address_is_refused_steps_aside_for_another() {
     assert_eq!(by_refused, 1);
     let said = fleet.workers[first].stderr();
     assert!(said.contains("this worker leaves the credential to others"), "{said}");
+    fleet.end().await;
+}
+
+/// One address often hides a whole fleet.
+#[tokio::test]
+async fn three_workers_whose_address_is_refused_are_enough_to_make_all_wait() {
+    let mut fleet = Fleet::new(issuer_settings(TWO_HOURS)).await;
+    fleet.issuer.caller([127, 0, 0, 1].into(), CallerState::NotListed);
+    let configuration = fleet.write("evertoken.toml", &fleet.configuration("token", ""));
+    fleet.start_many(8, &configuration);
+    wait_for("the next try is ten minutes away", || async {
+        let failed_at: u64 = fleet.field("failure.at").await?.parse().ok()?;
+        let due_at: u64 = fleet.field("due_at").await?.parse().ok()?;
+        (failed_at + 600_000 <= due_at).then_some(())
+    })
+    .await;
+    fleet.all_know().await;
+    assert_eq!(fleet.field("failure.count").await.as_deref(), Some("3"));
+    assert_eq!(fleet.summary().calls, 3);
     fleet.end().await;
 }
 
@@ -183,7 +203,8 @@ async fn an_address_that_awaits_confirmation_is_left_alone_for_the_stated_time()
         fleet.issuer.caller([127, 0, 0, 1].into(), state);
         let configuration = fleet.write("evertoken.toml", &fleet.configuration("token", ""));
         fleet.start(&configuration);
-        let error = wait_for("the refusal stands in the record", || fleet.field("error")).await;
+        let error =
+            wait_for("the refusal stands in the record", || fleet.field("failure.error")).await;
         assert!(error.contains(errcode), "{error}");
         let calls = fleet.summary().calls;
         fleet.make_due().await;
@@ -216,8 +237,8 @@ async fn a_used_up_quota_closes_the_issuer_until_its_day_ends() {
 async fn a_used_up_minute_closes_the_issuer_for_a_minute() {
     let (fleet, _) = published("token", "").await;
     fail_once(&fleet, FaultKind::Errcode { code: 45011, message: None }).await;
-    let failed_at: u64 = fleet.field("error_at").await.expect("at").parse().expect("ms");
-    let closed: u64 = fleet.field("closed_until").await.expect("closed").parse().expect("ms");
+    let failed_at: u64 = fleet.field("failure.at").await.expect("at").parse().expect("ms");
+    let closed: u64 = fleet.field("rate_limited_until").await.expect("closed").parse().expect("ms");
     assert_eq!(closed - failed_at, 60_000);
     let calls = fleet.summary().calls;
     closed_to_more_calls(&fleet, calls).await;
@@ -228,6 +249,20 @@ async fn a_used_up_minute_closes_the_issuer_for_a_minute() {
 async fn the_configured_quota_is_never_exceeded() {
     let (fleet, _) = published("token", "daily_quota = 1").await;
     closed_to_more_calls(&fleet, 1).await;
+    fleet.end().await;
+}
+
+#[tokio::test]
+async fn that_the_quota_is_used_up_is_said_once_however_many_messages_come() {
+    let (fleet, token) = published("token", "daily_quota = 1").await;
+    let mut connection = fleet.redis.connect().await;
+    let () = connection.set("evertoken:{shop}:rejected", token).await.expect("redis answers");
+    for _ in 0..40 {
+        let () = connection.publish("evertoken:rejected", "shop").await.expect("redis answers");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let said = fleet.workers[0].stderr();
+    assert_eq!(said.matches("calls to the issuer are used up for now").count(), 1, "{said}");
     fleet.end().await;
 }
 
@@ -251,7 +286,7 @@ async fn a_wrong_secret_is_tried_once_and_a_changed_file_at_once() {
     fleet.secrets.push("mistyped-secret".to_owned());
     fleet.write("secret", "mistyped-secret\n");
     fleet.start_many(3, &configuration);
-    let error = wait_for("the refusal stands in the record", || fleet.field("error")).await;
+    let error = wait_for("the refusal stands in the record", || fleet.field("failure.error")).await;
     assert!(error.contains("40125") && error.contains("is wrong: copy it anew"), "{error}");
     // A worker that starts now reads in the record that these settings were refused.
     let late = fleet.start(&configuration);
@@ -292,7 +327,7 @@ async fn an_unreadable_secret_is_told_and_costs_no_call() {
         .replace(&format!("secret = \"secret-of-{APPID}\""), "secret = { file = \"absent\" }");
     let configuration = fleet.write("evertoken.toml", &text);
     fleet.start(&configuration);
-    let error = wait_for("the failure stands in the record", || fleet.field("error")).await;
+    let error = wait_for("the failure stands in the record", || fleet.field("failure.error")).await;
     assert!(error.starts_with("the secret's file absent cannot be read"), "{error}");
     assert_eq!(fleet.field("calls").await.as_deref(), Some("0"));
     fleet.write("absent", &format!("secret-of-{APPID}"));
@@ -339,7 +374,7 @@ async fn base_urls_that_swallow_connections_leave_time_to_say_so() {
     let text = fleet.configuration("token", "").replace(&good, &format!("[{all}]"));
     let configuration = fleet.write("evertoken.toml", &text);
     fleet.start(&configuration);
-    let error = wait_for("the failure stands in the record", || fleet.field("error")).await;
+    let error = wait_for("the failure stands in the record", || fleet.field("failure.error")).await;
     assert!(error.contains("could not be reached in time"), "{error}");
     assert_eq!(fleet.field("calls").await.as_deref(), Some("0"), "nothing was sent");
     assert_eq!(fleet.field("suspect").await, None);
@@ -355,7 +390,7 @@ async fn a_changed_secret_is_seen_by_a_worker_that_was_not_refused_itself() {
     let configuration = fleet.write("evertoken.toml", &text);
     fleet.write("secret", "mistyped-secret");
     let first = fleet.start(&configuration);
-    wait_for("the refusal stands in the record", || fleet.field("error")).await;
+    wait_for("the refusal stands in the record", || fleet.field("failure.error")).await;
     let second = fleet.start(&configuration);
     wait_until("the second is there", || {
         fleet.workers[second].stderr().contains("the store is reached")
@@ -374,7 +409,7 @@ async fn an_operator_who_listed_the_address_is_heard_by_the_worker_that_stepped_
     fleet.issuer.caller([127, 0, 0, 1].into(), CallerState::NotListed);
     let configuration = fleet.write("evertoken.toml", &fleet.configuration("token", ""));
     fleet.start(&configuration);
-    wait_for("the refusal stands in the record", || fleet.field("error")).await;
+    wait_for("the refusal stands in the record", || fleet.field("failure.error")).await;
     fleet.issuer.caller([127, 0, 0, 1].into(), CallerState::Ok);
     let ended = fleet.command(&["refresh", "shop", "--config", &configuration]).await;
     assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);

@@ -23,14 +23,6 @@ async fn flush(connection: &mut MultiplexedConnection) {
     let () = redis::cmd("FLUSHALL").query_async(connection).await.expect("redis answers");
 }
 
-async fn all_know(fleet: &Fleet) {
-    wait_until("every worker knows all there is", || {
-        let knows = "looked at all records that waited for it";
-        fleet.workers.iter().all(|worker| worker.stderr().contains(knows))
-    })
-    .await;
-}
-
 async fn all_noticed(fleet: &Fleet) {
     wait_until("every worker has noticed", || {
         fleet.workers.iter().all(|worker| worker.stderr().contains(NOTICED))
@@ -68,7 +60,7 @@ async fn a_redis_that_comes_back_empty_gets_its_token_back_without_a_call() {
     let configuration = fleet.write("evertoken.toml", &fleet.configuration("token", ""));
     fleet.start_many(3, &configuration);
     let first = fleet.published().await;
-    all_know(&fleet).await;
+    fleet.all_know().await;
     let expires_at: u64 = fleet.field("expires_at").await.expect("it").parse().expect("ms");
     fleet.redis.stop();
     fleet.redis.resume().await;
@@ -104,7 +96,7 @@ async fn a_hundred_tokens_come_back_from_memory_without_a_call() {
     };
     let before = wait_for("a hundred tokens are published", whole).await;
     // One that starts after the loss knows nothing, and would fetch what it misses.
-    all_know(&fleet).await;
+    fleet.all_know().await;
     flush(&mut fleet.redis.connect().await).await;
     let after = wait_for("a hundred tokens are back", whole).await;
     assert_eq!(before, after);
@@ -145,7 +137,7 @@ async fn a_token_that_nobody_remembers_is_fetched_anew_by_one_call() {
     let writer = fleet.start(&configuration);
     let first = fleet.published().await;
     fleet.start_many(2, &configuration);
-    all_know(&fleet).await;
+    fleet.all_know().await;
     fleet.workers[writer].kill();
     flush(&mut fleet.redis.connect().await).await;
     let second = fleet.published().await;
@@ -162,7 +154,7 @@ async fn a_call_in_flight_when_the_data_is_lost_is_waited_for() {
     let configuration = fleet.write("evertoken.toml", &fleet.configuration("token", QUIET));
     fleet.start_many(2, &configuration);
     let first = fleet.published().await;
-    all_know(&fleet).await;
+    fleet.all_know().await;
     fleet.issuer.set(|settings| settings.reply_latency_ms = 700).expect("settings");
     fleet.make_due().await;
     fleet.call_under_way().await;
@@ -189,7 +181,7 @@ async fn two_fleets_in_two_databases_of_one_redis_do_not_mind_each_other() {
     fleet.start(&one);
     fleet.start(&other);
     let mut connection = fleet.redis.connect().await;
-    all_know(&fleet).await;
+    fleet.all_know().await;
     let first = fleet.published().await;
     let () = redis::cmd("SELECT").arg(1).query_async(&mut connection).await.expect("an answer");
     let token = wait_for("the other's token is published", || {
@@ -230,7 +222,7 @@ async fn an_older_record_comes_back(tell: impl AsyncFn(&Fleet, &mut MultiplexedC
     fleet.make_due().await;
     let second = fleet.published_after(&first).await;
     fleet.start(&configuration);
-    all_know(&fleet).await;
+    fleet.all_know().await;
     fleet.workers[0].kill();
     older.put_back(&mut connection).await;
     tell(&fleet, &mut connection).await;

@@ -28,3 +28,4 @@ mod shutdown;
 mod stopped;
 mod takeover;
 mod tls;
+mod wakes;

@@ -58,7 +58,7 @@ async fn a_call_that_was_never_sent_leaves_no_lease_behind() {
     .await;
     fleet.workers[worker].signal("TERM");
     assert!(fleet.workers[worker].ended().await.status.success());
-    let open = fleet.field("open_until").await;
+    let open = fleet.field("attempt.quiet_until").await;
     assert_eq!(open, None, "no attempt is left open");
     assert_eq!(fleet.field("calls").await.as_deref(), Some("0"), "nothing was sent");
     let leased: bool = connection.exists("evertoken:{shop}:lock").await.expect("redis answers");
@@ -87,7 +87,7 @@ async fn a_worker_whose_issuer_hangs_stops_within_its_lease() {
     fleet.call_under_way().await;
     fleet.workers[worker].signal("TERM");
     assert_eq!(fleet.workers[worker].ended().await.status.code(), Some(0));
-    let error = fleet.field("error").await.expect("the failure was recorded");
+    let error = fleet.field("failure.error").await.expect("the failure was recorded");
     assert_eq!(error, "the issuer did not answer in time");
     fleet.end().await;
 }
@@ -110,7 +110,11 @@ async fn a_worker_told_to_stop_at_any_point_of_its_call_leaves_no_attempt_open()
         let ended = scene.fleet.workers[scene.worker].ended().await;
         assert_eq!(ended.status.code(), Some(0), "{point:?}: {}", ended.stderr);
         let fleet = scene.fleet;
-        assert_eq!(fleet.field("open_until").await, None, "{point:?}: no attempt is left open");
+        assert_eq!(
+            fleet.field("attempt.quiet_until").await,
+            None,
+            "{point:?}: no attempt is left open"
+        );
         let mut connection = fleet.redis.connect().await;
         let leased: bool = connection.exists("evertoken:{shop}:lock").await.expect("an answer");
         assert!(!leased, "{point:?}: the lease was given back");
@@ -138,10 +142,11 @@ async fn a_worker_told_to_stop_while_it_connects_hands_over_at_once() {
     let ended = scene.fleet.workers[scene.worker].ended().await;
     assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
     let fleet = scene.fleet;
-    assert_eq!(fleet.field("open_until").await, None, "no attempt is left open");
-    assert_eq!(fleet.field("error").await, None, "it is no failure");
+    assert_eq!(fleet.field("attempt.quiet_until").await, None, "no attempt is left open");
+    assert_eq!(fleet.field("failure.error").await, None, "it is no failure");
     let due_at: u64 = fleet.field("due_at").await.expect("it").parse().expect("a moment");
-    let granted_at: u64 = fleet.field("granted_at").await.expect("it").parse().expect("a moment");
+    let granted_at: u64 =
+        fleet.field("attempt.granted_at").await.expect("it").parse().expect("a moment");
     let lease = CALM.lease;
     assert!(due_at < granted_at + lease, "it was due when it was given back, within the lease");
     fleet.end().await;

@@ -112,8 +112,10 @@ async fn a_stable_token_is_taken_over_as_soon_as_the_lease_has_ended() {
     let victim = fleet.start(&configuration);
     fleet.call_under_way().await;
     fleet.workers[victim].kill();
-    let open_until: u64 = fleet.field("open_until").await.expect("open").parse().expect("ms");
-    let granted_at: u64 = fleet.field("granted_at").await.expect("granted").parse().expect("ms");
+    let open_until: u64 =
+        fleet.field("attempt.quiet_until").await.expect("open").parse().expect("ms");
+    let granted_at: u64 =
+        fleet.field("attempt.granted_at").await.expect("granted").parse().expect("ms");
     assert_eq!(open_until - granted_at, 900, "the lock, and no quiet period");
     fleet.start(&configuration);
     let token = fleet.published().await;

@@ -22,9 +22,12 @@ use evertoken::{
     policy::{Issuance, default_quiet_period},
     provider::{Credential, Fate, FetchError, Issued, Remedy},
     refresh::{Cycle, Keeper},
-    store::{BeginRequest, Begun, FileStore, Hint, Store, Timed},
+    store::{BeginRequest, Begun, FileStore, Hint, Permit, Protocol, Timed},
 };
-use evertoken_testkit::provider::{Double, Issuer};
+use evertoken_testkit::{
+    provider::{Double, Issuer},
+    watched::Watched,
+};
 use tempfile::TempDir;
 use tokio::{
     sync::{broadcast, watch},
@@ -155,11 +158,13 @@ impl Crowd {
     pub(crate) fn start(&mut self, workers: usize) {
         for _ in 0..workers {
             let holder = Holder::fresh();
-            let store = Arc::new(Heard {
-                files: FileStore::on_clock(&self.path, holder, self.clock),
+            let watcher = Heard {
                 office: Arc::clone(&self.office),
                 hints: tokio::sync::Mutex::new(self.office.hints.subscribe()),
-            });
+                asking: Mutex::default(),
+            };
+            let store = Arc::new(FileStore::on_clock(&self.path, holder, self.clock));
+            let store = Arc::new(Watched { store, watcher });
             let credentials = self.members.iter().map(|member| self.credential(member)).collect();
             let (stop, stopping) = watch::channel(false);
             let cycle = Cycle { store, times: TIMES, stopping };
@@ -236,18 +241,17 @@ impl Crowd {
         let attempt = AttemptId::fresh();
         let request = BeginRequest {
             attempt: &attempt,
-            asked: Moment::now(),
             lease: TIMES.lock(),
             quiet_period: default_quiet_period(Issuance::Anew),
             daily_quota: 2_000,
             quota_day_offset: Duration::from_secs(8 * 3600),
-            mark: "settings",
+            fingerprint: "settings",
             issues_anew: true,
             heard: Epoch::default(),
             waited: false,
         };
-        let (_, begun) = another.begin(id, &request).await.expect("an answer");
-        let Begun::Granted { lease, .. } = begun else { panic!("{begun:?}") };
+        let (_, begun) = another.begin(id, &request, Moment::now()).await.expect("an answer");
+        let Begun::Granted(Permit { lease, .. }) = begun else { panic!("{begun:?}") };
         lease
     }
 }
@@ -274,6 +278,13 @@ impl Notes {
     /// The most times that a lease was asked for within any `span`.
     pub(crate) fn most_begins_within(&self, span: Duration) -> usize {
         most_within(&self.begins, span)
+    }
+
+    /// The last question about it was none: a token was offered.
+    fn forget_begin(&mut self, id: &str) {
+        if let Some(at) = self.begins.iter().rposition(|(_, whose)| whose == id) {
+            self.begins.remove(at);
+        }
     }
 
     fn change_offering(&mut self, change: impl Fn(usize) -> usize) {

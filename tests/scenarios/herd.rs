@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use evertoken::store::{Hint, Store};
+use evertoken::store::{Coordinate, Hint, Protocol, Read};
 
 use crate::crowd::{Crowd, LIFETIME, Manner, Member};
 
@@ -123,7 +123,7 @@ async fn one_bad_credential_stops_no_other() {
     members.extend(Crowd::alike(1, "garbage.test", Manner::Issues));
     let mut crowd = Crowd::of(members);
     // The canary makes the directory.
-    crowd.eye().set_canary().await.expect("a directory");
+    crowd.eye().identify_data().await.expect("a directory");
     let record = |id: &str, text: &str| {
         std::fs::write(crowd.path.join(format!("{id}.record")), text).expect("a file");
     };
@@ -151,7 +151,7 @@ async fn a_wish_that_nobody_was_told_of_is_found_within_five_minutes() {
     crowd.until(10 * MINUTE).await;
     crowd.notes();
     let wished = "issuer.test-7".parse().expect("an id");
-    crowd.eye().ask(&wished, 2000).await.expect("the store answers");
+    crowd.eye().request(&wished, 2000).await.expect("the store answers");
     crowd.until(15 * MINUTE + 2 * SECOND).await;
     let notes = crowd.notes();
     assert_eq!(notes.calls_for("issuer.test-7"), 1);
@@ -188,7 +188,7 @@ async fn a_look_begins_nothing_that_waits_after_a_failure_or_for_another_worker(
     let mut crowd = Crowd::of(Crowd::alike(1, "issuer.test", Manner::Issues));
     let id = "issuer.test-0".parse().expect("an id");
     let another = crowd.eye();
-    another.set_canary().await.expect("a directory");
+    another.identify_data().await.expect("a directory");
     crowd.grant(&another, &id).await;
     crowd.start(1);
     crowd.until(5 * SECOND).await;

@@ -41,6 +41,8 @@ struct State {
     minted: Vec<Minted>,
     /// When the last of them was issued.
     issued_at: Option<Instant>,
+    /// When the last call ended.
+    answered_at: Option<Instant>,
     calls: Vec<Instant>,
     tries: u64,
     under_way: usize,
@@ -75,6 +77,7 @@ impl Issuer {
             sent: "first".to_owned(),
             minted: Vec::new(),
             issued_at: None,
+            answered_at: None,
             calls: Vec::new(),
             tries: 0,
             under_way: 0,
@@ -132,14 +135,19 @@ impl Issuer {
     }
 
     /// Whether it would accept this token now; if not, since when. A token that has just ended
-    /// because of a call whose answer is still on its way is no fault of anybody: nobody can know
-    /// the new one yet.
+    /// because of a call whose answer is still on its way, or comes at this very moment, is no fault
+    /// of anybody: nobody can know the new one yet.
     pub(crate) fn verdict(&self, token: &str) -> Result<(), String> {
         let now = clock::now();
         let state = self.state();
         match state.minted.iter().find(|minted| minted.text == token) {
             Some(minted) if now < minted.dies => Ok(()),
-            Some(minted) if 0 < state.under_way && state.issued_at == Some(minted.dies) => Ok(()),
+            Some(minted)
+                if (0 < state.under_way || state.answered_at == Some(now))
+                    && state.issued_at == Some(minted.dies) =>
+            {
+                Ok(())
+            }
             Some(minted) => Err(format!("{token} has been dead for {:?}", now - minted.dies)),
             None => Err(format!("{token} was never issued")),
         }
@@ -255,7 +263,9 @@ impl State {
 
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
-        self.0.state().under_way -= 1;
+        let mut state = self.0.state();
+        state.under_way -= 1;
+        state.answered_at = Some(clock::now());
     }
 }
 

@@ -10,7 +10,7 @@ use evertoken::{
     lease::Holder,
     provider::Credential,
     status::Status,
-    store::{Hearing, Store, StoreUrl},
+    store::{Coordinate, Hearing, StoreUrl},
 };
 use evertoken_simulator::Settings;
 use evertoken_testkit::{
@@ -43,7 +43,7 @@ struct RealStage {
     passed: Duration,
     /// Where in the fleet each worker is, by its number.
     workers: Vec<Option<usize>>,
-    store: Arc<dyn Store>,
+    store: Arc<dyn Coordinate>,
 }
 
 /// Lives through the steps of a story that can be told in real time.

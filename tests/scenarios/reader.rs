@@ -11,7 +11,7 @@ use evertoken::{
     clock::{self, WallClock},
     credential::CredentialId,
     lease::Holder,
-    store::{FileStore, Store},
+    store::{FileStore, Read},
 };
 use tokio::{task::JoinSet, time::Instant};
 

@@ -13,11 +13,13 @@ use std::time::Duration;
 pub use evertoken_client::{StoreTime, millis};
 use tokio::time::Instant;
 
-/// The store's clock as last heard, and the local moment at which it was heard.
+/// The store's clock as an answer told it: it showed this at some moment between the question and the
+/// answer.
 #[derive(Clone, Copy, Debug)]
 pub struct StoreClock {
     heard: StoreTime,
-    at: Moment,
+    asked: Moment,
+    answered: Moment,
 }
 
 /// A local moment whose distance to another counts the machine's sleep between them.
@@ -82,6 +84,12 @@ impl Moment {
         self.awake.saturating_duration_since(earlier.awake) + self.slept_since(earlier)
     }
 
+    /// The same in milliseconds, and negative if `earlier` is the later one.
+    fn millis_since(self, earlier: Self) -> i64 {
+        let signed = |span| i64::try_from(millis(span)).unwrap_or(i64::MAX);
+        signed(self.since(earlier)) - signed(earlier.since(self))
+    }
+
     /// How much of that the machine has slept.
     #[must_use]
     pub fn slept_since(self, earlier: Self) -> Duration {
@@ -125,24 +133,39 @@ impl WallClock {
 // === impl StoreClock ===
 
 impl StoreClock {
-    /// The store said `heard` in an answer that arrived at `at`.
+    /// The store said `heard` in an answer that has arrived now.
     #[must_use]
-    pub fn heard(heard: StoreTime, at: Moment) -> Self {
-        Self { heard, at }
+    pub fn heard(heard: StoreTime, asked: Moment) -> Self {
+        Self { heard, asked, answered: Moment::now() }
     }
 
-    /// By how many milliseconds the store's clock, as heard `later`, is ahead of what was expected
-    /// by this one; negative if behind. More than an answer's way takes is a jump.
+    /// What it said.
+    #[must_use]
+    pub fn reading(&self) -> StoreTime {
+        self.heard
+    }
+
+    /// Whether this answer came before `other`, and so tells nothing new.
+    #[must_use]
+    pub fn is_older_than(&self, other: &Self) -> bool {
+        self.answered.millis_since(other.answered) < 0
+    }
+
+    /// By how many milliseconds the store's clock, as heard `later`, is ahead of what is possible by
+    /// this answer; negative if behind. However long both answers took, that alone is no jump.
     #[must_use]
     pub fn jump(&self, later: &Self) -> i64 {
         let signed = |time: StoreTime| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
-        signed(later.heard).saturating_sub(signed(self.now(later.at)))
+        let passed = signed(later.heard).saturating_sub(signed(self.heard));
+        let least = later.asked.millis_since(self.answered);
+        let most = later.answered.millis_since(self.asked);
+        passed.saturating_sub(passed.clamp(least.min(most), most))
     }
 
     /// What the store's clock shows at `moment`.
     #[must_use]
     pub fn now(&self, moment: Moment) -> StoreTime {
-        self.heard.plus(moment.since(self.at))
+        self.heard.plus(moment.since(self.answered))
     }
 
     /// The local moment at which the store's clock will show `time`; the past becomes `local_now`.
@@ -150,7 +173,7 @@ impl StoreClock {
     pub fn local(&self, time: StoreTime, local_now: Instant) -> Instant {
         // A century is long enough, and keeps the addition from overflowing.
         let wait = time.since(self.heard).min(Duration::from_secs(100 * 365 * 86_400));
-        (self.at.awake + wait).max(local_now)
+        (self.answered.awake + wait).max(local_now)
     }
 }
 
@@ -158,11 +181,17 @@ impl StoreClock {
 mod tests {
     use super::*;
 
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn at_once(heard: u64, at: Moment) -> StoreClock {
+        StoreClock { heard: StoreTime::from_millis(heard), asked: at, answered: at }
+    }
+
     #[test]
     fn a_moment_of_the_store_is_found_on_the_local_clock() {
         let moment = Moment::now();
         let at = moment.awake;
-        let clock = StoreClock::heard(StoreTime::from_millis(5_000), moment);
+        let clock = at_once(5_000, moment);
         assert_eq!(
             clock.local(StoreTime::from_millis(7_500), at),
             at + Duration::from_millis(2_500)
@@ -184,12 +213,42 @@ mod tests {
     #[test]
     fn a_clock_that_was_set_has_jumped_and_one_that_went_on_has_not() {
         let (at, second) = (Moment::now(), Duration::from_secs(1));
-        let clock = StoreClock::heard(StoreTime::from_millis(100_000), at);
-        let heard =
-            |millis| StoreClock::heard(StoreTime::from_millis(millis), at.later(second, second));
+        let clock = at_once(100_000, at);
+        let heard = |millis| at_once(millis, at.later(second, second));
         assert_eq!(clock.jump(&heard(102_000)), 0, "sleep is time, too");
         assert_eq!(clock.jump(&heard(109_000)), 7_000);
         assert_eq!(clock.jump(&heard(2_000)), -100_000);
         assert_eq!(clock.jump(&heard(u64::MAX)), i64::MAX - 102_000);
+    }
+
+    /// The worker was stopped before it read the answer, or the store before it sent it.
+    #[test]
+    fn an_answer_that_took_long_is_no_jump() {
+        let (start, minute) = (Moment::now(), Duration::from_secs(60));
+        let after = |minutes: u32| start.later(minute * minutes, Duration::ZERO);
+        let known = at_once(0, start);
+        // Asked at 1 min, answered at 3 min: it may have been read at any moment between.
+        let told = |heard| StoreClock {
+            heard: StoreTime::from_millis(heard),
+            asked: after(1),
+            answered: after(3),
+        };
+        for heard in [60_000, 120_000, 180_000] {
+            assert_eq!(known.jump(&told(heard)), 0, "{heard}");
+        }
+        assert_eq!(known.jump(&told(50_000)), -10_000);
+        assert_eq!(known.jump(&told(190_000)), 10_000);
+        // Neither is the next one, however the last was read.
+        for heard in [60_000, 180_000] {
+            assert_eq!(told(heard).jump(&at_once(240_000, after(4))), 0, "{heard}");
+        }
+    }
+
+    #[test]
+    fn an_answer_that_is_read_late_is_an_older_one() {
+        let start = Moment::now();
+        let (older, newer) = (at_once(0, start), at_once(9, start.later(SECOND, SECOND)));
+        assert!(older.is_older_than(&newer) && !newer.is_older_than(&older));
+        assert!(!older.is_older_than(&older));
     }
 }

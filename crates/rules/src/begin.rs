@@ -51,9 +51,9 @@ pub struct BeginRequest<'a> {
 
 /// The answer of `begin`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Begun {
+pub enum Begun<G = Grant> {
     /// The issuer may be called, once.
-    Granted(Grant),
+    Granted(G),
     /// The store does not know a publication as late as the one that was heard of: it lost data.
     /// Nothing was changed.
     Lost,
@@ -85,6 +85,8 @@ pub enum Busy {
     LeaseHeld,
     /// An attempt was lost, or had no clear result: what it sent may still be handled.
     QuietPeriod,
+    /// Something that evertoken did not write stands in the lock's place.
+    ForeignLock,
 }
 
 /// Why there is nothing to do yet.
@@ -154,7 +156,8 @@ pub fn begin(snapshot: &Snapshot, holder: &Holder, request: &BeginRequest<'_>) -
         }
         // What it sent may still be handled for a while.
         Lock::HolderGone => lose_holder(&mut record, now, request.quiet_period),
-        Lock::Free | Lock::Foreign => {}
+        Lock::Foreign => return wait(Duration::ZERO, Busy::ForeignLock, record, lock),
+        Lock::Free => {}
     }
     let quiet_until = record.quiet_until();
     if now < quiet_until {
@@ -200,6 +203,20 @@ fn granted(record: &Record, attempt: &Attempt) -> Grant {
     }
 }
 
+// === impl Begun ===
+
+impl<G> Begun<G> {
+    /// The same answer, with what is granted in another form.
+    pub fn map_granted<H>(self, map: impl FnOnce(G) -> H) -> Begun<H> {
+        match self {
+            Self::Granted(granted) => Begun::Granted(map(granted)),
+            Self::Lost => Begun::Lost,
+            Self::RetryIn(wait, busy) => Begun::RetryIn(wait, busy),
+            Self::NotBefore(moment, early) => Begun::NotBefore(moment, early),
+        }
+    }
+}
+
 // === impl Question ===
 
 impl Question<'_> {
@@ -221,6 +238,15 @@ impl Question<'_> {
         self.snapshot.is_rejected() && self.record.failures() == 0
     }
 
+    /// When the next refresh should begin. Whoever wrote it: a token that is due after its end would
+    /// be missed, unless a failure or an open attempt says so.
+    fn due_at(&self) -> StoreTime {
+        let due_at = self.record.due_at.unwrap_or_default();
+        let waits = self.record.failures() != 0 || self.is_abandoned();
+        let ends = self.record.expires_at().filter(|_| !waits);
+        ends.map_or(due_at, |ends| due_at.min(ends))
+    }
+
     fn is_abandoned(&self) -> bool {
         self.record.open_attempt().is_some()
     }
@@ -238,7 +264,7 @@ impl Question<'_> {
     fn reason(&self) -> Result<Reason, StoreTime> {
         let (record, now) = (&self.record, self.now);
         let has_token = self.snapshot.has_token();
-        let due_at = record.due_at.unwrap_or_default();
+        let due_at = self.due_at();
         // When the next refresh that is asked for may begin.
         let requests_at = record.cooled_at(now).max(if self.window.requests_used {
             self.window.ends

@@ -6,7 +6,7 @@ use std::time::Duration;
 use evertoken_client::StoreTime;
 
 use crate::{
-    record::Record,
+    record::{Doubt, Record},
     snapshot::{Lock, LockChange, Snapshot},
 };
 
@@ -59,9 +59,10 @@ impl Record {
         move_by(&mut self.deaths.until);
     }
 
-    /// The clock shows less than it did: the token may be dead, and a refresh is due.
+    /// The clock shows less than it did: the token may be dead, and a refresh is due. A call that is
+    /// under way settles it.
     pub fn doubt_the_clock(&mut self, now: StoreTime) {
-        self.doubt(now, SET_BACK);
+        self.doubt = Some(Doubt { why: SET_BACK.to_owned(), during: None });
         self.due_at = Some(now);
     }
 }

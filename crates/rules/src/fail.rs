@@ -29,6 +29,8 @@ pub struct FailedAttempt<'a> {
     pub refused: Option<&'a str>,
     /// No byte of the request was sent: the call is not counted.
     pub not_sent: bool,
+    /// It is left to other workers: the issuer refuses this one's address.
+    pub left_to_others: bool,
 }
 
 /// The answer of `fail`.
@@ -102,6 +104,8 @@ fn record_failure(record: &mut Record, now: StoreTime, failed: &FailedAttempt<'_
     failure.count = failure.count.saturating_add(1);
     failed.error.clone_into(&mut failure.error);
     failure.at = now;
+    failure.left_to_others =
+        if failed.left_to_others { failure.left_to_others.saturating_add(1) } else { 0 };
     if let Some(why) = failed.suspect {
         let due_at = record.due_at;
         record.doubt(now, why);

@@ -58,7 +58,8 @@ impl Record {
             let moment = text(name).and_then(number).map(StoreTime::from_millis);
             moment.filter(|moment| *moment <= farthest)
         };
-        let published = (0 < count("epoch")).then(|| Published {
+        let is_published = 0 < count("epoch") || 0 < count("expires_at");
+        let published = is_published.then(|| Published {
             epoch: Epoch(count("epoch")),
             by: text("published_by").map(printable).unwrap_or_default(),
             issued_at: moment("issued_at").unwrap_or_default(),
@@ -70,9 +71,9 @@ impl Record {
             revision: count("revision"),
             published,
             due_at: moment("due_at"),
-            holder: text("holder").map(printable),
+            holder: text("holder").and_then(shown),
             attempt: text("attempt").and_then(part),
-            doubt: text("suspect").map(|why| Doubt { why: printable(why), during }),
+            doubt: text("suspect").and_then(shown).map(|why| Doubt { why, during }),
             failure: text("failure").and_then(part),
             budget: Budget {
                 calls: count("calls"),
@@ -103,7 +104,9 @@ impl Record {
         match name {
             "revision" => count(self.revision),
             "epoch" => count(self.epoch().0),
-            "published_by" => published.map(|published| published.by.clone()),
+            "published_by" => {
+                published.map(|published| published.by.clone()).filter(|by| !by.is_empty())
+            }
             "issued_at" => moment(self.issued_at()),
             "expires_at" => moment(self.expires_at()),
             // Also where it is the epoch's beginning: a record without it is due, too.
@@ -111,7 +114,10 @@ impl Record {
             "holder" => self.holder.clone(),
             "suspect" => self.doubt.as_ref().map(|doubt| doubt.why.clone()),
             "suspect_during" => count(self.doubt.as_ref()?.during?.0),
-            "calls" => count(self.budget.calls),
+            "calls" => {
+                let has_window = self.budget.until.is_some() || self.budget.calls != 0;
+                has_window.then(|| self.budget.calls.to_string())
+            }
             "calls_until" => moment(self.budget.until),
             "rate_limited_until" => moment(self.budget.rate_limited_until),
             "verified_at" => moment(self.verified_at),
@@ -153,6 +159,11 @@ impl Record {
 /// A text that anybody may have written: it must not move a terminal's cursor or flood it.
 fn printable(text: &str) -> String {
     text.chars().filter(|char| !char.is_control()).take(MAX_TEXT).collect()
+}
+
+/// The same, if anything is left of it.
+fn shown(text: &str) -> Option<String> {
+    Some(printable(text)).filter(|text| !text.is_empty())
 }
 
 fn number(text: &str) -> Option<u64> {
@@ -240,6 +251,7 @@ mod tests {
                 count: 2,
                 error: "busy".to_owned(),
                 at: at(7),
+                left_to_others: 1,
                 refused: vec!["0123abcd".to_owned()],
             }),
             budget: Budget { calls: 3, until: Some(at(8)), rate_limited_until: Some(at(9)) },

@@ -20,6 +20,9 @@ mod complete;
 mod fail;
 mod fields;
 pub mod foreign;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzz_properties;
 mod lease;
 pub mod policy;
 mod record;

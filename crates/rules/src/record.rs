@@ -114,6 +114,9 @@ pub struct Failure {
     pub error: String,
     /// When it failed.
     pub at: StoreTime,
+    /// How many of the last ones in a row were left to other workers: the issuer refused an address.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub left_to_others: u32,
     /// Fingerprints of the settings that the issuer refused for good, or that were tried since: the
     /// newest last.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -325,3 +328,8 @@ impl Attempt {
 }
 
 impl Eq for Overtaken {}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
+}

@@ -28,8 +28,6 @@ pub enum Verification {
     Yours(Token),
     /// There is nothing to verify before this moment.
     NotBefore(StoreTime),
-    /// What stands in the token's place is no token.
-    NoToken,
 }
 
 /// An operator asks for a refresh now. The issuer's `daily_quota` bounds how often.
@@ -59,7 +57,9 @@ pub fn request(snapshot: &Snapshot, daily_quota: u64) -> Decision<Requested> {
 pub fn verify(snapshot: &Snapshot, period: Duration, takes: Duration) -> Decision<Verification> {
     let (now, record) = (snapshot.now, &snapshot.record);
     let not_before = |moment| Decision::nothing(Verification::NotBefore(moment));
-    let Some(token) = &snapshot.token else { return not_before(now.plus(period)) };
+    // What is no token is not ours to verify.
+    let token = snapshot.token.as_ref().and_then(|token| Token::new(token.expose()).ok());
+    let Some(token) = token else { return not_before(now.plus(period)) };
     let is_due = record.due_at.unwrap_or_default() <= now.plus(takes);
     if record.open_attempt().is_some() || record.doubt.is_some() || is_due {
         return not_before(now.plus(period.min(takes)));
@@ -71,9 +71,6 @@ pub fn verify(snapshot: &Snapshot, period: Duration, takes: Duration) -> Decisio
     if now < next {
         return not_before(next);
     }
-    let Ok(token) = Token::new(token.expose()) else {
-        return Decision::nothing(Verification::NoToken);
-    };
     let mut record = record.clone();
     record.verified_at = Some(now);
     Decision::commit(Verification::Yours(token), Changes { record, ..Changes::default() })

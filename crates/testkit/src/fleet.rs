@@ -183,26 +183,56 @@ impl Fleet {
         .await
     }
 
-    /// A field of the record.
+    /// A field of the record; what is inside a part is named with a dot, as `failure.error`.
     pub async fn field(&self, name: &str) -> Option<String> {
         let mut connection = self.redis.connect().await;
-        connection.hget("evertoken:{shop}:record", name).await.expect("redis answers")
+        let (part, inside) = name.split_once('.').unwrap_or((name, ""));
+        let field: Option<String> =
+            connection.hget("evertoken:{shop}:record", part).await.expect("redis answers");
+        if inside.is_empty() {
+            return field;
+        }
+        let part: serde_json::Value = serde_json::from_str(&field?).expect("a part is JSON");
+        let value = part.get(inside)?;
+        // What is zero or false is as good as absent.
+        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        Some(text).filter(|text| !["0", "false", "null"].contains(&&**text))
+    }
+
+    /// Sets a number of a part of the record, as `requests.last_at`.
+    pub async fn set_field(&self, name: &str, value: u64) {
+        let mut connection = self.redis.connect().await;
+        let record = "evertoken:{shop}:record";
+        let (part, inside) = name.split_once('.').expect("it is inside a part");
+        let whole: Option<String> = connection.hget(record, part).await.expect("redis answers");
+        let mut whole: serde_json::Value =
+            whole.map_or_else(|| serde_json::json!({}), |text| text.parse().expect("JSON"));
+        whole[inside] = value.into();
+        let () = connection.hset(record, part, whole.to_string()).await.expect("redis answers");
     }
 
     /// Makes the credential due now, and wakes the workers.
     pub async fn make_due(&self) {
         let mut connection = self.redis.connect().await;
         let record = "evertoken:{shop}:record";
+        self.set_field("attempt.quiet_until", 0).await;
         let () = redis::pipe()
             .hset(record, "due_at", 0)
-            .ignore()
-            .hdel(record, &["quiet_until"])
             .ignore()
             .publish("evertoken:rejected", "shop")
             .ignore()
             .query_async(&mut connection)
             .await
             .expect("redis answers");
+    }
+
+    /// Waits until every worker knows what all records say.
+    pub async fn all_know(&self) {
+        wait_until("every worker knows all there is", || {
+            let knows = "looked at all records that waited for it";
+            self.workers.iter().all(|worker| worker.stderr().contains(knows))
+        })
+        .await;
     }
 
     /// Waits until a call to the issuer is under way.

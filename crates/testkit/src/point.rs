@@ -3,7 +3,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use redis::{AsyncCommands, Script};
+use redis::AsyncCommands;
 
 use crate::{
     fleet::{Fleet, SHORT, issuer_settings},
@@ -137,12 +137,12 @@ impl Scene {
         .await;
         self.others.freeze();
         let (wire, hold) = match self.point {
-            Point::Asking => (&self.redis, Hold::Answers(sha_of_begin())),
+            Point::Asking => (&self.redis, Hold::Answers(TAKES.to_vec())),
             Point::Connecting => (&self.issuer, Hold::Requests(Vec::new())),
             Point::Sent => (&self.issuer, Hold::Requests(b"/cgi-bin/".to_vec())),
             Point::Issued => (&self.issuer, Hold::Answers(b"/cgi-bin/".to_vec())),
-            Point::Publishing => (&self.redis, Hold::Requests(sha_of_complete())),
-            Point::Published => (&self.redis, Hold::Answers(sha_of_complete())),
+            Point::Publishing => (&self.redis, Hold::Requests(PUBLISHES.to_vec())),
+            Point::Published => (&self.redis, Hold::Answers(PUBLISHES.to_vec())),
         };
         wire.hold(hold);
         self.fleet.make_due().await;
@@ -151,7 +151,11 @@ impl Scene {
             self.fleet.published_after(&self.first).await;
         } else {
             // What is held may be an answer to something else, just before.
-            wait_for("the lease is granted", || self.fleet.field("open_until")).await;
+            wait_for("the lease is granted", || async {
+                let open = self.fleet.field("attempt.open").await;
+                (open.as_deref() == Some("true")).then_some(())
+            })
+            .await;
         }
         self.others.let_go();
     }
@@ -172,46 +176,33 @@ impl Scene {
 
     /// Waits until the worker has ended its cycle, and no doubt is left.
     pub async fn settled(&self) {
-        // A cycle may ask twice, if an answer was lost. Whoever asks once more has ended it.
-        let begin = sha_of_begin();
-        let asked = self.redis.count(&begin);
-        let mut connection = self.fleet.redis.connect().await;
-        wait_for("the worker has ended its cycle", || {
-            let mut connection = connection.clone();
-            let count = self.redis.count(&begin);
-            async move {
-                let told: Result<(), _> = connection.publish("evertoken:rejected", "shop").await;
-                told.expect("redis answers");
-                (asked + 2 <= count).then_some(())
-            }
-        })
-        .await;
+        // Two heartbeats later, whatever the worker was at has ended, too.
+        let heartbeats = || self.redis.count(HEARTBEAT);
+        let before = heartbeats();
+        wait_until("the worker's heart beats", || before + 2 <= heartbeats()).await;
+        let connection = self.fleet.redis.connect().await;
         wait_for("no doubt and no attempt is left", || {
             let mut connection = connection.clone();
             async move {
                 let record = "evertoken:{shop}:record";
-                let open: (Option<String>, Option<String>) =
-                    connection.hmget(record, &["suspect", "open_until"]).await.expect("an answer");
-                (open == (None, None)).then_some(())
+                let (doubt, attempt): (Option<String>, Option<String>) =
+                    connection.hmget(record, &["suspect", "attempt"]).await.expect("an answer");
+                let is_open = attempt.is_some_and(|attempt| attempt.contains(r#""open":true"#));
+                (doubt.is_none() && !is_open).then_some(())
             }
         })
         .await;
-        let leased: bool = connection.exists("evertoken:{shop}:lock").await.expect("an answer");
+        let leased: bool =
+            connection.clone().exists("evertoken:{shop}:lock").await.expect("an answer");
         assert!(!leased, "nobody calls the issuer any more");
     }
 }
 
-/// How a worker names the script in its requests.
-fn sha(parts: &[&str]) -> Vec<u8> {
-    let prelude = include_str!("../../../src/store/redis/prelude.lua");
-    Script::new(&format!("{prelude}\n{}", parts.join("\n"))).get_hash().as_bytes().to_vec()
-}
+/// What a commit has in it that takes a lease.
+const TAKES: &[u8] = b"\r\ntake\r\n";
 
-fn sha_of_begin() -> Vec<u8> {
-    sha(&[include_str!("../../../src/store/redis/begin.lua")])
-}
+/// What a commit has in it that publishes.
+const PUBLISHES: &[u8] = b"\r\nclear\r\n";
 
-fn sha_of_complete() -> Vec<u8> {
-    let publish = include_str!("../../../src/store/redis/publish.lua");
-    sha(&[publish, include_str!("../../../src/store/redis/complete.lua")])
-}
+/// What a heartbeat has in it.
+const HEARTBEAT: &[u8] = b"$3\r\nGET\r\n$16\r\nevertoken:canary\r\n";

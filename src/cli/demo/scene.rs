@@ -145,10 +145,10 @@ impl Scene {
         let holder = record.holder.as_deref().and_then(|holder| self.worker(holder));
         let credential = &mut self.credentials[at];
         credential.leased_by = holder.filter(|_| glance.leased);
-        let times = (record.issued_at, record.expires_at, record.due_at);
+        let times = (record.issued_at(), record.expires_at(), record.due_at);
         let (Some(issued_at), Some(expires_at), Some(due_at)) = times else { return };
         let before = credential.published;
-        let epoch = record.epoch;
+        let epoch = record.epoch();
         credential.published = Some(Published { epoch, number, issued_at, expires_at, due_at });
         if before.is_some_and(|before| before.epoch == epoch) {
             return;
@@ -311,13 +311,16 @@ pub(super) mod tests {
 
     /// A look at a token published by `holder`.
     pub(in super::super) fn glance(holder: &str, epoch: u64) -> Glance {
-        let moment = |ms| Some(StoreTime::from_millis(ms));
+        let moment = StoreTime::from_millis;
         let record = Record {
-            epoch: Epoch(epoch),
+            published: Some(evertoken_rules::Published {
+                epoch: Epoch(epoch),
+                by: "an attempt".to_owned(),
+                issued_at: moment(100_000),
+                expires_at: moment(110_000),
+            }),
             holder: Some(holder.to_owned()),
-            issued_at: moment(100_000),
-            expires_at: moment(110_000),
-            due_at: moment(107_500),
+            due_at: Some(moment(107_500)),
             ..Record::default()
         };
         Glance { record: Some(record), has_token: true, ..Glance::default() }

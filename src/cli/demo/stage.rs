@@ -27,7 +27,7 @@ use crate::{
     credential::CredentialId,
     lease::Holder,
     policy::Issuance,
-    store::{Glance, Hearing, Store, StoreError, StoreUrl},
+    store::{Glance, Hearing, Read, StoreError, StoreUrl},
 };
 
 /// The life of a token.
@@ -67,7 +67,7 @@ struct Account {
 pub(super) struct Stage {
     readers: Readers,
     crew: Crew,
-    store: Arc<dyn Store>,
+    store: Arc<dyn Read>,
     ids: Vec<CredentialId>,
     issuer: Arc<Simulator>,
     _redis: Option<PrivateRedis>,
@@ -182,7 +182,7 @@ impl Stage {
     /// The issuer's number for the token that is published: the tokens of killed callers count.
     async fn number(&self, at: usize, scene: &Scene, glance: &Glance) -> Result<usize, StoreError> {
         let known = scene.credentials[at].published;
-        let epoch = glance.record.as_ref().map(|record| record.epoch);
+        let epoch = glance.record.as_ref().map(|record| record.epoch());
         if let Some(known) = known.filter(|known| Some(known.epoch) == epoch) {
             return Ok(known.number);
         }
@@ -207,7 +207,9 @@ impl Stage {
             let holder = scene.workers[worker].holder.clone();
             let is_open = |glance: &Glance| {
                 let record = glance.record.as_ref();
-                record.is_some_and(|record| record.open_until.is_some() && record.holder == holder)
+                record.is_some_and(|record| {
+                    record.open_attempt().is_some() && record.holder == holder
+                })
             };
             let (_, glances) = self.store.look(&self.ids).await?;
             let open: Vec<bool> = glances.iter().map(is_open).collect();

@@ -21,7 +21,7 @@ use crate::{
     metrics, policy,
     provider::Probed,
     refresh::Credential,
-    store::{Hint, Store, StoreError, StoreErrorKind, Verification},
+    store::{Coordinate, Hint, Protocol, StoreError, StoreErrorKind, Verification},
 };
 
 /// Probes at once for one issuer.
@@ -51,8 +51,8 @@ pub(super) struct Probe {
 pub(super) enum Look {
     /// The issuer was asked, by this worker.
     Probed(Probed),
-    /// The store's time, and the moment before which there is nothing to do.
-    NotBefore(StoreTime, StoreTime),
+    /// The store's clock, and the moment before which there is nothing to do.
+    NotBefore(StoreClock, StoreTime),
 }
 
 // === impl Probing ===
@@ -109,7 +109,7 @@ impl Keeper {
         }
     }
 
-    pub(super) fn probe_ended(&mut self, probe: Probe, looked: Result<Look, StoreError>) {
+    pub(super) fn on_probe_ended(&mut self, probe: Probe, looked: Result<Look, StoreError>) {
         self.probing.running[self.timetable.issuer(probe.place)] -= 1;
         let now = clock::now();
         let next = match looked {
@@ -117,10 +117,7 @@ impl Keeper {
                 self.probed(probe.place, &probed);
                 now + policy::probe_period(probe.every)
             }
-            Ok(Look::NotBefore(store_now, moment)) => {
-                let clock = StoreClock::heard(store_now, Moment::now());
-                clock.local(moment, now).max(now + SOON)
-            }
+            Ok(Look::NotBefore(clock, moment)) => clock.local(moment, now).max(now + SOON),
             Err(error) => {
                 match error.kind {
                     StoreErrorKind::Unavailable => self.store_went_away(&error),
@@ -139,20 +136,24 @@ impl Keeper {
         metrics::probed(&id, probed.as_str());
         let was_unclear = self.probing.unclear.remove(&place);
         match probed {
-            Probed::Alive if was_unclear => info!(credential = %id, "probes are answered again"),
-            Probed::Alive => debug!(credential = %id, "the issuer accepts the published token"),
+            Probed::Alive if was_unclear => {
+                info!(event = "probe.clear", credential = %id, "probes are answered again")
+            }
+            Probed::Alive => {
+                debug!(event = "probe.alive", credential = %id, "the issuer accepts the published token")
+            }
             Probed::Dead => {
-                warn!(credential = %id,
+                warn!(event = "probe.dead", credential = %id,
                     "the issuer calls the published token dead: it is reported as dead");
                 // As if the message of the report had been heard, which may be lost.
-                self.heard(Hint::Look(id));
+                self.on_hint(Hint::Look(id));
             }
             Probed::Unclear(error) => {
                 self.probing.unclear.insert(place);
                 if was_unclear {
-                    debug!(credential = %id, error = %Chain(error), "no clear answer to a probe");
+                    debug!(event = "probe.unclear", credential = %id, error = %Chain(error), "no clear answer to a probe");
                 } else {
-                    warn!(credential = %id, error = %Chain(error),
+                    warn!(event = "probe.unclear", credential = %id, error = %Chain(error),
                         "a probe of the published token has no clear answer: nothing is changed");
                 }
             }
@@ -162,15 +163,17 @@ impl Keeper {
 
 /// Probes the published token, if it is this worker's turn, and reports it if it is dead.
 async fn look(
-    store: &dyn Store,
+    store: &dyn Coordinate,
     credential: &Credential,
     every: Duration,
     takes: Duration,
 ) -> Result<Look, StoreError> {
-    let id = &credential.id;
+    let (id, asked) = (&credential.id, Moment::now());
     let token = match store.verify(id, policy::probe_period(every), takes).await? {
         (_, Verification::Yours(token)) => token,
-        (now, Verification::NotBefore(moment)) => return Ok(Look::NotBefore(now, moment)),
+        (now, Verification::NotBefore(moment)) => {
+            return Ok(Look::NotBefore(StoreClock::heard(now, asked), moment));
+        }
     };
     let probed = credential.provider.probe(&token, clock::now() + takes).await;
     if matches!(probed, Probed::Dead) {

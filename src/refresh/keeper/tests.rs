@@ -3,7 +3,7 @@
 use evertoken_testkit::provider::{Double, Unreachable};
 use tempfile::TempDir;
 
-use super::*;
+use super::{heartbeat::Question, *};
 use crate::{clock::WallClock, lease::Holder, refresh::Times, store::FileStore};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -18,11 +18,11 @@ async fn keeper(directory: &TempDir) -> Keeper {
     let credential = Credential::new("shop".parse().expect("an id"), Box::new(Double(Unreachable)));
     let cycle = Cycle { store, times, stopping };
     let (mut keeper, _) = Keeper::new(Arc::new([credential]), cycle, fastrand::Rng::with_seed(7));
-    keeper.store_reached("a canary".to_owned());
-    assert!(keeper.looking);
+    keeper.on_store_reached("a canary".to_owned());
+    assert!(keeper.scan.is_looking());
     let looked = keeper.jobs.join_next().await.expect("a look");
-    keeper.done(looked);
-    assert!(!keeper.looking && matches!(keeper.phase, Phase::Up));
+    keeper.on_done(looked);
+    assert!(!keeper.scan.is_looking() && keeper.heartbeat.is_up());
     keeper
 }
 
@@ -32,8 +32,8 @@ async fn after_a_sleep_of_the_machine_every_record_is_looked_at() {
     let directory = TempDir::new().expect("a directory");
     let mut keeper = keeper(&directory).await;
     let now = Moment::now();
-    keeper.pulse(now.later(2 * SECOND, SECOND / 2));
-    assert!(!keeper.looking, "it was awake");
-    keeper.pulse(now.later(4 * SECOND, 60 * SECOND));
-    assert!(keeper.looking, "it slept for a minute");
+    keeper.pulse(Question::Identity, now.later(2 * SECOND, SECOND / 2));
+    assert!(!keeper.scan.is_looking(), "it was awake");
+    keeper.pulse(Question::Identity, now.later(4 * SECOND, 60 * SECOND));
+    assert!(keeper.scan.is_looking(), "it slept for a minute");
 }

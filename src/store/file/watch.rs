@@ -9,7 +9,7 @@ use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::{Mutex, mpsc};
 use tracing::warn;
 
-use super::folder::Folder;
+use super::directory::Directory;
 use crate::credential::CredentialId;
 
 /// Changes that wait to be read. More are dropped.
@@ -30,7 +30,7 @@ impl Watch {
         let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
             // To read a record is an event too: one that is answered by reading would never end.
             let Some(event) = event.ok().filter(|event| !event.kind.is_access()) else { return };
-            for id in event.paths.iter().filter_map(|path| Folder::owner(path)) {
+            for id in event.paths.iter().filter_map(|path| Directory::owner(path)) {
                 // A full queue drops the hint; a closed one means that the process is ending.
                 let _ = heard.try_send(id);
             }

@@ -82,6 +82,11 @@ pub(super) fn is_right(error: &RedisError) -> bool {
     code(error) == "NOPERM" || error.to_string().contains("can't publish")
 }
 
+/// Whether a key is of another type than ours.
+pub(super) fn is_wrong_type(error: &RedisError) -> bool {
+    code(error) == "WRONGTYPE"
+}
+
 /// What a server means that refuses, and how to mend it.
 fn refused_by_server(code: &str) -> &'static str {
     match code {

@@ -3,24 +3,21 @@
 use redis::{PushInfo, PushKind, Value};
 use serde::Deserialize;
 
-use super::{canary::Seen, keys::Keys};
-use crate::{clock::StoreTime, lease::Epoch, store::Hint};
+use super::keys::Keys;
+use crate::store::Hint;
 
 /// The longest message that is read, in bytes. An id has at most 128.
 const MAX_MESSAGE: usize = 1024;
 
+/// The one thing that is read of a message that says that a record has changed. Whatever else it says
+/// is for others: databases of one server share their channels, and anybody may publish there.
 #[derive(Deserialize)]
 struct Changed {
     id: String,
-    epoch: u64,
-    expires_at: u64,
-    due_at: u64,
-    canary: Option<String>,
 }
 
-/// Reads a message; `None` if it is none of ours, makes no sense, or is about other data than what
-/// was `seen`.
-pub(super) fn read(info: &PushInfo, keys: &Keys, seen: &Seen) -> Option<Hint> {
+/// Reads a message; `None` if it is none of ours, or makes no sense.
+pub(super) fn read(info: &PushInfo, keys: &Keys) -> Option<Hint> {
     // A connection has ended: what is published from now on is lost. A channel is heard again: what
     // was published until now was lost.
     if let PushKind::Disconnection | PushKind::Subscribe = info.kind {
@@ -39,19 +36,11 @@ pub(super) fn read(info: &PushInfo, keys: &Keys, seen: &Seen) -> Option<Hint> {
     if channel == keys.rejected_channel().as_bytes() {
         return Some(Hint::Look(message.parse().ok()?));
     }
-    if channel != keys.changed_channel().as_bytes() {
-        return None;
+    if channel == keys.changed_channel().as_bytes() {
+        let changed: Changed = serde_json::from_str(message).ok()?;
+        return Some(Hint::Look(changed.id.parse().ok()?));
     }
-    let changed: Changed = serde_json::from_str(message).ok()?;
-    if !seen.may_be(changed.canary.as_deref()) {
-        return None;
-    }
-    Some(Hint::Changed {
-        id: changed.id.parse().ok()?,
-        epoch: Epoch(changed.epoch),
-        expires_at: StoreTime::from_millis(changed.expires_at),
-        due_at: StoreTime::from_millis(changed.due_at),
-    })
+    None
 }
 
 #[cfg(test)]
@@ -63,21 +52,24 @@ mod tests {
     fn message(channel: &str, text: &[u8]) -> Option<Hint> {
         let data = [channel.as_bytes(), text].map(|bytes| Value::BulkString(bytes.to_vec()));
         let info = PushInfo { kind: PushKind::Message, data: data.to_vec() };
-        read(&info, &Keys::new("evertoken"), &Seen::default())
+        read(&info, &Keys::new("evertoken"))
     }
 
     #[test]
     fn both_messages_of_the_contract_are_understood() {
-        let id: crate::credential::CredentialId = "shop".parse().expect("an id");
-        assert_eq!(message("evertoken:rejected", b"shop"), Some(Hint::Look(id.clone())));
+        let look = Some(Hint::Look("shop".parse().expect("an id")));
+        assert_eq!(message("evertoken:rejected", b"shop"), look);
         let changed = br#"{"id":"shop","epoch":7,"expires_at":9,"due_at":8,"newer":true}"#;
-        let hint = Hint::Changed {
-            id,
-            epoch: Epoch(7),
-            expires_at: StoreTime::from_millis(9),
-            due_at: StoreTime::from_millis(8),
-        };
-        assert_eq!(message("evertoken:changed", changed), Some(hint));
+        assert_eq!(message("evertoken:changed", changed), look);
+    }
+
+    #[test]
+    fn whatever_a_message_says_beside_the_id_is_not_read() {
+        let look = Some(Hint::Look("shop".parse().expect("an id")));
+        for rest in [r#""epoch":-1"#, r#""due_at":"soon","canary":[]"#, r#""expires_at":1e99"#] {
+            let text = format!(r#"{{"id":"shop",{rest}}}"#);
+            assert_eq!(message("evertoken:changed", text.as_bytes()), look, "{text}");
+        }
     }
 
     proptest! {

@@ -12,7 +12,6 @@ use tokio::{
 };
 
 use super::{
-    canary::Seen,
     connect::{Channels, Connection},
     errors, hints,
     keys::Keys,
@@ -127,13 +126,9 @@ impl Link {
 }
 
 /// The next hint that can be understood; never, if the link is gone.
-pub(super) async fn next_hint(
-    heard: &mut mpsc::Receiver<PushInfo>,
-    keys: &Keys,
-    seen: &Seen,
-) -> Hint {
+pub(super) async fn next_hint(heard: &mut mpsc::Receiver<PushInfo>, keys: &Keys) -> Hint {
     while let Some(info) = heard.recv().await {
-        if let Some(hint) = hints::read(&info, keys, seen) {
+        if let Some(hint) = hints::read(&info, keys) {
             return hint;
         }
     }

@@ -21,8 +21,8 @@ end
 
 try('TIME')
 try('GET', KEYS[1])
-try('PTTL', KEYS[1])
-try('HMGET', KEYS[2], 'epoch')
+try('GETRANGE', KEYS[1], '0', '1')
+try('HGET', KEYS[2], 'epoch')
 -- What could not be deleted is not set.
 if try('DEL', KEYS[2]) then
   try('SET', KEYS[1], 'a check', 'PX', '10000')

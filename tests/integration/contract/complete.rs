@@ -1,5 +1,6 @@
 //! complete: what is published, and what stands in the record afterwards.
 
+use evertoken::store::Protocol as _;
 use std::time::Duration;
 
 use evertoken::{
@@ -41,30 +42,29 @@ async fn a_publication_frees_the_lease_and_ends_the_attempt() {
     let pair = Pair::new().await;
     pair.publish("first").await;
     assert!(!pair.leased().await);
-    assert_eq!(pair.field("open_until").await, None);
+    assert_eq!(pair.field("attempt.quiet_until").await, None);
     pair.make_due().await;
     let begun = pair.begin(&pair.b).await;
-    assert!(matches!(begun, Begun::Granted { .. }), "no quiet period follows: {begun:?}");
+    assert!(matches!(begun, Begun::Granted(_)), "no quiet period follows: {begun:?}");
 }
 
 #[tokio::test]
 async fn a_success_forgets_every_trouble_before_it() {
     let pair = Pair::new().await;
     let lease = pair.grant(&pair.a).await;
-    let trouble = evertoken::store::Failure {
-        closed: Duration::from_secs(60),
+    let trouble = evertoken::store::FailedAttempt {
+        rate_limited: Duration::from_secs(60),
         suspect: Some("a call had no clear result"),
         quiet_period: QUIET,
         refused: Some(super::MARK),
         ..failure()
     };
     pair.fail(&pair.a, &lease, &trouble).await;
-    for moment in ["quiet_until", "closed_until", "due_at"] {
+    for moment in ["attempt.quiet_until", "rate_limited_until", "due_at"] {
         pair.set(moment, 1).await;
     }
     pair.publish("first").await;
-    assert_eq!(pair.field("failures").await.as_deref(), Some("0"));
-    for gone in ["error", "error_at", "suspect", "refused", "quiet_until", "closed_until"] {
+    for gone in ["failure", "suspect", "attempt.quiet_until", "rate_limited_until"] {
         assert_eq!(pair.field(gone).await, None, "{gone}");
     }
 }
@@ -204,8 +204,9 @@ async fn two_credentials_do_not_touch_each_other() {
     let other = "shop.2".parse().expect("an id");
     let attempt = AttemptId::fresh();
     let asked = BeginRequest { lease: LEASE, ..request(&attempt) };
-    let (_, begun) = pair.b.begin(&other, &asked).await.expect("an answer");
-    assert!(matches!(begun, Begun::Granted { .. }), "{begun:?}");
+    let (_, begun) =
+        pair.b.begin(&other, &asked, evertoken::clock::Moment::now()).await.expect("an answer");
+    assert!(matches!(begun, Begun::Granted(_)), "{begun:?}");
     pair.complete(&pair.a, &lease, publication(&lease, &token("first"))).await;
     let glance = pair.glance_at(&other).await;
     assert!(glance.leased && !glance.has_token);

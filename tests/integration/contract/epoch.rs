@@ -7,7 +7,7 @@ async fn an_epoch_is_at_least_the_stores_time_of_its_grant() {
     let pair = Pair::new().await;
     let lease = pair.grant(&pair.a).await;
     assert!(lease.granted_at.as_millis() <= lease.epoch.0);
-    assert_eq!(pair.field("begun").await, Some(lease.epoch.to_string()));
+    assert_eq!(pair.field("attempt.epoch").await, Some(lease.epoch.to_string()));
 }
 
 #[tokio::test]
@@ -27,7 +27,7 @@ async fn each_grant_has_a_later_epoch_than_all_before() {
 async fn a_clock_that_went_back_does_not_take_the_epoch_with_it() {
     let pair = Pair::new().await;
     let ahead = pair.now().await.as_millis() + 86_400_000;
-    pair.set("begun", ahead).await;
+    pair.set("attempt.epoch", ahead).await;
     assert_eq!(pair.grant(&pair.a).await.epoch.0, ahead + 1);
 }
 

@@ -1,10 +1,11 @@
 //! fail: what is recorded of an attempt that brought no token, and who may try again when.
 
+use evertoken::store::Protocol as _;
 use std::time::Duration;
 
 use evertoken::{
     lease::{AttemptId, Reason},
-    store::{BeginRequest, Begun, Failed, Failure},
+    store::{BeginRequest, Begun, Busy, Early, Failed, FailedAttempt, Permit},
 };
 
 use super::{MARK, OTHER_MARK, Pair, QUIET, QUOTA, failure, publication, request, token};
@@ -13,11 +14,11 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 async fn begin_with_mark(pair: &Pair, mark: &str) -> Begun {
     let attempt = AttemptId::fresh();
-    pair.begin_as(&pair.b, &BeginRequest { mark, ..request(&attempt) }).await
+    pair.begin_as(&pair.b, &BeginRequest { fingerprint: mark, ..request(&attempt) }).await
 }
 
 /// Begins and fails with `failure`, and tells when the next try is due.
-async fn failed(pair: &Pair, failure: &Failure<'_>) -> evertoken::clock::StoreTime {
+async fn failed(pair: &Pair, failure: &FailedAttempt<'_>) -> evertoken::clock::StoreTime {
     let lease = pair.grant(&pair.a).await;
     match pair.fail(&pair.a, &lease, failure).await {
         Failed::Recorded { due_at } => due_at,
@@ -32,12 +33,12 @@ async fn a_failure_is_recorded_and_the_token_stays() {
     let lease = pair.grant(&pair.a).await;
     let recorded = pair.fail(&pair.a, &lease, &failure()).await;
     let Failed::Recorded { due_at } = recorded else { panic!("{recorded:?}") };
-    let error_at = pair.moment("error_at").await.expect("it failed at some time");
+    let error_at = pair.moment("failure.at").await.expect("it failed at some time");
     assert!(lease.granted_at <= error_at);
     assert_eq!(due_at, error_at.plus(MINUTE));
     assert_eq!(pair.moment("due_at").await, Some(due_at));
-    assert_eq!(pair.field("error").await.as_deref(), Some("the issuer is busy"));
-    assert_eq!(pair.field("failures").await.as_deref(), Some("1"));
+    assert_eq!(pair.field("failure.error").await.as_deref(), Some("the issuer is busy"));
+    assert_eq!(pair.field("failure.count").await.as_deref(), Some("1"));
     assert_eq!(pair.field("suspect").await, None);
     assert_eq!(pair.field("calls").await.as_deref(), Some("2"), "the call stays counted");
     assert_eq!(pair.shown().await.as_deref(), Some("first"));
@@ -49,7 +50,7 @@ async fn a_failure_frees_the_lease_and_ends_the_attempt() {
     let pair = Pair::new().await;
     failed(&pair, &failure()).await;
     assert!(!pair.leased().await);
-    assert_eq!(pair.field("open_until").await, None);
+    assert_eq!(pair.field("attempt.quiet_until").await, None);
     pair.make_due().await;
     assert_eq!(pair.grant(&pair.b).await.reason, Reason::Missing, "nothing was abandoned");
 }
@@ -58,7 +59,7 @@ async fn a_failure_frees_the_lease_and_ends_the_attempt() {
 async fn a_failure_that_is_sent_again_is_recorded_once() {
     let pair = Pair::new().await;
     let lease = pair.grant(&pair.a).await;
-    let not_sent = Failure { not_sent: true, ..failure() };
+    let not_sent = FailedAttempt { not_sent: true, ..failure() };
     let recorded = pair.fail(&pair.a, &lease, &not_sent).await;
     let before = pair.record().await;
     assert_eq!(pair.fail(&pair.a, &lease, &not_sent).await, recorded);
@@ -81,11 +82,11 @@ async fn failures_in_a_row_are_counted_until_a_success() {
     let pair = Pair::new().await;
     for failures in ["1", "2", "3"] {
         failed(&pair, &failure()).await;
-        assert_eq!(pair.field("failures").await.as_deref(), Some(failures));
+        assert_eq!(pair.field("failure.count").await.as_deref(), Some(failures));
         pair.make_due().await;
     }
     pair.publish("first").await;
-    assert_eq!(pair.field("failures").await.as_deref(), Some("0"));
+    assert_eq!(pair.field("failure.count").await, None);
 }
 
 #[tokio::test]
@@ -96,7 +97,7 @@ async fn a_failure_that_another_attempt_overtook_is_fenced() {
     pair.outlive().await;
     pair.grant(&pair.b).await;
     let before = pair.record().await;
-    let not_sent = Failure { not_sent: true, refused: Some(MARK), ..failure() };
+    let not_sent = FailedAttempt { not_sent: true, refused: Some(MARK), ..failure() };
     assert_eq!(pair.fail(&pair.a, &slept, &not_sent).await, Failed::Fenced);
     assert_eq!(pair.record().await, before);
     assert!(pair.leased().await, "the later lease is left alone");
@@ -109,8 +110,8 @@ async fn a_sleeper_that_nobody_overtook_records_its_failure() {
     pair.outlive().await;
     let recorded = pair.fail(&pair.a, &lease, &failure()).await;
     assert_eq!(Failed::Recorded { due_at: pair.moment("due_at").await.expect("due") }, recorded);
-    assert_eq!(pair.field("failures").await.as_deref(), Some("1"));
-    assert!(matches!(pair.begin(&pair.b).await, Begun::NotDue(_)));
+    assert_eq!(pair.field("failure.count").await.as_deref(), Some("1"));
+    assert!(matches!(pair.begin(&pair.b).await, Begun::NotBefore(_, Early::NotDue)));
 }
 
 #[tokio::test]
@@ -119,32 +120,35 @@ async fn a_failure_whose_attempt_a_lost_store_forgot_is_waited_after_all_the_sam
     let lease = pair.grant(&pair.a).await;
     pair.lose_everything().await;
     assert!(matches!(pair.fail(&pair.a, &lease, &failure()).await, Failed::Recorded { .. }));
-    assert!(matches!(pair.begin(&pair.b).await, Begun::NotDue(_)));
+    assert!(matches!(pair.begin(&pair.b).await, Begun::NotBefore(_, Early::NotDue)));
 }
 
 #[tokio::test]
 async fn an_issuer_that_closes_is_not_asked_for_as_long_as_it_says() {
     let pair = Pair::with_token("first").await;
     pair.make_due().await;
-    let due_at = failed(&pair, &Failure { closed: MINUTE * 5, ..failure() }).await;
-    let closed_until = pair.moment("closed_until").await;
+    let due_at = failed(&pair, &FailedAttempt { rate_limited: MINUTE * 5, ..failure() }).await;
+    let closed_until = pair.moment("rate_limited_until").await;
     assert_eq!(closed_until, Some(due_at), "a shorter wait does not end it sooner");
-    pair.a.ask(&pair.id, QUOTA).await.expect("an answer");
+    pair.a.request(&pair.id, QUOTA).await.expect("an answer");
     let begun = pair.begin(&pair.b).await;
-    assert!(matches!(begun, Begun::Exhausted(until) if until == due_at), "{begun:?}");
+    assert!(
+        matches!(begun, Begun::NotBefore(until, Early::RateLimited) if until == due_at),
+        "{begun:?}"
+    );
 }
 
 #[tokio::test]
 async fn the_next_failure_ends_what_the_last_one_closed() {
     let pair = Pair::new().await;
-    let closed = Failure { closed: MINUTE, quiet_period: QUIET, ..failure() };
+    let closed = FailedAttempt { rate_limited: MINUTE, quiet_period: QUIET, ..failure() };
     failed(&pair, &closed).await;
-    for moment in ["closed_until", "quiet_until", "due_at"] {
+    for moment in ["rate_limited_until", "attempt.quiet_until", "due_at"] {
         pair.set(moment, 1).await;
     }
     failed(&pair, &failure()).await;
-    assert_eq!(pair.field("closed_until").await, None);
-    assert_eq!(pair.field("quiet_until").await, None);
+    assert_eq!(pair.field("rate_limited_until").await, None);
+    assert_eq!(pair.field("attempt.quiet_until").await, None);
 }
 
 #[tokio::test]
@@ -152,17 +156,21 @@ async fn an_unknown_outcome_is_quiet_for_a_while_and_leaves_the_token_suspect() 
     let pair = Pair::with_token("first").await;
     pair.make_due().await;
     let why = "a call to the issuer had no clear result";
-    let unknown = Failure { suspect: Some(why), quiet_period: QUIET, ..failure() };
+    let unknown = FailedAttempt { suspect: Some(why), quiet_period: QUIET, ..failure() };
     let due_at = failed(&pair, &unknown).await;
-    assert_eq!(pair.moment("quiet_until").await, Some(due_at), "the wait is shorter than that");
+    assert_eq!(
+        pair.moment("attempt.quiet_until").await,
+        Some(due_at),
+        "the wait is shorter than that"
+    );
     assert_eq!(pair.field("suspect").await.as_deref(), Some(why));
     pair.make_due().await;
-    pair.a.ask(&pair.id, QUOTA).await.expect("an answer");
+    pair.a.request(&pair.id, QUOTA).await.expect("an answer");
     let begun = pair.begin(&pair.b).await;
-    let Begun::Quiet(left) = begun else { panic!("{begun:?}") };
+    let Begun::RetryIn(left, Busy::QuietPeriod) = begun else { panic!("{begun:?}") };
     assert!(Duration::ZERO < left && left <= QUIET, "{left:?}");
-    pair.set_moment("quiet_until", pair.now().await).await;
-    pair.unset("forced").await;
+    pair.set_moment("attempt.quiet_until", pair.now().await).await;
+    pair.unset("requests.wanted").await;
     assert_eq!(pair.grant(&pair.b).await.reason, Reason::Suspect);
 }
 
@@ -170,7 +178,7 @@ async fn an_unknown_outcome_is_quiet_for_a_while_and_leaves_the_token_suspect() 
 async fn a_later_failure_does_not_clear_the_doubt() {
     let pair = Pair::with_token("first").await;
     pair.make_due().await;
-    failed(&pair, &Failure { suspect: Some("no clear result"), ..failure() }).await;
+    failed(&pair, &FailedAttempt { suspect: Some("no clear result"), ..failure() }).await;
     pair.make_due().await;
     failed(&pair, &failure()).await;
     assert_eq!(pair.field("suspect").await.as_deref(), Some("no clear result"));
@@ -180,9 +188,9 @@ async fn a_later_failure_does_not_clear_the_doubt() {
 async fn a_call_that_was_not_sent_is_given_back() {
     let pair = Pair::with_token("first").await;
     pair.make_due().await;
-    failed(&pair, &Failure { not_sent: true, ..failure() }).await;
+    failed(&pair, &FailedAttempt { not_sent: true, ..failure() }).await;
     assert_eq!(pair.field("calls").await.as_deref(), Some("1"));
-    assert_eq!(pair.field("failures").await.as_deref(), Some("1"), "it failed all the same");
+    assert_eq!(pair.field("failure.count").await.as_deref(), Some("1"), "it failed all the same");
 }
 
 #[tokio::test]
@@ -190,7 +198,7 @@ async fn a_window_never_has_fewer_than_no_calls() {
     let pair = Pair::new().await;
     let lease = pair.grant(&pair.a).await;
     pair.set("calls", 0).await;
-    pair.fail(&pair.a, &lease, &Failure { not_sent: true, ..failure() }).await;
+    pair.fail(&pair.a, &lease, &FailedAttempt { not_sent: true, ..failure() }).await;
     assert_eq!(pair.field("calls").await.as_deref(), Some("0"));
 }
 
@@ -198,14 +206,14 @@ async fn a_window_never_has_fewer_than_no_calls() {
 async fn two_workers_with_refused_settings_do_not_take_turns() {
     let pair = Pair::with_token("first").await;
     pair.make_due().await;
-    failed(&pair, &Failure { refused: Some(MARK), ..failure() }).await;
+    failed(&pair, &FailedAttempt { refused: Some(MARK), ..failure() }).await;
     let begun = begin_with_mark(&pair, OTHER_MARK).await;
-    let Begun::Granted { lease, .. } = begun else { panic!("{begun:?}") };
+    let Begun::Granted(Permit { lease, .. }) = begun else { panic!("{begun:?}") };
     assert_eq!(lease.reason, Reason::SettingsChanged, "other settings are worth a try");
-    pair.fail(&pair.b, &lease, &Failure { refused: Some(OTHER_MARK), ..failure() }).await;
+    pair.fail(&pair.b, &lease, &FailedAttempt { refused: Some(OTHER_MARK), ..failure() }).await;
     for mark in [MARK, OTHER_MARK] {
         let begun = begin_with_mark(&pair, mark).await;
-        assert!(matches!(begun, Begun::NotDue(_)), "{begun:?}");
+        assert!(matches!(begun, Begun::NotBefore(_, Early::NotDue)), "{begun:?}");
     }
 }
 
@@ -213,10 +221,10 @@ async fn two_workers_with_refused_settings_do_not_take_turns() {
 async fn settings_that_are_refused_again_are_noted_once() {
     let pair = Pair::new().await;
     for _ in 0..3 {
-        failed(&pair, &Failure { refused: Some(MARK), ..failure() }).await;
+        failed(&pair, &FailedAttempt { refused: Some(MARK), ..failure() }).await;
         pair.make_due().await;
     }
-    let refused = pair.field("refused").await.expect("they are noted");
+    let refused = pair.field("failure.refused").await.expect("they are noted");
     assert_eq!(refused.trim(), MARK);
 }
 
@@ -225,10 +233,11 @@ async fn the_newest_eight_refused_settings_are_remembered() {
     let pair = Pair::new().await;
     let marks: Vec<String> = (0..12).map(|mark| format!("{mark:08x}")).collect();
     for mark in &marks {
-        failed(&pair, &Failure { refused: Some(mark), wait: Duration::ZERO, ..failure() }).await;
+        failed(&pair, &FailedAttempt { refused: Some(mark), wait: Duration::ZERO, ..failure() })
+            .await;
         pair.make_due().await;
     }
-    let refused = pair.field("refused").await.expect("they are noted");
+    let refused = pair.field("failure.refused").await.expect("they are noted");
     // The asking worker's own mark is noted when it is tried.
     let refused: Vec<&str> = refused.split_whitespace().filter(|mark| *mark != MARK).collect();
     assert!((7..=8).contains(&refused.len()), "{refused:?}");

@@ -2,9 +2,9 @@
 //! which of the two calls was the later one at the issuer, one more call settles it.
 
 use evertoken::{
-    credential::{Dated, Token},
+    credential::Token,
     lease::{Lease, Reason},
-    store::{Begun, Completed, Failed, Failure, Publication},
+    store::{Begun, Busy, Completed, Early, Failed, FailedAttempt, Publication},
 };
 
 use super::{Pair, QUIET, ended, failure, publication, token};
@@ -65,7 +65,7 @@ async fn a_late_answer_puts_the_published_token_in_doubt() {
     assert_eq!(lease.reason, Reason::Suspect, "one more call is due at once");
     pair.complete(&pair.b, &lease, publication(&lease, &token("third"))).await;
     assert_eq!(pair.field("suspect").await, None, "and settles it");
-    assert!(matches!(pair.begin(&pair.a).await, Begun::NotDue(_)));
+    assert!(matches!(pair.begin(&pair.a).await, Begun::NotBefore(_, Early::NotDue)));
 }
 
 #[tokio::test]
@@ -80,7 +80,7 @@ async fn a_doubt_that_arises_during_a_call_is_not_settled_by_it() {
     assert_eq!(lease.reason, Reason::Suspect);
     pair.complete(&pair.b, &lease, publication(&lease, &token("third"))).await;
     assert_eq!(pair.field("suspect").await, None, "and settles it");
-    assert!(matches!(pair.begin(&pair.a).await, Begun::NotDue(_)));
+    assert!(matches!(pair.begin(&pair.a).await, Begun::NotBefore(_, Early::NotDue)));
 }
 
 #[tokio::test]
@@ -120,31 +120,9 @@ async fn a_fenced_token_stays_fenced_however_often_it_is_offered() {
 }
 
 #[tokio::test]
-async fn a_late_answer_that_is_sent_again_raises_no_second_doubt() {
-    let (pair, slept) = replaced().await;
-    let too_late = token("too-late");
-    assert_eq!(pair.complete(&pair.a, &slept, late(&slept, &too_late)).await, SUSPECT);
-    pair.publish("third").await;
-    let before = pair.record().await;
-    pair.complete(&pair.a, &slept, late(&slept, &too_late)).await;
-    assert_eq!(pair.record().await, before, "one more call has settled it");
-}
-
-#[tokio::test]
-async fn an_unclear_result_that_is_told_again_raises_no_second_doubt() {
-    let (pair, slept) = replaced().await;
-    let lost = Failure { suspect: Some("no clear result"), quiet_period: QUIET, ..failure() };
-    pair.fail(&pair.a, &slept, &lost).await;
-    pair.publish("third").await;
-    let before = pair.record().await;
-    assert_eq!(pair.fail(&pair.a, &slept, &lost).await, Failed::Fenced);
-    assert_eq!(pair.record().await, before, "one more call has settled it");
-}
-
-#[tokio::test]
 async fn an_overtaken_call_without_a_clear_result_puts_the_published_token_in_doubt() {
     let (pair, slept) = replaced().await;
-    let lost = Failure { suspect: Some("no clear result"), quiet_period: QUIET, ..failure() };
+    let lost = FailedAttempt { suspect: Some("no clear result"), quiet_period: QUIET, ..failure() };
     assert_eq!(pair.fail(&pair.a, &slept, &lost).await, Failed::Fenced);
     assert_eq!(pair.field("suspect").await.as_deref(), Some("no clear result"));
     let lease = pair.grant(&pair.b).await;
@@ -173,102 +151,9 @@ async fn a_worker_that_overtook_itself_keeps_its_later_lease() {
     assert_eq!(pair.fail(&pair.a, &slept, &failure()).await, Failed::Fenced);
     pair.release(&pair.a, &slept).await;
     let begun = pair.begin(&pair.b).await;
-    assert!(matches!(begun, Begun::Held(_)), "{begun:?}");
+    assert!(matches!(begun, Begun::RetryIn(_, Busy::LeaseHeld)), "{begun:?}");
     pair.complete(&pair.a, &lease, publication(&lease, &token("second"))).await;
     assert_eq!(pair.shown().await.as_deref(), Some("second"));
-}
-
-/// A second by the clock of the issuer, or of another one.
-fn dated(seconds: u64, clock: &str) -> Dated {
-    Dated::new(1_772_294_400 + seconds, clock).expect("a date")
-}
-
-/// What a late answer of second 5 does to a token whose answer was of `second`, by the clock `clock`.
-async fn late_after(second: Option<Dated>) -> Completed {
-    let (pair, slept, lease) = overtaken().await;
-    let (token_2, too_late, fifth) = (token("second"), token("too-late"), dated(5, "issuer:443"));
-    let publication = Publication { dated: second.as_ref(), ..publication(&lease, &token_2) };
-    pair.complete(&pair.b, &lease, publication).await;
-    let late = Publication { dated: Some(&fifth), ..late(&slept, &too_late) };
-    let completed = pair.complete(&pair.a, &slept, late).await;
-    assert_eq!(pair.field("suspect").await.is_some(), completed == SUSPECT);
-    completed
-}
-
-#[tokio::test]
-async fn a_late_answer_that_was_dated_before_the_published_one_raises_no_doubt() {
-    assert_eq!(late_after(Some(dated(6, "issuer:443"))).await, FENCED);
-}
-
-#[tokio::test]
-async fn a_late_answer_of_the_same_second_or_a_later_one_puts_the_published_token_in_doubt() {
-    assert_eq!(late_after(Some(dated(5, "issuer:443"))).await, SUSPECT, "it may be either");
-    assert_eq!(late_after(Some(dated(4, "issuer:443"))).await, SUSPECT, "the late token lives");
-}
-
-#[tokio::test]
-async fn dates_of_two_clocks_or_of_one_answer_alone_settle_nothing() {
-    assert_eq!(late_after(Some(dated(6, "another:443"))).await, SUSPECT);
-    assert_eq!(late_after(None).await, SUSPECT);
-}
-
-/// The token that stands is older than both calls: its date says nothing of their order.
-#[tokio::test]
-async fn a_late_answer_is_not_compared_with_a_token_that_was_published_before_its_call() {
-    let (pair, slept, _) = overtaken().await;
-    pair.set("dated", dated(6, "issuer:443")).await;
-    let (too_late, fifth) = (token("too-late"), dated(5, "issuer:443"));
-    let late = Publication { dated: Some(&fifth), ..late(&slept, &too_late) };
-    assert_eq!(pair.complete(&pair.a, &slept, late).await, SUSPECT);
-}
-
-#[tokio::test]
-async fn a_date_that_something_else_wrote_settles_nothing() {
-    for foreign in
-        ["", "soon", "1772294500-issuer", "1772294500 issuer:443 of somebody", "-1 issuer:443"]
-    {
-        let (pair, slept) = replaced().await;
-        pair.set("dated", foreign).await;
-        let (too_late, fifth) = (token("too-late"), dated(5, "issuer:443"));
-        let late = Publication { dated: Some(&fifth), ..late(&slept, &too_late) };
-        assert_eq!(pair.complete(&pair.a, &slept, late).await, SUSPECT, "{foreign:?}");
-    }
-}
-
-/// A late answer of second 5 comes during a call whose answer is of `second`: is there a doubt left?
-async fn in_doubt_after(second: u64) -> bool {
-    let (pair, slept, lease) = overtaken().await;
-    let (token_2, too_late) = (token("second"), token("too-late"));
-    let (fifth, second) = (dated(5, "issuer:443"), dated(second, "issuer:443"));
-    let late = Publication { dated: Some(&fifth), ..late(&slept, &too_late) };
-    assert_eq!(pair.complete(&pair.a, &slept, late).await, SUSPECT, "the other call may be first");
-    let publication = Publication { dated: Some(&second), ..publication(&lease, &token_2) };
-    let due_at = publication.due_at;
-    let completed = pair.complete(&pair.b, &lease, publication).await;
-    let Completed::Published { due_at: told, .. } = completed else { panic!("{completed:?}") };
-    let in_doubt = pair.field("suspect").await.is_some();
-    assert_eq!(told == due_at, !in_doubt, "a doubt is due at once");
-    in_doubt
-}
-
-#[tokio::test]
-async fn a_doubt_that_arises_during_a_call_is_settled_by_a_later_date() {
-    assert!(!in_doubt_after(6).await);
-    assert!(in_doubt_after(5).await);
-    assert!(in_doubt_after(4).await);
-}
-
-#[tokio::test]
-async fn a_token_is_published_with_the_date_of_its_own_answer_or_none() {
-    let pair = Pair::new().await;
-    let lease = pair.grant(&pair.a).await;
-    let (first, date) = (token("first"), dated(0, "issuer:443"));
-    let publication_1 = Publication { dated: Some(&date), ..publication(&lease, &first) };
-    pair.complete(&pair.a, &lease, publication_1).await;
-    assert_eq!(pair.field("dated").await.as_deref(), Some("1772294400 issuer:443"));
-    pair.make_due().await;
-    pair.publish("second").await;
-    assert_eq!(pair.field("dated").await, None);
 }
 
 #[tokio::test]

@@ -1,12 +1,13 @@
 //! Numbers that something else wrote into a record: none of them stops or misleads a worker.
 
+use evertoken::store::Protocol as _;
 use std::{collections::BTreeMap, time::Duration};
 
 use evertoken::{
     clock::StoreTime,
     lease::AttemptId,
     policy::FARTHEST,
-    store::{Begun, Completed, Failed, Verification},
+    store::{Begun, Completed, Failed, Permit, Verification},
 };
 use proptest::{
     prelude::*,
@@ -19,10 +20,12 @@ use super::{LEASE, Pair, QUIET, QUOTA, failure, publication, request, token};
 #[tokio::test]
 async fn numbers_that_are_none_count_as_absent() {
     let pair = Pair::new().await;
-    for field in ["begun", "open_until", "quiet_until", "due_at", "closed_until", "failures"] {
+    for field in
+        ["attempt.epoch", "attempt.quiet_until", "due_at", "rate_limited_until", "failure.count"]
+    {
         pair.set(field, "soon").await;
     }
-    for field in ["asked_at", "calls", "calls_until", "expires_at", "epoch"] {
+    for field in ["requests.last_at", "calls", "calls_until", "expires_at", "epoch"] {
         pair.set(field, "").await;
     }
     let lease = pair.publish("first").await;
@@ -34,40 +37,47 @@ async fn numbers_that_are_none_count_as_absent() {
 async fn no_number_of_a_record_costs_a_call_that_is_not_made() {
     for number in ["-1", "inf", "nan", "1e30", "0x10", "99999999999999999999"] {
         let pair = Pair::new().await;
-        for field in ["begun", "granted_at", "failures", "calls", "calls_until", "due_at"] {
+        for field in [
+            "attempt.epoch",
+            "attempt.granted_at",
+            "failure.count",
+            "calls",
+            "calls_until",
+            "due_at",
+        ] {
             pair.set(field, number).await;
         }
         let begun = pair.begin(&pair.a).await;
-        assert!(matches!(begun, Begun::Granted { failures: 0, .. }), "{number}: {begun:?}");
-        pair.set("asked_at", number).await;
-        pair.a.ask(&pair.id, QUOTA).await.expect("an answer");
+        assert!(matches!(begun, Begun::Granted(Permit { failures: 0, .. })), "{number}: {begun:?}");
+        pair.set("requests.last_at", number).await;
+        pair.a.request(&pair.id, QUOTA).await.expect("an answer");
     }
 }
 
 /// The fields of a record that are numbers.
 const NUMBERS: &[&str] = &[
-    "begun",
     "epoch",
     "issued_at",
     "expires_at",
     "due_at",
-    "granted_at",
-    "lease_until",
-    "open_until",
-    "quiet_until",
-    "closed_until",
-    "failures",
-    "error_at",
-    "overlapped",
+    "suspect_during",
     "calls",
     "calls_until",
-    "asked_at",
-    "asks",
-    "on_request",
-    "accused",
-    "early",
-    "early_until",
+    "rate_limited_until",
     "verified_at",
+    "revision",
+    "attempt.epoch",
+    "attempt.granted_at",
+    "attempt.lease_until",
+    "attempt.quiet_until",
+    "failure.count",
+    "failure.at",
+    "requests.last_at",
+    "requests.today",
+    "requests.brought",
+    "deaths.unexplained",
+    "deaths.today",
+    "deaths.until",
 ];
 
 /// Any number of up to sixteen digits, and what is none.
@@ -97,7 +107,7 @@ async fn lives_with(pair: &Pair, record: &BTreeMap<&str, String>) {
     for round in 0..3 {
         let attempt = AttemptId::fresh();
         match pair.begin_as(&pair.a, &request(&attempt)).await {
-            Begun::Granted { lease, .. } => {
+            Begun::Granted(Permit { lease, .. }) => {
                 put_record().await;
                 match round {
                     0 => match pair.fail(&pair.a, &lease, &failure()).await {
@@ -120,19 +130,22 @@ async fn lives_with(pair: &Pair, record: &BTreeMap<&str, String>) {
                 }
                 pair.release(&pair.a, &lease).await;
             }
-            Begun::Held(wait) | Begun::Quiet(wait) => assert!(wait <= FARTHEST, "{wait:?}"),
-            Begun::NotDue(at) | Begun::Exhausted(at) | Begun::Uncured(at) | Begun::Spent(at) => {
+            Begun::RetryIn(wait, _) => {
+                assert!(wait <= FARTHEST, "{wait:?}")
+            }
+            Begun::NotBefore(at, _) => {
                 sane(at);
             }
             Begun::Lost => panic!("nobody has heard of a later publication"),
         }
-        pair.a.ask(&pair.id, QUOTA).await.expect("an answer");
+        pair.a.request(&pair.id, QUOTA).await.expect("an answer");
         let verified = pair.a.verify(&pair.id, QUIET, LEASE).await.expect("an answer").1;
         if let Verification::NotBefore(at) = verified {
             sane(at);
         }
         let seen = pair.glance().await.record.unwrap_or_default();
-        for moment in [seen.due_at, seen.expires_at, seen.open_until, seen.calls_until] {
+        for moment in [seen.due_at, seen.expires_at(), Some(seen.quiet_until()), seen.budget.until]
+        {
             sane(moment.unwrap_or_default());
         }
         // On files nothing else tells when the token ends.

@@ -1,9 +1,10 @@
 //! look: what is seen of many credentials at once, whatever stands in their keys.
 
+use evertoken::store::Protocol as _;
 use evertoken::{
     credential::CredentialId,
     lease::Epoch,
-    store::{Failure, Glance, Record},
+    store::{FailedAttempt, Glance, Record},
 };
 
 use super::{DUE, LEASE, LIFE, MARK, Pair, QUIET, QUOTA, failure, token};
@@ -22,17 +23,14 @@ async fn a_record_that_was_never_published_has_no_epoch() {
     let lease = pair.grant(&store).await;
     let glance = pair.glance().await;
     assert!(glance.leased && !glance.has_token && !glance.has_report);
-    let open_until = Some(lease.granted_at.plus(LEASE + QUIET));
-    let expected = Record {
-        due_at: open_until,
-        open_until,
-        lease_until: Some(lease.granted_at.plus(LEASE)),
-        holder: Some(holder.to_string()),
-        calls: 1,
-        calls_until: pair.moment("calls_until").await,
-        ..Record::default()
-    };
-    assert_eq!(glance.record, Some(expected));
+    let record = glance.record.expect("a record");
+    let open_until = lease.granted_at.plus(LEASE + QUIET);
+    assert_eq!((record.due_at, record.quiet_until()), (Some(open_until), open_until));
+    let attempt = record.open_attempt().expect("an attempt");
+    assert_eq!(attempt.lease_until, lease.granted_at.plus(LEASE));
+    assert_eq!(record.holder, Some(holder.to_string()));
+    assert_eq!(record.calls().count, 1);
+    assert_eq!(record.published, None);
 }
 
 #[tokio::test]
@@ -44,34 +42,32 @@ async fn a_publication_is_seen_as_it_was_written() {
     pair.complete(&store, &lease, super::publication(&lease, &first)).await;
     let glance = pair.glance().await;
     assert!(glance.has_token && !glance.leased && !glance.has_report);
-    let expected = Record {
-        epoch: lease.epoch,
-        issued_at: Some(lease.granted_at),
-        expires_at: Some(lease.granted_at.plus(LIFE)),
-        due_at: Some(lease.granted_at.plus(DUE)),
-        holder: Some(holder.to_string()),
-        calls: 1,
-        calls_until: pair.moment("calls_until").await,
-        ..Record::default()
-    };
-    assert_eq!(glance.record, Some(expected));
+    let record = glance.record.expect("a record");
+    assert_eq!(record.epoch(), lease.epoch);
+    assert_eq!(record.issued_at(), Some(lease.granted_at));
+    assert_eq!(record.expires_at(), Some(lease.granted_at.plus(LIFE)));
+    assert_eq!(record.due_at, Some(lease.granted_at.plus(DUE)));
+    assert_eq!(record.holder, Some(holder.to_string()));
+    assert_eq!((record.calls().count, record.open_attempt()), (1, None));
 }
 
 #[tokio::test]
 async fn a_failure_is_seen_as_it_was_written() {
     let pair = Pair::with_token("first").await;
-    pair.a.ask(&pair.id, QUOTA).await.expect("an answer");
+    pair.a.request(&pair.id, QUOTA).await.expect("an answer");
     let lease = pair.grant(&pair.a).await;
-    let failure = Failure { suspect: Some("no clear result"), refused: Some(MARK), ..failure() };
+    let failure =
+        FailedAttempt { suspect: Some("no clear result"), refused: Some(MARK), ..failure() };
     pair.fail(&pair.a, &lease, &failure).await;
-    pair.set("forced", 1).await;
+    pair.set("requests.wanted", 1).await;
     let record = pair.glance().await.record.expect("a record");
-    assert_eq!(record.failures, 1);
-    assert_eq!(record.error.as_deref(), Some("the issuer is busy"));
-    assert_eq!(record.error_at, pair.moment("error_at").await);
-    assert_eq!(record.suspect.as_deref(), Some("no clear result"));
-    assert_eq!(record.refused.as_deref().map(str::trim), Some(MARK));
-    assert!(record.forced && record.open_until.is_none());
+    assert_eq!(record.failures(), 1);
+    let failed = record.failure.as_ref().expect("a failure");
+    assert_eq!(failed.error, "the issuer is busy");
+    assert_eq!(Some(failed.at), pair.moment("failure.at").await);
+    assert_eq!(record.refused(), [MARK]);
+    assert!(record.requests.wanted && record.open_attempt().is_none());
+    assert_eq!(record.doubt.expect("a doubt").why, "no clear result");
 }
 
 #[tokio::test]
@@ -84,16 +80,15 @@ async fn a_report_is_seen_whatever_it_is_about() {
 #[tokio::test]
 async fn what_something_else_wrote_into_a_record_counts_as_absent() {
     let pair = Pair::new().await;
-    for field in ["epoch", "issued_at", "expires_at", "due_at", "open_until", "error_at"] {
+    for field in ["epoch", "issued_at", "expires_at", "due_at", "attempt.epoch", "failure.at"] {
         pair.set(field, "soon").await;
     }
-    for field in ["failures", "calls", "calls_until"] {
+    for field in ["requests.today", "calls", "calls_until", "revision"] {
         pair.set(field, "-1").await;
     }
     assert_eq!(pair.glance().await.record, Some(Record::default()));
     pair.set("epoch", 7).await;
-    let expected = Record { epoch: Epoch(7), ..Record::default() };
-    assert_eq!(pair.glance().await.record, Some(expected));
+    assert_eq!(pair.glance().await.record.expect("a record").epoch(), Epoch(7));
 }
 
 #[tokio::test]
@@ -107,7 +102,7 @@ async fn many_credentials_are_seen_in_the_order_in_which_they_were_named() {
     let (_, glances) = pair.a.look(&ids).await.expect("an answer");
     assert_eq!(glances.len(), 500);
     for (at, glance) in (0..500).rev().zip(glances) {
-        let record = (at % 3 == 0).then(|| Record { epoch: Epoch(at), ..Record::default() });
-        assert_eq!(glance, Glance { record, ..Glance::default() }, "shop-{at}");
+        let epoch = (at % 3 == 0).then_some(Epoch(at));
+        assert_eq!(glance.record.map(|record| record.epoch()), epoch, "shop-{at}");
     }
 }

@@ -1,11 +1,12 @@
 //! A worker that is lost while it calls the issuer: nobody calls in its quiet period, then another
 //! one does.
 
+use evertoken::store::Protocol as _;
 use std::time::Duration;
 
 use evertoken::{
     lease::{AttemptId, Reason},
-    store::{BeginRequest, Begun, Completed},
+    store::{BeginRequest, Begun, Busy, Completed, Early},
 };
 
 use super::{OTHER_MARK, Pair, QUIET, QUOTA, publication, request, token};
@@ -15,9 +16,9 @@ async fn a_lost_attempt_is_followed_by_its_quiet_period() {
     let pair = Pair::new().await;
     pair.grant(&pair.a).await;
     pair.end_lease().await;
-    pair.set_moment("open_until", pair.now().await.plus(QUIET)).await;
+    pair.set_moment("attempt.quiet_until", pair.now().await.plus(QUIET)).await;
     let begun = pair.begin(&pair.b).await;
-    let Begun::Quiet(left) = begun else { panic!("{begun:?}") };
+    let Begun::RetryIn(left, Busy::QuietPeriod) = begun else { panic!("{begun:?}") };
     assert!(Duration::ZERO < left && left <= QUIET, "{left:?}");
     assert!(!pair.glance().await.leased);
 }
@@ -29,12 +30,12 @@ async fn nothing_is_urgent_enough_to_break_a_quiet_period() {
     pair.grant(&pair.a).await;
     pair.end_lease().await;
     pair.a.report(&pair.id, &token("first")).await.expect("an answer");
-    pair.a.ask(&pair.id, QUOTA).await.expect("an answer");
-    pair.set("refused", format!(" {OTHER_MARK}")).await;
+    pair.a.request(&pair.id, QUOTA).await.expect("an answer");
+    pair.set("failure.refused", format!(" {OTHER_MARK}")).await;
     pair.make_due().await;
-    assert!(matches!(pair.begin(&pair.b).await, Begun::Quiet(_)));
+    assert!(matches!(pair.begin(&pair.b).await, Begun::RetryIn(_, Busy::QuietPeriod)));
     pair.lose_token().await;
-    assert!(matches!(pair.begin(&pair.b).await, Begun::Quiet(_)));
+    assert!(matches!(pair.begin(&pair.b).await, Begun::RetryIn(_, Busy::QuietPeriod)));
 }
 
 #[tokio::test]
@@ -43,7 +44,10 @@ async fn the_lost_attempt_itself_is_not_granted_again() {
     let attempt = AttemptId::fresh();
     pair.grant_as(&pair.a, &request(&attempt)).await;
     pair.end_lease().await;
-    assert!(matches!(pair.begin_as(&pair.a, &request(&attempt)).await, Begun::Quiet(_)));
+    assert!(matches!(
+        pair.begin_as(&pair.a, &request(&attempt)).await,
+        Begun::RetryIn(_, Busy::QuietPeriod)
+    ));
 }
 
 #[tokio::test]
@@ -88,7 +92,7 @@ async fn an_abandoned_call_leaves_doubt_under_whatever_reason_the_next_is_grante
     pair.make_due().await;
     pair.grant(&pair.a).await;
     pair.outlive().await;
-    pair.a.ask(&pair.id, QUOTA).await.expect("an answer");
+    pair.a.request(&pair.id, QUOTA).await.expect("an answer");
     assert_eq!(pair.grant(&pair.b).await.reason, Reason::Requested);
     assert!(pair.field("suspect").await.is_some_and(|why| why.contains("lost")));
 }
@@ -105,7 +109,7 @@ async fn a_sleeper_that_nobody_overtook_publishes_the_only_live_token() {
     assert!(matches!(completed, Completed::Published { .. }), "{completed:?}");
     assert_eq!(pair.shown().await.as_deref(), Some("second"));
     assert_eq!(pair.field("suspect").await, None, "no other call was made: there is no doubt");
-    assert!(matches!(pair.begin(&pair.b).await, Begun::NotDue(_)));
+    assert!(matches!(pair.begin(&pair.b).await, Begun::NotBefore(_, Early::NotDue)));
 }
 
 #[tokio::test]
@@ -119,8 +123,8 @@ async fn a_token_that_a_lost_store_forgot_being_asked_for_is_published() {
     assert_eq!(pair.shown().await.as_deref(), Some("second"));
     let epoch = lease.epoch.to_string();
     assert_eq!(pair.field("epoch").await.as_ref(), Some(&epoch));
-    assert_eq!(pair.field("begun").await.as_ref(), Some(&epoch), "epochs go on from there");
-    assert!(matches!(pair.begin(&pair.b).await, Begun::NotDue(_)));
+    assert_eq!(pair.field("attempt.epoch").await.as_ref(), Some(&epoch), "epochs go on from there");
+    assert!(matches!(pair.begin(&pair.b).await, Begun::NotBefore(_, Early::NotDue)));
 }
 
 #[tokio::test]

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use evertoken::{
     lease::{AttemptId, Epoch, Lease, Reason},
-    store::{BeginRequest, Begun, Calls, Failed, Failure, Offer, Offered},
+    store::{
+        BeginRequest, Begun, Busy, Calls, Early, Failed, FailedAttempt, Offer, Offered, Permit,
+    },
 };
 
 use super::{
@@ -46,7 +48,7 @@ async fn a_record_that_is_gone_is_older_than_anything_heard() {
     let heard = pair.publish("first").await.epoch;
     pair.lose_everything().await;
     assert!(matches!(pair.ask_with(heard, false).await, Begun::Lost));
-    assert!(matches!(pair.ask_with(Epoch::default(), false).await, Begun::Granted { .. }));
+    assert!(matches!(pair.ask_with(Epoch::default(), false).await, Begun::Granted(_)));
 }
 
 #[tokio::test]
@@ -61,7 +63,7 @@ async fn who_has_waited_after_a_loss_fetches_the_lost_token_anew() {
     assert_eq!(pair.shown().await.as_deref(), Some("first"), "it is served meanwhile");
     pair.complete(&pair.b, &lease, publication(&lease, &token("second"))).await;
     assert_eq!(pair.field("suspect").await, None);
-    assert!(matches!(pair.ask_with(lease.epoch, false).await, Begun::NotDue(_)));
+    assert!(matches!(pair.ask_with(lease.epoch, false).await, Begun::NotBefore(_, Early::NotDue)));
 }
 
 #[tokio::test]
@@ -71,7 +73,7 @@ async fn a_loss_does_not_cut_short_the_wait_after_a_failure() {
     let lease = pair.grant(&pair.a).await;
     pair.fail(&pair.a, &lease, &failure()).await;
     let heard = Epoch(lease.epoch.0 + 1);
-    assert!(matches!(pair.ask_with(heard, true).await, Begun::NotDue(_)));
+    assert!(matches!(pair.ask_with(heard, true).await, Begun::NotBefore(_, Early::NotDue)));
 }
 
 #[tokio::test]
@@ -80,7 +82,7 @@ async fn a_lost_count_of_calls_is_taken_for_all_but_the_kept_tenth() {
     let heard = pair.publish("first").await.epoch;
     pair.lose_everything().await;
     let begun = pair.ask_with(heard, true).await;
-    let Begun::Granted { calls, .. } = begun else { panic!("{begun:?}") };
+    let Begun::Granted(Permit { calls, .. }) = begun else { panic!("{begun:?}") };
     assert_eq!(calls.count, 901, "of a thousand");
     assert_eq!(pair.field("calls").await.as_deref(), Some("901"));
 }
@@ -91,7 +93,7 @@ async fn the_last_tenth_is_there_for_a_token_that_was_lost() {
     pair.set("calls", QUOTA - 1).await;
     let heard = Epoch(pair.now().await.as_millis() + 60_000);
     let begun = pair.ask_with(heard, true).await;
-    let Begun::Granted { lease, calls, .. } = begun else { panic!("{begun:?}") };
+    let Begun::Granted(Permit { lease, calls, .. }) = begun else { panic!("{begun:?}") };
     assert_eq!((lease.reason, calls.count), (Reason::Lost, QUOTA));
 }
 
@@ -101,7 +103,7 @@ async fn a_grant_tells_the_calls_that_are_counted() {
     let attempt = AttemptId::fresh();
     for _ in ["granted", "granted again, because the answer was lost"] {
         let begun = pair.begin_as(&pair.a, &request(&attempt)).await;
-        let Begun::Granted { calls, .. } = begun else { panic!("{begun:?}") };
+        let Begun::Granted(Permit { calls, .. }) = begun else { panic!("{begun:?}") };
         let until = pair.moment("calls_until").await.expect("a window");
         assert_eq!(calls, Calls { count: 1, until });
     }
@@ -122,7 +124,7 @@ async fn a_token_that_was_lost_stands_again_as_it_was() {
     let left = pair.left().await;
     assert!(left <= LIFE - AGE && LIFE - AGE - left < Duration::from_secs(60), "{left:?}");
     let begun = pair.ask_with(lease.epoch, false).await;
-    let Begun::NotDue(due_at) = begun else { panic!("{begun:?}") };
+    let Begun::NotBefore(due_at, Early::NotDue) = begun else { panic!("{begun:?}") };
     let due_in = due_at.since(pair.now().await);
     assert!(due_in <= DUE - AGE && DUE - AGE - due_in < Duration::from_secs(60), "{due_in:?}");
     assert_eq!(pair.offer(&pair.a, &offer).await, Offered::Known, "offered twice, it stands once");
@@ -131,8 +133,8 @@ async fn a_token_that_was_lost_stands_again_as_it_was() {
 #[tokio::test]
 async fn a_later_token_takes_the_place_of_an_older_one_that_came_back() {
     let pair = Pair::with_token("first").await;
-    let trouble = Failure {
-        closed: Duration::from_secs(60),
+    let trouble = FailedAttempt {
+        rate_limited: Duration::from_secs(60),
         suspect: Some("it may be dead"),
         quiet_period: QUIET,
         refused: Some(MARK),
@@ -141,30 +143,21 @@ async fn a_later_token_takes_the_place_of_an_older_one_that_came_back() {
     pair.make_due().await;
     let lease = pair.grant(&pair.a).await;
     pair.fail(&pair.a, &lease, &trouble).await;
-    pair.set("overlapped", 1).await;
-    pair.set("dated", "7 issuer:443").await;
-    pair.set_moment("open_until", pair.now().await.plus(LEASE)).await;
+    pair.set("suspect_during", 1).await;
+    pair.set_moment("attempt.quiet_until", pair.now().await.plus(LEASE)).await;
     // What the failover has lost.
     let later = Lease { epoch: Epoch(pair.now().await.as_millis() + 9), ..pair.lost_lease().await };
     assert_eq!(pair.offer_back(&later, "second").await, Offered::Restored);
     assert_eq!(pair.shown().await.as_deref(), Some("second"));
-    assert_eq!(pair.field("failures").await.as_deref(), Some("0"));
-    for field in [
-        "suspect",
-        "overlapped",
-        "error",
-        "error_at",
-        "refused",
-        "quiet_until",
-        "closed_until",
-        "open_until",
-        "dated",
-    ] {
+    assert_eq!(pair.field("failure.count").await, None);
+    for field in
+        ["suspect", "suspect_during", "failure", "attempt.quiet_until", "rate_limited_until"]
+    {
         assert_eq!(pair.field(field).await, None, "{field} was about the older token");
     }
     let issued_at = pair.moment("issued_at").await.expect("it was issued");
     assert!(issued_at <= pair.now().await.minus(AGE), "{issued_at}");
-    assert!(matches!(pair.ask_with(later.epoch, false).await, Begun::NotDue(_)));
+    assert!(matches!(pair.ask_with(later.epoch, false).await, Begun::NotBefore(_, Early::NotDue)));
 }
 
 #[tokio::test]
@@ -175,10 +168,10 @@ async fn an_overtaken_token_is_dropped_by_a_later_one_that_comes_back() {
     pair.outlive().await;
     pair.grant(&pair.b).await;
     pair.complete(&pair.a, &slept, publication(&slept, &token("overtaken"))).await;
-    assert!(pair.field("late").await.is_some());
+    assert!(pair.field("attempt.overtook").await.is_some());
     let later = Lease { epoch: Epoch(pair.now().await.as_millis() + 9), ..pair.lost_lease().await };
     assert_eq!(pair.offer_back(&later, "second").await, Offered::Restored);
-    assert_eq!(pair.field("late").await, None);
+    assert_eq!(pair.field("attempt.overtook").await, None);
 }
 
 #[tokio::test]
@@ -214,7 +207,7 @@ async fn a_token_that_comes_back_during_a_call_stands_until_the_call_brings_anot
     assert_eq!(pair.offer_back(&first, "first").await, Offered::Restored);
     assert_eq!(pair.shown().await.as_deref(), Some("first"));
     assert!(pair.leased().await, "the call goes on");
-    assert!(pair.field("open_until").await.is_some());
+    assert!(pair.field("attempt.quiet_until").await.is_some());
     let stale = Lease { epoch: Epoch(lease.epoch.0 - 1), ..pair.lost_lease().await };
     assert_eq!(pair.fail(&pair.a, &stale, &failure()).await, Failed::Fenced, "it is the later one");
     pair.complete(&pair.b, &lease, publication(&lease, &token("second"))).await;
@@ -255,13 +248,14 @@ async fn calls_are_believed_of_a_window_that_goes_on_and_of_none_that_is_over() 
 async fn an_unclear_call_that_the_store_forgot_leaves_the_token_suspect() {
     let pair = Pair::with_token("first").await;
     let lease = Lease { epoch: Epoch(pair.now().await.as_millis() + 9), ..pair.lost_lease().await };
-    let doubt = Failure { suspect: Some("no clear result"), quiet_period: QUIET, ..failure() };
+    let doubt =
+        FailedAttempt { suspect: Some("no clear result"), quiet_period: QUIET, ..failure() };
     for _ in ["recorded", "sent again"] {
         pair.fail(&pair.a, &lease, &doubt).await;
         assert_eq!(pair.field("suspect").await.as_deref(), Some("no clear result"));
-        assert_eq!(pair.field("failures").await.as_deref(), Some("1"));
+        assert_eq!(pair.field("failure.count").await.as_deref(), Some("1"));
     }
-    assert!(matches!(pair.begin(&pair.b).await, Begun::Quiet(_)));
+    assert!(matches!(pair.begin(&pair.b).await, Begun::RetryIn(_, Busy::QuietPeriod)));
 }
 
 impl Pair {
@@ -274,6 +268,7 @@ impl Pair {
             granted_at: self.now().await,
             asked: evertoken::clock::Moment::now(),
             length: LEASE,
+            known: None,
         }
     }
 }

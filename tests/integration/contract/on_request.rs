@@ -1,11 +1,12 @@
 //! Refreshes on request: how many a day, and what is told when they are used up or cure nothing.
 
+use evertoken::store::Protocol as _;
 use std::time::Duration;
 
 use evertoken::{
     clock::StoreTime,
     lease::{Lease, Reason},
-    store::{Asked, Begun},
+    store::{Begun, Early, Requested},
 };
 
 use super::{COOL_DOWN, Pair, QUOTA, failure, publication, token};
@@ -16,7 +17,7 @@ const MOST: u64 = 20;
 /// Applications report the token that stands, and the cool-down is over.
 async fn report_after_cool_down(pair: &Pair, text: &str) {
     pair.a.report(&pair.id, &token(text)).await.expect("an answer");
-    pair.set_moment("asked_at", pair.now().await.minus(COOL_DOWN)).await;
+    pair.set_moment("requests.last_at", pair.now().await.minus(COOL_DOWN)).await;
 }
 
 /// The first token, after `asks` refreshes on request in a day that ends in an hour.
@@ -24,7 +25,7 @@ async fn after_asks(asks: u64) -> (Pair, StoreTime) {
     let pair = Pair::with_token("first").await;
     let ends = pair.now().await.plus(Duration::from_secs(3600));
     pair.set_moment("calls_until", ends).await;
-    pair.set("asks", asks).await;
+    pair.set("requests.today", asks).await;
     (pair, ends)
 }
 
@@ -41,19 +42,22 @@ async fn refreshed_on_request() -> (Pair, Lease) {
 #[tokio::test]
 async fn only_refreshes_on_request_are_counted_as_such() {
     let pair = Pair::with_token("first").await;
-    assert_eq!(pair.field("asks").await.unwrap_or_else(|| "0".to_owned()), "0");
+    assert_eq!(pair.field("requests.today").await.unwrap_or_else(|| "0".to_owned()), "0");
     report_after_cool_down(&pair, "first").await;
     let lease = pair.grant(&pair.a).await;
-    assert_eq!(pair.field("asks").await.as_deref(), Some("1"));
+    assert_eq!(pair.field("requests.today").await.as_deref(), Some("1"));
     pair.complete(&pair.a, &lease, publication(&lease, &token("second"))).await;
-    pair.set_moment("asked_at", pair.now().await.minus(COOL_DOWN)).await;
-    pair.a.ask(&pair.id, QUOTA).await.expect("an answer");
+    pair.set_moment("requests.last_at", pair.now().await.minus(COOL_DOWN)).await;
+    pair.a.request(&pair.id, QUOTA).await.expect("an answer");
     let lease = pair.grant(&pair.b).await;
-    assert_eq!((lease.reason, pair.field("asks").await.as_deref()), (Reason::Requested, Some("2")));
+    assert_eq!(
+        (lease.reason, pair.field("requests.today").await.as_deref()),
+        (Reason::Requested, Some("2"))
+    );
     pair.complete(&pair.b, &lease, publication(&lease, &token("third"))).await;
     pair.make_due().await;
     pair.publish("fourth").await;
-    assert_eq!(pair.field("asks").await.as_deref(), Some("2"));
+    assert_eq!(pair.field("requests.today").await.as_deref(), Some("2"));
 }
 
 #[tokio::test]
@@ -63,12 +67,18 @@ async fn reports_beyond_the_days_budget_wait_for_the_due_time_and_are_told_once(
     pair.set_moment("due_at", due_at).await;
     report_after_cool_down(&pair, "first").await;
     let begun = pair.begin(&pair.a).await;
-    assert!(matches!(begun, Begun::Spent(until) if until == due_at), "{begun:?}");
+    assert!(
+        matches!(begun, Begun::NotBefore(until, Early::RequestsUsed) if until == due_at),
+        "{begun:?}"
+    );
     let suspect = pair.field("suspect").await.expect("status tells why");
     assert!(suspect.contains("used up"), "{suspect}");
     for worker in [&pair.a, &pair.b] {
         let begun = pair.begin(worker).await;
-        assert!(matches!(begun, Begun::NotDue(until) if until == due_at), "{begun:?}");
+        assert!(
+            matches!(begun, Begun::NotBefore(until, Early::NotDue) if until == due_at),
+            "{begun:?}"
+        );
     }
     assert_eq!(pair.reported().await.as_deref(), Some("first"), "the report stands");
     assert_eq!(pair.shown().await.as_deref(), Some("first"), "and so does the token");
@@ -81,10 +91,17 @@ async fn reports_beyond_the_days_budget_are_heard_when_the_day_ends() {
     let (pair, ends) = after_asks(MOST).await;
     report_after_cool_down(&pair, "first").await;
     let begun = pair.begin(&pair.a).await;
-    assert!(matches!(begun, Begun::Spent(until) if until == ends), "{begun:?}");
+    assert!(
+        matches!(begun, Begun::NotBefore(until, Early::RequestsUsed) if until == ends),
+        "{begun:?}"
+    );
     pair.set("calls_until", 1).await;
     assert_eq!(pair.grant(&pair.b).await.reason, Reason::Rejected);
-    assert_eq!(pair.field("asks").await.as_deref(), Some("1"), "another day, another budget");
+    assert_eq!(
+        pair.field("requests.today").await.as_deref(),
+        Some("1"),
+        "another day, another budget"
+    );
 }
 
 #[tokio::test]
@@ -97,20 +114,20 @@ async fn the_last_refresh_of_the_budget_is_granted() {
 #[tokio::test]
 async fn a_wish_beyond_the_days_budget_is_told_when_the_day_ends() {
     let (pair, ends) = after_asks(MOST).await;
-    let (_, asked) = pair.a.ask(&pair.id, QUOTA).await.expect("an answer");
-    assert_eq!(asked, Asked::Spent(ends));
-    assert_eq!(pair.field("forced").await, None);
+    let (_, asked) = pair.a.request(&pair.id, QUOTA).await.expect("an answer");
+    assert_eq!(asked, Requested::Used(ends));
+    assert_eq!(pair.field("requests.wanted").await, None);
     pair.set("calls_until", 1).await;
-    let (_, asked) = pair.a.ask(&pair.id, QUOTA).await.expect("an answer");
-    assert_eq!(asked, Asked::Noted);
+    let (_, asked) = pair.a.request(&pair.id, QUOTA).await.expect("an answer");
+    assert_eq!(asked, Requested::Noted);
 }
 
 #[tokio::test]
 async fn a_wish_that_the_budget_no_longer_covers_waits_for_the_days_end() {
     let (pair, ends) = after_asks(MOST).await;
-    pair.set("forced", 1).await;
+    pair.set("requests.wanted", 1).await;
     let begun = pair.begin(&pair.a).await;
-    assert!(matches!(begun, Begun::NotDue(until) if until == ends), "{begun:?}");
+    assert!(matches!(begun, Begun::NotBefore(until, Early::NotDue) if until == ends), "{begun:?}");
     assert_eq!(pair.field("suspect").await, None, "nobody says that the token is dead");
 }
 
@@ -120,11 +137,17 @@ async fn a_new_token_that_is_reported_within_the_cool_down_is_told_once_as_no_cu
     pair.a.report(&pair.id, &token("second")).await.expect("an answer");
     let cooled_at = lease.granted_at.plus(COOL_DOWN);
     let begun = pair.begin(&pair.a).await;
-    assert!(matches!(begun, Begun::Uncured(until) if until == cooled_at), "{begun:?}");
+    assert!(
+        matches!(begun, Begun::NotBefore(until, Early::StillRejected) if until == cooled_at),
+        "{begun:?}"
+    );
     let suspect = pair.field("suspect").await.expect("status tells it");
     assert!(suspect.contains("did not cure it"), "{suspect}");
     let begun = pair.begin(&pair.b).await;
-    assert!(matches!(begun, Begun::NotDue(until) if until == cooled_at), "{begun:?}");
+    assert!(
+        matches!(begun, Begun::NotBefore(until, Early::NotDue) if until == cooled_at),
+        "{begun:?}"
+    );
     assert_eq!(pair.field("suspect").await, Some(suspect), "it is shown until it is refreshed");
     report_after_cool_down(&pair, "second").await;
     let lease = pair.grant(&pair.b).await;
@@ -132,27 +155,30 @@ async fn a_new_token_that_is_reported_within_the_cool_down_is_told_once_as_no_cu
     assert_eq!(pair.field("suspect").await, None);
     pair.a.report(&pair.id, &token("third")).await.expect("an answer");
     let begun = pair.begin(&pair.a).await;
-    assert!(matches!(begun, Begun::Uncured(_)), "and it is told of each refresh: {begun:?}");
+    assert!(
+        matches!(begun, Begun::NotBefore(_, Early::StillRejected)),
+        "and it is told of each refresh: {begun:?}"
+    );
 }
 
 #[tokio::test]
 async fn a_wish_that_did_not_cure_is_told_too() {
     let pair = Pair::with_token("first").await;
-    pair.a.ask(&pair.id, QUOTA).await.expect("an answer");
+    pair.a.request(&pair.id, QUOTA).await.expect("an answer");
     let lease = pair.grant(&pair.a).await;
     pair.complete(&pair.a, &lease, publication(&lease, &token("second"))).await;
     pair.a.report(&pair.id, &token("second")).await.expect("an answer");
-    assert!(matches!(pair.begin(&pair.b).await, Begun::Uncured(_)));
+    assert!(matches!(pair.begin(&pair.b).await, Begun::NotBefore(_, Early::StillRejected)));
 }
 
 #[tokio::test]
 async fn no_cure_is_told_within_the_cool_down_and_a_spent_budget_after_it() {
     let (pair, lease) = refreshed_on_request().await;
-    pair.set("asks", MOST).await;
-    assert_eq!(pair.field("on_request").await, Some(lease.epoch.to_string()));
+    pair.set("requests.today", MOST).await;
+    assert_eq!(pair.field("requests.brought").await, Some(lease.epoch.to_string()));
     report_after_cool_down(&pair, "second").await;
     let begun = pair.begin(&pair.b).await;
-    assert!(matches!(begun, Begun::Spent(_)), "{begun:?}");
+    assert!(matches!(begun, Begun::NotBefore(_, Early::RequestsUsed)), "{begun:?}");
 }
 
 #[tokio::test]
@@ -163,19 +189,19 @@ async fn no_cure_is_told_of_nothing_but_a_new_token_that_a_request_brought() {
     let lease = pair.grant(&pair.a).await;
     pair.complete(&pair.a, &lease, publication(&lease, &token("first"))).await;
     pair.a.report(&pair.id, &token("first")).await.expect("an answer");
-    assert!(matches!(pair.begin(&pair.b).await, Begun::NotDue(_)));
+    assert!(matches!(pair.begin(&pair.b).await, Begun::NotBefore(_, Early::NotDue)));
 
     // A later refresh that nobody asked for has replaced it.
     let (pair, _) = refreshed_on_request().await;
     pair.make_due().await;
     pair.publish("third").await;
     pair.a.report(&pair.id, &token("third")).await.expect("an answer");
-    assert!(matches!(pair.begin(&pair.b).await, Begun::NotDue(_)));
+    assert!(matches!(pair.begin(&pair.b).await, Begun::NotBefore(_, Early::NotDue)));
 
     // The report is about the token before.
     let (pair, _) = refreshed_on_request().await;
     pair.a.report(&pair.id, &token("first")).await.expect("an answer");
-    assert!(matches!(pair.begin(&pair.b).await, Begun::NotDue(_)));
+    assert!(matches!(pair.begin(&pair.b).await, Begun::NotBefore(_, Early::NotDue)));
 }
 
 #[tokio::test]
@@ -184,8 +210,8 @@ async fn a_budget_that_is_used_up_is_no_matter_while_a_failure_waits() {
     pair.make_due().await;
     let lease = pair.grant(&pair.a).await;
     pair.fail(&pair.a, &lease, &failure()).await;
-    pair.set("asks", MOST).await;
+    pair.set("requests.today", MOST).await;
     report_after_cool_down(&pair, "first").await;
-    assert!(matches!(pair.begin(&pair.b).await, Begun::NotDue(_)));
+    assert!(matches!(pair.begin(&pair.b).await, Begun::NotBefore(_, Early::NotDue)));
     assert_eq!(pair.field("suspect").await, None, "the error is what is to be read");
 }

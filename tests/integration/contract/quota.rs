@@ -1,12 +1,13 @@
 //! The issuer's limits: what is counted, what is kept back, and when it may be asked again.
 
+use evertoken::store::Protocol as _;
 use std::time::Duration;
 
 use evertoken::{
     clock::StoreTime,
     lease::{AttemptId, Reason},
     policy,
-    store::{BeginRequest, Begun},
+    store::{BeginRequest, Begun, Early, Permit},
 };
 
 use super::{CHINA, LEASE, OTHER_MARK, Pair, QUIET, QUOTA, failure, request, token};
@@ -20,7 +21,7 @@ async fn begin_with_quota(pair: &Pair, daily_quota: u64) -> Begun {
 
 async fn until(pair: &Pair, daily_quota: u64) -> Option<StoreTime> {
     match begin_with_quota(pair, daily_quota).await {
-        Begun::Exhausted(until) => Some(until),
+        Begun::NotBefore(until, Early::QuotaUsed | Early::RateLimited) => Some(until),
         _ => None,
     }
 }
@@ -81,7 +82,7 @@ async fn the_last_tenth_is_kept_from_tokens_that_are_well() {
     assert!(!pair.leased().await, "no lease is taken");
     assert_eq!(pair.field("calls").await.as_deref(), Some("90"), "and no call is counted");
     let begun = begin_with_quota(&pair, 101).await;
-    assert!(matches!(begun, Begun::Granted { .. }), "one more is below the tenth: {begun:?}");
+    assert!(matches!(begun, Begun::Granted(_)), "one more is below the tenth: {begun:?}");
 }
 
 #[tokio::test]
@@ -89,7 +90,7 @@ async fn the_last_tenth_is_there_for_a_missing_token() {
     let (pair, _) = due_after_calls(99).await;
     pair.lose_token().await;
     let begun = begin_with_quota(&pair, 100).await;
-    assert!(matches!(begun, Begun::Granted { .. }), "{begun:?}");
+    assert!(matches!(begun, Begun::Granted(_)), "{begun:?}");
 }
 
 #[tokio::test]
@@ -97,7 +98,7 @@ async fn the_last_tenth_is_there_for_a_suspect_token() {
     let (pair, _) = due_after_calls(99).await;
     pair.set("suspect", "two calls overlapped").await;
     let begun = begin_with_quota(&pair, 100).await;
-    assert!(matches!(begun, Begun::Granted { .. }), "{begun:?}");
+    assert!(matches!(begun, Begun::Granted(_)), "{begun:?}");
 }
 
 #[tokio::test]
@@ -105,16 +106,16 @@ async fn the_last_tenth_is_there_for_a_reported_token() {
     let (pair, _) = due_after_calls(99).await;
     pair.a.report(&pair.id, &token("first")).await.expect("an answer");
     let begun = begin_with_quota(&pair, 100).await;
-    let Begun::Granted { lease, .. } = begun else { panic!("{begun:?}") };
+    let Begun::Granted(Permit { lease, .. }) = begun else { panic!("{begun:?}") };
     assert_eq!(lease.reason, Reason::Rejected);
 }
 
 #[tokio::test]
 async fn the_last_tenth_is_there_after_an_abandoned_call() {
     let (pair, _) = due_after_calls(99).await;
-    pair.set("open_until", 1).await;
+    pair.set("attempt.open", true).await;
     let begun = begin_with_quota(&pair, 100).await;
-    assert!(matches!(begun, Begun::Granted { .. }), "{begun:?}");
+    assert!(matches!(begun, Begun::Granted(_)), "{begun:?}");
 }
 
 #[tokio::test]
@@ -123,15 +124,15 @@ async fn the_last_tenth_is_there_for_a_token_that_ends_before_two_takeovers() {
     let ends = pair.now().await.plus(2 * (LEASE + QUIET)).minus(Duration::from_secs(1));
     pair.set_moment("expires_at", ends).await;
     let begun = begin_with_quota(&pair, 100).await;
-    assert!(matches!(begun, Begun::Granted { .. }), "{begun:?}");
+    assert!(matches!(begun, Begun::Granted(_)), "{begun:?}");
 }
 
 #[tokio::test]
 async fn the_last_tenth_is_kept_from_wishes() {
     let (pair, ends) = due_after_calls(95).await;
-    pair.a.ask(&pair.id, QUOTA).await.expect("an answer");
+    pair.a.request(&pair.id, QUOTA).await.expect("an answer");
     assert_eq!(until(&pair, 100).await, Some(ends));
-    assert!(pair.field("forced").await.is_some(), "the wish stands");
+    assert!(pair.field("requests.wanted").await.is_some(), "the wish stands");
 }
 
 #[tokio::test]
@@ -157,19 +158,19 @@ async fn a_token_that_ends_before_the_window_is_come_back_for_before_it_ends() {
 async fn a_quota_below_ten_keeps_nothing_back() {
     let (pair, _) = due_after_calls(8).await;
     let begun = begin_with_quota(&pair, 9).await;
-    assert!(matches!(begun, Begun::Granted { .. }), "{begun:?}");
+    assert!(matches!(begun, Begun::Granted(_)), "{begun:?}");
 }
 
 #[tokio::test]
 async fn a_closed_issuer_is_not_asked_before_it_opens() {
     let (pair, ends) = due_after_calls(0).await;
     let opens_at = ends.plus(Duration::from_secs(60));
-    pair.set_moment("closed_until", opens_at).await;
+    pair.set_moment("rate_limited_until", opens_at).await;
     assert_eq!(until(&pair, 100).await, Some(opens_at));
     pair.lose_token().await;
-    pair.set("refused", format!(" {OTHER_MARK}")).await;
+    pair.set("failure.refused", format!(" {OTHER_MARK}")).await;
     assert_eq!(until(&pair, 100).await, Some(opens_at), "whatever the reason");
-    pair.set_moment("closed_until", pair.now().await).await;
+    pair.set_moment("rate_limited_until", pair.now().await).await;
     let begun = begin_with_quota(&pair, 100).await;
-    assert!(matches!(begun, Begun::Granted { .. }), "{begun:?}");
+    assert!(matches!(begun, Begun::Granted(_)), "{begun:?}");
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use evertoken::store::{Begun, StoreErrorKind};
+use evertoken::store::{Begun, Early, StoreErrorKind};
 
 use super::{LIFE, Pair, token};
 use crate::contract::bench::Bench;
@@ -11,7 +11,7 @@ use crate::contract::bench::Bench;
 async fn a_credential_without_a_token_has_none() {
     let pair = Pair::new().await;
     assert_eq!(pair.a.token(&pair.id).await.expect("an answer"), None);
-    assert!(pair.a.held(&pair.id).await.expect("an answer").is_none());
+    assert!(pair.a.token_with_expiry(&pair.id).await.expect("an answer").is_none());
 }
 
 #[tokio::test]
@@ -24,7 +24,7 @@ async fn what_one_worker_publishes_every_other_reads() {
 async fn a_held_token_is_told_with_its_end_and_its_epoch() {
     let pair = Pair::new().await;
     let lease = pair.publish("first").await;
-    let held = pair.b.held(&pair.id).await.expect("an answer").expect("a token");
+    let held = pair.b.token_with_expiry(&pair.id).await.expect("an answer").expect("a token");
     assert_eq!(held.token, token("first"));
     assert_eq!(held.epoch, lease.epoch);
     assert!(Duration::ZERO < held.expires_in && held.expires_in <= LIFE);
@@ -50,7 +50,7 @@ async fn what_is_not_a_token_is_not_told() {
     let error = pair.a.token(&pair.id).await.expect_err("an error");
     assert_eq!(error.kind, StoreErrorKind::Entry);
     assert!(!format!("{error} {error:?}").contains("what else"), "nor shown");
-    let error = pair.a.held(&pair.id).await.expect_err("an error");
+    let error = pair.a.token_with_expiry(&pair.id).await.expect_err("an error");
     assert_eq!(error.kind, StoreErrorKind::Entry);
 }
 
@@ -68,20 +68,20 @@ async fn a_report_stands_for_ten_minutes() {
     pair.age_report(minutes(1)).await;
     assert!(!pair.glance().await.has_report);
     let begun = pair.begin(&pair.a).await;
-    assert!(matches!(begun, Begun::NotDue(_)), "{begun:?}");
+    assert!(matches!(begun, Begun::NotBefore(_, Early::NotDue)), "{begun:?}");
 }
 
 #[tokio::test]
 async fn the_first_canary_stays_until_the_data_is_lost() {
     let pair = Pair::new().await;
     let ((a, _), (b, _)) = (pair.worker(), pair.worker());
-    assert_eq!(a.canary().await.expect("an answer"), None);
-    let first = a.set_canary().await.expect("an answer");
-    assert_eq!(b.set_canary().await.expect("an answer"), first);
-    assert_eq!(b.canary().await.expect("an answer"), Some(first.clone()));
+    assert_eq!(a.data_identity().await.expect("an answer"), None);
+    let first = a.identify_data().await.expect("an answer");
+    assert_eq!(b.identify_data().await.expect("an answer"), first);
+    assert_eq!(b.data_identity().await.expect("an answer"), Some(first.clone()));
     pair.lose_everything().await;
     // The same worker sets it again: the other is to see that it is another.
-    let second = a.set_canary().await.expect("an answer");
+    let second = a.identify_data().await.expect("an answer");
     assert_ne!(second, first);
-    assert_eq!(b.canary().await.expect("an answer"), Some(second));
+    assert_eq!(b.data_identity().await.expect("an answer"), Some(second));
 }

@@ -11,7 +11,7 @@ async fn a_lease_that_is_given_back_is_granted_to_the_next_at_once() {
     let lease = pair.grant(&pair.a).await;
     pair.release(&pair.a, &lease).await;
     assert!(!pair.leased().await);
-    assert_eq!(pair.field("open_until").await, None);
+    assert_eq!(pair.field("attempt.quiet_until").await, None);
     let due_at = pair.moment("due_at").await.expect("it is due");
     assert!(lease.granted_at <= due_at && due_at <= pair.now().await);
     let next = pair.grant(&pair.b).await;
@@ -68,7 +68,7 @@ async fn a_lease_that_has_ended_is_given_back_if_nobody_has_begun() {
     let lease = pair.grant(&pair.a).await;
     pair.end_lease().await;
     pair.release(&pair.a, &lease).await;
-    assert_eq!(pair.field("open_until").await, None, "no quiet period follows");
+    assert_eq!(pair.field("attempt.quiet_until").await, None, "no quiet period follows");
     assert_eq!(pair.grant(&pair.b).await.reason, Reason::Due);
 }
 

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use evertoken::{
     clock::StoreTime,
-    store::{Store, Verification},
+    store::{Coordinate, Protocol, Verification},
 };
 
 use super::{LIFE, Pair, failure, token};
@@ -14,7 +14,7 @@ const PERIOD: Duration = Duration::from_secs(300);
 const TAKES: Duration = Duration::from_secs(8);
 
 /// The token, if it is the worker's turn; else the moment before which there is nothing to do.
-async fn verify(pair: &Pair, worker: &Arc<dyn Store>) -> Result<String, StoreTime> {
+async fn verify(pair: &Pair, worker: &Arc<dyn Coordinate>) -> Result<String, StoreTime> {
     match worker.verify(&pair.id, PERIOD, TAKES).await.expect("an answer").1 {
         Verification::Yours(token) => Ok(token.expose().to_owned()),
         Verification::NotBefore(moment) => Err(moment),

@@ -1,12 +1,15 @@
 //! The wall clock is set back and forward: nothing breaks, and no token lives longer for it.
 
+use evertoken::store::Coordinate as _;
 use std::time::Duration;
 
 use evertoken::{
     clock::{self, StoreTime, WallClock},
     credential::CredentialId,
     lease::{AttemptId, Holder, Lease, Reason},
-    store::{BeginRequest, Begun, Completed, FileStore, Glance, Store},
+    store::{
+        BeginRequest, Begun, Busy, Completed, Early, FileStore, Glance, Permit, Protocol, Read,
+    },
 };
 use tempfile::TempDir;
 
@@ -40,12 +43,12 @@ impl Clocks {
 
     async fn begin(&self, store: &FileStore) -> Begun {
         let attempt = AttemptId::fresh();
-        store.begin(&self.id, &request(&attempt)).await.expect("an answer").1
+        store.begin(&self.id, &request(&attempt), clock::Moment::now()).await.expect("an answer").1
     }
 
     async fn publish(&self, store: &FileStore, text: &str) -> Lease {
         let begun = self.begin(store).await;
-        let Begun::Granted { lease, .. } = begun else { panic!("{begun:?}") };
+        let Begun::Granted(Permit { lease, .. }) = begun else { panic!("{begun:?}") };
         let token = token(text);
         let publication = publication(&lease, &token);
         let (_, completed) =
@@ -60,7 +63,7 @@ impl Clocks {
 
     /// How long the token is valid yet.
     async fn left(&self, store: &FileStore) -> Option<Duration> {
-        store.held(&self.id).await.expect("an answer").map(|held| held.expires_in)
+        store.token_with_expiry(&self.id).await.expect("an answer").map(|held| held.expires_in)
     }
 
     fn shown(&self) -> Option<String> {
@@ -80,12 +83,15 @@ async fn a_clock_that_is_set_back_makes_the_token_suspect_and_due_and_no_longer_
     let glance = clocks.glance(&store).await;
     assert!(glance.has_token);
     let record = glance.record.expect("a record");
-    assert_eq!(record.suspect.as_deref(), Some("the clock was set back"));
+    assert_eq!(
+        record.doubt.as_ref().map(|doubt| &*doubt.why),
+        Some("the clock of the store was set back")
+    );
     assert!(record.due_at.is_some_and(|due_at| due_at <= noon()));
     let begun = clocks.begin(&store).await;
-    let Begun::Granted { lease, .. } = begun else { panic!("{begun:?}") };
+    let Begun::Granted(Permit { lease, .. }) = begun else { panic!("{begun:?}") };
     assert_eq!(lease.reason, Reason::Suspect);
-    assert!(record.epoch < lease.epoch, "epochs do not go back with it");
+    assert!(record.epoch() < lease.epoch, "epochs do not go back with it");
     assert_eq!(clocks.shown().as_deref(), Some("first"), "it is served meanwhile");
 }
 
@@ -96,8 +102,9 @@ async fn what_a_clock_that_was_set_back_leaves_of_a_life_ends_even_if_nobody_can
     let attempt = AttemptId::fresh();
     let nothing_left = BeginRequest { daily_quota: 0, ..request(&attempt) };
     let store = clocks.at(back);
-    let (_, begun) = store.begin(&clocks.id, &nothing_left).await.expect("an answer");
-    assert!(matches!(begun, Begun::Exhausted(_)), "{begun:?}");
+    let (_, begun) =
+        store.begin(&clocks.id, &nothing_left, clock::Moment::now()).await.expect("an answer");
+    assert!(matches!(begun, Begun::NotBefore(_, Early::QuotaUsed)), "{begun:?}");
     let later = clocks.at(back.plus(LIFE - HOUR));
     assert!(clocks.left(&later).await.is_some_and(|left| left <= HOUR));
     assert_eq!(clocks.left(&clocks.at(back.plus(LIFE + HOUR))).await, None);
@@ -134,7 +141,7 @@ async fn a_clock_that_is_put_right_again_makes_the_token_suspect_and_due() {
     assert_eq!(lease.reason, Reason::Suspect);
     assert!(ahead.epoch < lease.epoch);
     assert!(clocks.left(&right).await.is_some_and(|left| left <= LIFE));
-    assert!(matches!(clocks.begin(&right).await, Begun::NotDue(_)));
+    assert!(matches!(clocks.begin(&right).await, Begun::NotBefore(_, Early::NotDue)));
 }
 
 #[tokio::test]
@@ -142,10 +149,10 @@ async fn a_lease_that_was_granted_before_the_clock_was_set_back_is_held_no_longe
     let clocks = Clocks::new().await;
     let late = clocks.at(noon().plus(24 * HOUR));
     let begun = clocks.begin(&late).await;
-    assert!(matches!(begun, Begun::Granted { .. }), "{begun:?}");
+    assert!(matches!(begun, Begun::Granted(_)), "{begun:?}");
     let back = noon().minus(HOUR);
-    assert!(matches!(clocks.begin(&clocks.at(back)).await, Begun::Held(_)));
+    assert!(matches!(clocks.begin(&clocks.at(back)).await, Begun::RetryIn(_, Busy::LeaseHeld)));
     let over = clocks.at(back.plus(HOUR));
     let begun = clocks.begin(&over).await;
-    assert!(matches!(begun, Begun::Granted { .. }), "{begun:?}");
+    assert!(matches!(begun, Begun::Granted(_)), "{begun:?}");
 }

@@ -1,5 +1,6 @@
 //! Records that are no records: put aside, and a new one begun; never a panic, never a token less.
 
+use evertoken::store::Protocol as _;
 use std::fs;
 
 use evertoken::{
@@ -30,7 +31,7 @@ async fn a_damaged_record_is_put_aside_and_its_token_served_until_the_next() {
         br#"{"access_token":"of another program","expires_in":7200}"#,
         br#"{"version":0}"#,
         br#"{"version":"1"}"#,
-        br#"{"version":1,"token":7}"#,
+        br#"{"version":2,"token":7}"#,
         &[b' '; 100_000],
     ];
     for record in records {
@@ -38,7 +39,10 @@ async fn a_damaged_record_is_put_aside_and_its_token_served_until_the_next() {
         let pair = damaged(record).await;
         assert_eq!(pair.glance().await, Glance::default(), "{said}");
         assert_eq!(pair.a.token(&pair.id).await.expect("an answer"), Some(token("first")));
-        assert!(pair.a.held(&pair.id).await.expect("an answer").is_none(), "its end is not known");
+        assert!(
+            pair.a.token_with_expiry(&pair.id).await.expect("an answer").is_none(),
+            "its end is not known"
+        );
         let lease = pair.grant(&pair.b).await;
         assert_eq!(lease.reason, Reason::Missing, "{said}");
         let aside = fs::read(pair.bench.file(&pair.id, "damaged")).expect("it is put aside");
@@ -51,13 +55,16 @@ async fn a_damaged_record_is_put_aside_and_its_token_served_until_the_next() {
 
 #[tokio::test]
 async fn a_record_of_a_newer_version_is_refused_and_left_alone() {
-    for record in [r#"{"version":2}"#, r#"{"version":7,"token":{"of":"another shape"}}"#] {
+    for record in [r#"{"version":3}"#, r#"{"version":7,"token":{"of":"another shape"}}"#] {
         let pair = damaged(record).await;
         let error = refusal(&pair).await;
         assert_eq!(error.kind, StoreErrorKind::Entry);
         assert!(error.to_string().contains("newer evertoken"), "{error}");
         assert_eq!(pair.glance().await, Glance::default());
-        assert!(pair.a.held(&pair.id).await.is_err() && pair.a.ask(&pair.id, QUOTA).await.is_err());
+        assert!(
+            pair.a.token_with_expiry(&pair.id).await.is_err()
+                && pair.a.request(&pair.id, QUOTA).await.is_err()
+        );
         assert!(pair.a.report(&pair.id, &token("first")).await.is_err());
         let stands = fs::read_to_string(pair.bench.file(&pair.id, "record")).expect("it stands");
         assert_eq!(stands, record);
@@ -84,14 +91,16 @@ async fn a_file_without_an_end_is_read_no_further_than_one_of_ours() {
 /// Every question that changes nothing, and `begin`.
 async fn ask_all(pair: &Pair) {
     pair.glance().await;
-    let _ = pair.a.held(&pair.id).await;
+    let _ = pair.a.token_with_expiry(&pair.id).await;
     let _ = pair.a.token(&pair.id).await;
     let attempt = AttemptId::fresh();
     // Only a newer version is refused.
-    if let Err(error) = pair.a.begin(&pair.id, &request(&attempt)).await {
+    if let Err(error) =
+        pair.a.begin(&pair.id, &request(&attempt), evertoken::clock::Moment::now()).await
+    {
         assert!(error.to_string().contains("newer evertoken"), "{error}");
     }
-    let _ = pair.a.ask(&pair.id, QUOTA).await;
+    let _ = pair.a.request(&pair.id, QUOTA).await;
 }
 
 fn block_on(test: impl Future<Output = ()>) {

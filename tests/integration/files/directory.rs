@@ -1,5 +1,6 @@
 //! The directory and its files: who may read them, and what stands in them when.
 
+use evertoken::store::Protocol as _;
 use std::{
     fs::{self, Permissions},
     os::unix::fs::PermissionsExt,
@@ -9,7 +10,7 @@ use std::{
 
 use evertoken::{
     lease::AttemptId,
-    store::{Begun, Completed, Publication},
+    store::{Begun, Completed, Early, Publication},
 };
 
 use super::{Pair, assert_unavailable, others_work, refusal};
@@ -22,7 +23,7 @@ fn mode(path: &Path) -> u32 {
 #[tokio::test]
 async fn nobody_else_can_read_the_directory_or_any_file_in_it() {
     let pair = Pair::with_token("first").await;
-    pair.a.set_canary().await.expect("an answer");
+    pair.a.identify_data().await.expect("an answer");
     assert_eq!(mode(&pair.bench.path), 0o700);
     let mut files = 0;
     for entry in fs::read_dir(&pair.bench.path).expect("a directory") {
@@ -39,9 +40,9 @@ async fn a_directory_that_others_can_read_is_refused_with_the_reason() {
     for open in [0o750, 0o705, 0o777] {
         fs::set_permissions(&pair.bench.path, Permissions::from_mode(open)).expect("a mode");
         assert_unavailable(&refusal(&pair).await, "chmod 700");
-        let error = pair.a.held(&pair.id).await.expect_err("an error");
+        let error = pair.a.token_with_expiry(&pair.id).await.expect_err("an error");
         assert_unavailable(&error, "others can read");
-        assert!(pair.a.canary().await.is_err());
+        assert!(pair.a.data_identity().await.is_err());
     }
     fs::set_permissions(&pair.bench.path, Permissions::from_mode(0o700)).expect("a mode");
     assert_eq!(pair.a.token(&pair.id).await.expect("an answer"), Some(token("first")));
@@ -60,27 +61,31 @@ async fn a_token_that_is_over_is_removed_by_the_next_change() {
     assert!(matches!(completed, Completed::Published { .. }), "{completed:?}");
     assert_eq!(pair.shown().await.as_deref(), Some("first"), "the bare token");
     evertoken_testkit::wait_for("it is over", || async {
-        let held = pair.a.held(&pair.id).await.expect("an answer");
+        let held = pair.a.token_with_expiry(&pair.id).await.expect("an answer");
         held.is_none().then_some(())
     })
     .await;
-    pair.a.ask(&pair.id, QUOTA).await.expect("an answer");
+    pair.a.request(&pair.id, QUOTA).await.expect("an answer");
     assert_eq!(pair.shown().await, None);
 }
 
 #[tokio::test]
 async fn a_directory_that_is_removed_meanwhile_is_made_anew() {
     let pair = Pair::with_token("first").await;
-    let first = pair.a.set_canary().await.expect("an answer");
+    let first = pair.a.identify_data().await.expect("an answer");
     fs::remove_dir_all(&pair.bench.path).expect("it is there");
-    assert_eq!(pair.a.canary().await.expect("an answer"), None, "the data is lost, and noticed");
-    assert_eq!(pair.b.set_canary().await.expect("an answer").len(), first.len());
+    assert_eq!(
+        pair.a.data_identity().await.expect("an answer"),
+        None,
+        "the data is lost, and noticed"
+    );
+    assert_eq!(pair.b.identify_data().await.expect("an answer").len(), first.len());
     let lease = pair.grant(&pair.b).await;
     fs::remove_dir_all(&pair.bench.path).expect("it is there");
     pair.complete(&pair.b, &lease, publication(&lease, &token("second"))).await;
     assert_eq!(pair.shown().await.as_deref(), Some("second"));
     assert!(Duration::ZERO < pair.left().await && pair.left().await <= LIFE);
-    assert!(matches!(pair.begin(&pair.a).await, Begun::NotDue(_)));
+    assert!(matches!(pair.begin(&pair.a).await, Begun::NotBefore(_, Early::NotDue)));
 }
 
 #[tokio::test]
@@ -88,7 +93,7 @@ async fn a_file_in_the_directorys_place_is_told() {
     let pair = Pair::new().await;
     fs::write(&pair.bench.path, "no directory").expect("a file");
     assert_unavailable(&refusal(&pair).await, "is not a directory");
-    assert_unavailable(&pair.a.canary().await.expect_err("an error"), "is not a directory");
+    assert_unavailable(&pair.a.data_identity().await.expect_err("an error"), "is not a directory");
     let error = pair.a.look(std::slice::from_ref(&pair.id)).await.expect_err("an error");
     assert_unavailable(&error, "is not a directory");
     assert_eq!(fs::read_to_string(&pair.bench.path).expect("it stands"), "no directory");
@@ -103,7 +108,7 @@ async fn a_token_is_served_where_nothing_can_be_written() {
     fs::remove_file(&lock).expect("it is there");
     fs::create_dir(&lock).expect("a directory");
     assert_unavailable(&refusal(&pair).await, "cannot be written");
-    let held = pair.b.held(&pair.id).await.expect("an answer").expect("a token");
+    let held = pair.b.token_with_expiry(&pair.id).await.expect("an answer").expect("a token");
     assert_eq!(held.token, token("first"));
     assert_eq!(pair.shown().await.as_deref(), Some("first"));
     others_work(&pair).await;
@@ -112,11 +117,16 @@ async fn a_token_is_served_where_nothing_can_be_written() {
 #[tokio::test]
 async fn a_change_that_is_stopped_in_the_middle_is_not_waited_for_for_ever() {
     let pair = Pair::with_token("first").await;
+    pair.make_due().await;
     let lock = fs::File::open(pair.bench.file(&pair.id, "lock")).expect("it is there");
     lock.try_lock().expect("nobody changes anything");
     assert_unavailable(&refusal(&pair).await, "was it stopped?");
     assert_eq!(pair.b.token(&pair.id).await.expect("an answer"), Some(token("first")));
     drop(lock);
+    pair.make_due().await;
     let attempt = AttemptId::fresh();
-    pair.b.begin(&pair.id, &request(&attempt)).await.expect("an answer");
+    pair.b
+        .begin(&pair.id, &request(&attempt), evertoken::clock::Moment::now())
+        .await
+        .expect("an answer");
 }

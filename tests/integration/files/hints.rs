@@ -4,68 +4,48 @@ use std::sync::Arc;
 
 use evertoken::{
     lease::Holder,
-    store::{Hearing, Hint, Store, StoreUrl},
+    store::{Coordinate, Hearing, Hint, Protocol, StoreUrl},
 };
 use evertoken_testkit::CAP;
 
 use super::Pair;
-use crate::contract::{Bench, QUOTA, publication, token};
+use crate::contract::{Bench, QUOTA, token};
 
 /// A worker's store that hears hints.
-async fn hearing(pair: &Pair) -> Arc<dyn Store> {
+async fn hearing(pair: &Pair) -> Arc<dyn Coordinate> {
     let url = StoreUrl::parse(&pair.bench.url()).expect("a URL");
     let store = url.open("evertoken", Holder::fresh(), Hearing::Hints);
-    store.set_canary().await.expect("an answer");
+    store.identify_data().await.expect("an answer");
     store
 }
 
-/// Listens until a hint is as it should be. Others may come before it: a hint tells what stands
-/// when it is read.
-async fn heard(store: &Arc<dyn Store>, is_it: impl Fn(&Hint) -> bool) {
-    let listen = async { while !is_it(&store.next_hint().await) {} };
+/// Listens until a look at the credential is asked for.
+async fn heard(store: &Arc<dyn Coordinate>, pair: &Pair) {
+    let look = Hint::Look(pair.id.clone());
+    let listen = async { while store.next_hint().await != look {} };
     tokio::time::timeout(CAP, listen).await.expect("a hint in time");
 }
 
 #[tokio::test]
-async fn a_publication_is_heard_with_its_epoch_and_its_moments() {
+async fn whatever_another_process_changes_is_heard() {
     let pair = Pair::new().await;
-    let hearing = hearing(&pair).await;
-    let lease = pair.publish("first").await;
-    let record = pair.glance().await.record.expect("a record");
-    let changed = Hint::Changed {
-        id: pair.id.clone(),
-        epoch: lease.epoch,
-        expires_at: record.expires_at.expect("it ends"),
-        due_at: record.due_at.expect("it is due"),
-    };
-    heard(&hearing, |hint| *hint == changed).await;
-}
-
-#[tokio::test]
-async fn a_report_and_a_wish_of_another_process_are_heard() {
-    let pair = Pair::with_token("first").await;
-    let hearing = hearing(&pair).await;
-    let look = Hint::Look(pair.id.clone());
-    pair.a.report(&pair.id, &token("first")).await.expect("an answer");
-    heard(&hearing, |hint| *hint == look).await;
-    let lease = pair.grant(&pair.b).await;
-    pair.complete(&pair.b, &lease, publication(&lease, &token("second"))).await;
-    heard(&hearing, |hint| matches!(hint, Hint::Changed { epoch, .. } if *epoch == lease.epoch))
-        .await;
-    pair.set("asked_at", 1).await;
-    pair.a.ask(&pair.id, QUOTA).await.expect("an answer");
-    heard(&hearing, |hint| *hint == look).await;
-}
-
-#[tokio::test]
-async fn a_lease_that_is_given_back_is_heard() {
-    let pair = Pair::with_token("first").await;
-    pair.make_due().await;
-    let lease = pair.grant(&pair.a).await;
-    let hearing = hearing(&pair).await;
-    pair.release(&pair.a, &lease).await;
-    let due = pair.moment("due_at").await.expect("it is due");
-    heard(&hearing, |hint| matches!(hint, Hint::Changed { due_at, .. } if *due_at == due)).await;
+    for change in ["published", "reported", "requested", "given back"] {
+        let hearing = hearing(&pair).await;
+        match change {
+            "published" => drop(pair.publish("first").await),
+            "reported" => {
+                pair.a.report(&pair.id, &token("first")).await.expect("an answer");
+            }
+            "requested" => {
+                pair.a.request(&pair.id, QUOTA).await.expect("an answer");
+            }
+            _ => {
+                let lease = pair.grant(&pair.a).await;
+                pair.release(&pair.a, &lease).await;
+            }
+        }
+        heard(&hearing, &pair).await;
+    }
 }
 
 #[tokio::test]
@@ -73,8 +53,7 @@ async fn a_directory_that_was_made_anew_is_heard_again() {
     let pair = Pair::with_token("first").await;
     let hearing = hearing(&pair).await;
     pair.lose_everything().await;
-    hearing.set_canary().await.expect("an answer");
-    let lease = pair.publish("second").await;
-    heard(&hearing, |hint| matches!(hint, Hint::Changed { epoch, .. } if *epoch == lease.epoch))
-        .await;
+    hearing.identify_data().await.expect("an answer");
+    pair.publish("second").await;
+    heard(&hearing, &pair).await;
 }

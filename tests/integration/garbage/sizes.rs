@@ -50,7 +50,7 @@ async fn an_answer_of_gigabytes_is_not_read_to_its_end() {
     let text = fleet.configuration("stable_token", "").replace(&fleet.issuer.base_url(), &url);
     let configuration = fleet.write("evertoken.toml", &text);
     fleet.start(&configuration);
-    let error = wait_for("the failure stands in the record", || fleet.field("error")).await;
+    let error = wait_for("the failure stands in the record", || fleet.field("failure.error")).await;
     assert_eq!(error, "the answer (HTTP 200) is longer than 64 KiB");
     let peak = peak(&fleet.workers[0]);
     assert!(peak < 100, "{peak} MiB");
@@ -69,7 +69,7 @@ async fn values_of_100_megabytes_in_redis_stop_no_worker_and_are_shown_by_nobody
     let long = vec![b'x'; LONG];
     let key = |name: &str| format!("evertoken:{{shop}}:{name}");
     let mut pipeline = redis::pipe();
-    pipeline.hset(key("record"), "error", &long).hset(key("record"), "due_at", &long);
+    pipeline.hset(key("record"), "failure", &long).hset(key("record"), "due_at", &long);
     pipeline.set(key("rejected"), &long).set(key("token"), &long);
     pipeline.exec_async(&mut connection).await.expect("redis answers");
     fleet.start(&configuration);

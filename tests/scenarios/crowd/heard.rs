@@ -1,141 +1,106 @@
-//! A worker's store in the crowd: the files, and the messages of the others.
+//! What a worker's store in the crowd tells: it hands on what the workers publish, notes what is
+//! asked, and can be wrong about the time.
 
 use std::{
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
+    collections::HashSet,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
 };
 
 use async_trait::async_trait;
 use evertoken::{
     clock,
-    credential::{CredentialId, Token},
-    lease::Lease,
-    store::{
-        Asked, BeginRequest, Begun, Completed, Failed, Failure, FileStore, Glance, Held, Hint,
-        Offer, Offered, Publication, Store, StoreError, Timed, Verification,
-    },
+    credential::CredentialId,
+    store::{Committed, Glance, Hint, StoreError, Timed},
 };
+use evertoken_rules::{Changes, LockChange, Message};
 use tokio::sync::broadcast;
 
 use super::Office;
+use evertoken_testkit::watched::Watcher;
 
-/// It hands on what the workers publish, notes what is asked, and can be wrong about the time.
 pub(super) struct Heard {
-    pub(super) files: FileStore,
     pub(super) office: Arc<Office>,
+    /// Whom a lease was granted for, or whose last question met another commit: what is loaded for
+    /// them next is no new question.
+    pub(super) asking: Mutex<HashSet<CredentialId>>,
     pub(super) hints: tokio::sync::Mutex<broadcast::Receiver<Hint>>,
+}
+
+/// A token is brought back: unlike a new one, it leaves reports alone.
+fn is_offer(changes: &Changes) -> bool {
+    changes.token.is_some() && !changes.clear_report
 }
 
 // === impl Heard ===
 
+impl Heard {
+    fn asking(&self) -> MutexGuard<'_, HashSet<CredentialId>> {
+        self.asking.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 #[async_trait]
-impl Store for Heard {
-    async fn next_hint(&self) -> Hint {
+impl Watcher for Heard {
+    async fn hint(&self) -> Hint {
         match self.hints.lock().await.recv().await {
             Ok(hint) => hint,
             Err(_lagged) => Hint::Missed,
         }
     }
 
-    async fn canary(&self) -> Result<Option<String>, StoreError> {
+    fn heartbeat(&self) {
         self.office.notes().pulses += 1;
-        self.files.canary().await
     }
 
-    async fn set_canary(&self) -> Result<String, StoreError> {
-        self.files.set_canary().await
+    fn looks(&self, ids: &[CredentialId]) {
+        let mut notes = self.office.notes();
+        notes.looks += 1;
+        notes.looked += ids.len();
     }
 
-    async fn look(&self, ids: &[CredentialId]) -> Result<Timed<Vec<Glance>>, StoreError> {
-        {
-            let mut notes = self.office.notes();
-            notes.looks += 1;
-            notes.looked += ids.len();
+    fn looked(&self, answer: Timed<Vec<Glance>>) -> Timed<Vec<Glance>> {
+        self.office.timed(answer)
+    }
+
+    async fn loads(&self, id: &CredentialId) {
+        if !self.asking().contains(id) {
+            self.office.notes().begins.push((clock::now(), id.to_string()));
         }
-        self.files.look(ids).await.map(|answer| self.office.timed(answer))
     }
 
-    async fn begin(
-        &self,
-        id: &CredentialId,
-        request: &BeginRequest<'_>,
-    ) -> Result<Timed<Begun>, StoreError> {
-        self.office.notes().begins.push((clock::now(), id.to_string()));
-        self.files.begin(id, request).await.map(|answer| self.office.timed(answer))
+    async fn commits(&self, id: &CredentialId, changes: &Changes) {
+        if is_offer(changes) {
+            self.office.notes().forget_begin(id.as_str());
+            self.office.notes().change_offering(|offers| offers + 1);
+            // As over a network, others are under way before the first is answered.
+            tokio::task::yield_now().await;
+            if self.office.goes_away_at_offers.swap(false, Ordering::Relaxed) {
+                self.office.store_is_away(true);
+            }
+        }
     }
 
-    async fn complete(
+    async fn committed(
         &self,
         id: &CredentialId,
-        lease: &Lease,
-        publication: Publication<'_>,
-    ) -> Result<Timed<Completed>, StoreError> {
-        let answer = self.files.complete(id, lease, publication).await?;
-        if let Completed::Published { expires_at, due_at }
-        | Completed::Repeated { expires_at, due_at } = answer.1
+        changes: &Changes,
+        answer: Timed<Committed>,
+    ) -> Result<Timed<Committed>, StoreError> {
+        if is_offer(changes) {
+            self.office.notes().change_offering(|offers| offers - 1);
+        }
+        match (&changes.lock, answer.1) {
+            (LockChange::Take { .. }, _) | (_, Committed::Conflict) => {
+                self.asking().insert(id.clone())
+            }
+            (_, Committed::Done(_)) => self.asking().remove(id),
+        };
+        let is_publication = matches!(changes.lock, LockChange::Free { .. });
+        if let (Some(Message::Changed { .. }), true, Committed::Done(_)) =
+            (changes.message, is_publication && changes.token.is_some(), answer.1)
         {
-            let (id, epoch) = (id.clone(), lease.epoch);
-            self.office.tell(Hint::Changed { id, epoch, expires_at, due_at });
+            self.office.tell(Hint::Look(id.clone()));
         }
         Ok(self.office.timed(answer))
-    }
-
-    async fn fail(
-        &self,
-        id: &CredentialId,
-        lease: &Lease,
-        failure: &Failure<'_>,
-    ) -> Result<Timed<Failed>, StoreError> {
-        self.files.fail(id, lease, failure).await.map(|answer| self.office.timed(answer))
-    }
-
-    async fn release(
-        &self,
-        id: &CredentialId,
-        lease: &Lease,
-        tell: bool,
-    ) -> Result<(), StoreError> {
-        self.files.release(id, lease, tell).await
-    }
-
-    async fn offer(
-        &self,
-        id: &CredentialId,
-        offer: &Offer<'_>,
-    ) -> Result<Timed<Offered>, StoreError> {
-        self.office.notes().change_offering(|offers| offers + 1);
-        // As over a network, others are under way before the first is answered.
-        tokio::task::yield_now().await;
-        if self.office.goes_away_at_offers.swap(false, Ordering::Relaxed) {
-            self.office.store_is_away(true);
-        }
-        let offered = self.files.offer(id, offer).await;
-        self.office.notes().change_offering(|offers| offers - 1);
-        offered
-    }
-
-    async fn ask(&self, id: &CredentialId, daily_quota: u64) -> Result<Timed<Asked>, StoreError> {
-        self.files.ask(id, daily_quota).await
-    }
-
-    async fn verify(
-        &self,
-        id: &CredentialId,
-        period: Duration,
-        takes: Duration,
-    ) -> Result<Timed<Verification>, StoreError> {
-        self.files.verify(id, period, takes).await
-    }
-
-    async fn token(&self, id: &CredentialId) -> Result<Option<Token>, StoreError> {
-        self.files.token(id).await
-    }
-
-    async fn held(&self, id: &CredentialId) -> Result<Option<Held>, StoreError> {
-        self.files.held(id).await
-    }
-
-    async fn report(&self, id: &CredentialId, token: &Token) -> Result<(), StoreError> {
-        self.files.report(id, token).await
     }
 }

@@ -36,29 +36,11 @@ impl OnFiles {
             // The store refuses a directory that others can read.
             let made = DirBuilder::new().recursive(true).mode(0o700).create(&self.path);
             made.expect("a directory");
-            Map::from_iter([("version".to_owned(), json!(1))])
+            Map::from_iter([("version".to_owned(), json!(2))])
         });
         change(&mut record);
         let text = serde_json::to_vec(&record).expect("JSON");
         fs::write(self.file(id, "record"), text).expect("the record is written");
-    }
-}
-
-/// A field as Redis would show it; what is empty is absent there.
-fn text(name: &str, value: &Value) -> Option<String> {
-    match value {
-        Value::Null | Value::Bool(false) => None,
-        Value::Bool(true) => Some("1".to_owned()),
-        Value::String(text) => (!text.is_empty()).then(|| text.clone()),
-        Value::Array(list) => {
-            let words: Vec<&str> = list.iter().filter_map(Value::as_str).collect();
-            (!words.is_empty()).then(|| words.join(" "))
-        }
-        Value::Number(number) => {
-            let is_count = ["failures", "calls", "asks"].contains(&name);
-            (is_count || number.as_u64() != Some(0)).then(|| number.to_string())
-        }
-        Value::Object(_) => Some(value.to_string()),
     }
 }
 
@@ -71,28 +53,33 @@ impl Bench for OnFiles {
         format!("file:{}", self.path.display())
     }
 
-    async fn field(&self, id: &CredentialId, name: &str) -> Option<String> {
-        text(name, self.read(id)?.get(name)?)
+    async fn raw_field(&self, id: &CredentialId, name: &str) -> Option<String> {
+        Some(self.read(id)?.get("record")?.get(name)?.as_str()?.to_owned())
     }
 
-    async fn set(&self, id: &CredentialId, name: &str, value: &str) {
-        let value = match name {
-            "refused" => json!(value.split_whitespace().collect::<Vec<_>>()),
-            "forced" => json!(value == "1"),
-            // A number if it is one, else a text: what stands there need not be of any use.
-            _ => serde_json::from_str(value).unwrap_or_else(|_| json!(value)),
-        };
-        self.change(id, |record| drop(record.insert(name.to_owned(), value)));
-    }
-
-    async fn unset(&self, id: &CredentialId, name: &str) {
-        self.change(id, |record| drop(record.remove(name)));
+    async fn set_raw_field(&self, id: &CredentialId, name: &str, value: Option<&str>) {
+        self.change(id, |file| {
+            let record = file.entry("record").or_insert_with(|| json!({}));
+            let record = record.as_object_mut().expect("an object");
+            match value {
+                Some(value) => drop(record.insert(name.to_owned(), json!(value))),
+                None => drop(record.remove(name)),
+            }
+            // As a commit of somebody else's would.
+            let revision = record.get("revision").and_then(Value::as_str).map(str::to_owned);
+            if let Some(revision) = revision.filter(|_| name != "revision") {
+                let next = revision.parse::<u64>().map_or(1, |revision| revision + 1);
+                record.insert("revision".to_owned(), json!(next.to_string()));
+            }
+        });
     }
 
     async fn record(&self, id: &CredentialId) -> BTreeMap<String, String> {
-        let record = self.read(id).unwrap_or_default();
-        // The whole of it, so that "nothing is written" says just that.
-        record.into_iter().map(|(name, value)| (name, value.to_string())).collect()
+        let Some(file) = self.read(id) else { return BTreeMap::new() };
+        let fields = file.get("record").and_then(Value::as_object).cloned().unwrap_or_default();
+        let text = |value: Value| value.as_str().unwrap_or_default().to_owned();
+        let fields = fields.into_iter().filter(|(name, _)| name != "revision");
+        fields.map(|(name, value)| (name, text(value))).collect()
     }
 
     async fn shown(&self, id: &CredentialId) -> Option<String> {
@@ -123,9 +110,8 @@ impl Bench for OnFiles {
         }
     }
 
-    async fn end_lease(&self, id: &CredentialId) {
-        self.set(id, "lease_until", "1").await;
-    }
+    /// The kernel holds it: nothing but the end of its holder frees it.
+    async fn free_lock(&self, _id: &CredentialId) {}
 
     async fn lose_token(&self, id: &CredentialId) {
         self.change(id, |record| drop(record.remove("token")));

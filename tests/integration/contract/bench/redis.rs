@@ -51,20 +51,30 @@ impl Bench for OnRedis {
         self.server.url()
     }
 
-    async fn field(&self, id: &CredentialId, name: &str) -> Option<String> {
+    async fn raw_field(&self, id: &CredentialId, name: &str) -> Option<String> {
         self.connection.clone().hget(key(id, "record"), name).await.expect("redis answers")
     }
 
-    async fn set(&self, id: &CredentialId, name: &str, value: &str) {
-        self.command(&["HSET", &key(id, "record"), name, value]).await;
-    }
-
-    async fn unset(&self, id: &CredentialId, name: &str) {
-        self.command(&["HDEL", &key(id, "record"), name]).await;
+    async fn set_raw_field(&self, id: &CredentialId, name: &str, value: Option<&str>) {
+        match value {
+            Some(value) => self.command(&["HSET", &key(id, "record"), name, value]).await,
+            None => self.command(&["HDEL", &key(id, "record"), name]).await,
+        }
+        // As a commit of somebody else's would.
+        if self.raw_field(id, "revision").await.is_some() && name != "revision" {
+            let mut raise = redis::cmd("HINCRBY");
+            raise.arg(key(id, "record")).arg("revision").arg(1);
+            // One that something else wrote is no number.
+            let _: Result<u64, _> = raise.query_async(&mut self.connection.clone()).await;
+        }
     }
 
     async fn record(&self, id: &CredentialId) -> BTreeMap<String, String> {
-        self.connection.clone().hgetall(key(id, "record")).await.expect("redis answers")
+        let mut connection = self.connection.clone();
+        let mut fields: BTreeMap<_, _> =
+            connection.hgetall(key(id, "record")).await.expect("redis answers");
+        fields.remove("revision");
+        fields
     }
 
     async fn shown(&self, id: &CredentialId) -> Option<String> {
@@ -89,9 +99,8 @@ impl Bench for OnRedis {
         self.get(&key(id, "lock")).await.is_some()
     }
 
-    async fn end_lease(&self, id: &CredentialId) {
+    async fn free_lock(&self, id: &CredentialId) {
         self.del(&key(id, "lock")).await;
-        self.set(id, "lease_until", "1").await;
     }
 
     async fn lose_token(&self, id: &CredentialId) {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use evertoken::{
     lease::{AttemptId, Reason},
-    store::{BeginRequest, Begun},
+    store::{BeginRequest, Begun, Busy},
 };
 
 use super::{Pair, QUIET, request};
@@ -32,7 +32,7 @@ async fn a_lease_whose_holder_is_gone_is_granted_to_the_next_at_once() {
 async fn the_quiet_period_of_a_holder_that_is_gone_begins_when_that_is_noticed() {
     let pair = gone().await;
     let begun = pair.begin(&pair.b).await;
-    let Begun::Quiet(left) = begun else { panic!("{begun:?}") };
+    let Begun::RetryIn(left, Busy::QuietPeriod) = begun else { panic!("{begun:?}") };
     assert!(left <= QUIET, "{left:?}");
     assert!(!pair.glance().await.leased, "nobody holds it");
     let due_at = pair.moment("due_at").await.expect("it is due");

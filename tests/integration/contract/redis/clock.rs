@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use evertoken::{
     lease::{Lease, Reason},
-    store::{Begun, Failure},
+    store::{Begun, Busy, Early, FailedAttempt},
 };
 
 use super::{DUE, LEASE, LOCK, Pair, QUIET, TOKEN, ended, failure, publication, token};
@@ -19,13 +19,12 @@ impl Pair {
             "issued_at",
             "expires_at",
             "due_at",
-            "granted_at",
-            "lease_until",
-            "open_until",
-            "quiet_until",
-            "closed_until",
+            "attempt.granted_at",
+            "attempt.lease_until",
+            "attempt.quiet_until",
+            "rate_limited_until",
             "calls_until",
-            "asked_at",
+            "requests.last_at",
         ];
         for name in moments {
             if let Some(moment) = self.moment(name).await {
@@ -54,7 +53,10 @@ async fn a_clock_that_was_set_back_leaves_the_token_suspect_and_due() {
     let window_ends = pair.moment("calls_until").await.expect("a window");
     assert!(window_ends <= pair.now().await.plus(day));
     pair.complete(&pair.b, &lease, publication(&lease, &token("second"))).await;
-    assert!(matches!(pair.begin(&pair.a).await, Begun::NotDue(_)), "one call has settled it");
+    assert!(
+        matches!(pair.begin(&pair.a).await, Begun::NotBefore(_, Early::NotDue)),
+        "one call has settled it"
+    );
 }
 
 #[tokio::test]
@@ -64,12 +66,12 @@ async fn a_clock_that_was_set_back_prolongs_no_lease_and_no_quiet_period() {
     pair.grant(&pair.a).await;
     pair.set_clock_back().await;
     let begun = pair.begin(&pair.b).await;
-    let Begun::Held(left) = begun else { panic!("{begun:?}") };
+    let Begun::RetryIn(left, Busy::LeaseHeld) = begun else { panic!("{begun:?}") };
     assert!(left <= LEASE, "{left:?}");
     assert!(pair.bench.pttl(LOCK).await <= LEASE.as_millis() as i64);
     pair.end_lease().await;
     let begun = pair.begin(&pair.b).await;
-    let Begun::Quiet(left) = begun else { panic!("{begun:?}") };
+    let Begun::RetryIn(left, Busy::QuietPeriod) = begun else { panic!("{begun:?}") };
     assert!(left <= LEASE + QUIET, "{left:?}");
 }
 
@@ -79,12 +81,12 @@ async fn a_clock_that_was_set_back_during_a_call_is_noticed_once() {
     pair.make_due().await;
     let lease = pair.grant(&pair.a).await;
     pair.set_clock_back().await;
-    assert!(matches!(pair.begin(&pair.b).await, Begun::Held(_)));
+    assert!(matches!(pair.begin(&pair.b).await, Begun::RetryIn(_, Busy::LeaseHeld)));
     assert!(pair.field("suspect").await.is_some_and(|why| why.contains("clock")));
     let lease = Lease { granted_at: lease.granted_at.plus(BACK), ..lease };
     pair.complete(&pair.a, &lease, publication(&lease, &token("second"))).await;
     let begun = pair.begin(&pair.b).await;
-    let Begun::NotDue(due_at) = begun else { panic!("{begun:?}") };
+    let Begun::NotBefore(due_at, Early::NotDue) = begun else { panic!("{begun:?}") };
     assert!(due_at <= pair.now().await.plus(DUE), "{due_at}");
 }
 
@@ -93,20 +95,20 @@ async fn a_clock_that_was_set_back_closes_no_issuer_for_longer_than_a_day() {
     let pair = Pair::with_token("first").await;
     pair.make_due().await;
     let lease = pair.grant(&pair.a).await;
-    let closed = Failure { closed: Duration::from_secs(3600), ..failure() };
+    let closed = FailedAttempt { rate_limited: Duration::from_secs(3600), ..failure() };
     pair.fail(&pair.a, &lease, &closed).await;
     pair.set_clock_back().await;
     let begun = pair.begin(&pair.b).await;
-    let Begun::Exhausted(until) = begun else { panic!("{begun:?}") };
+    let Begun::NotBefore(until, Early::RateLimited) = begun else { panic!("{begun:?}") };
     assert!(until <= pair.now().await.plus(Duration::from_secs(86_400)), "{until}");
 }
 
 #[tokio::test]
 async fn a_clock_that_is_off_by_seconds_was_not_set() {
     let pair = Pair::with_token("first").await;
-    let ahead = pair.moment("granted_at").await.expect("it").plus(Duration::from_secs(3));
-    pair.set_moment("granted_at", ahead).await;
-    assert!(matches!(pair.begin(&pair.b).await, Begun::NotDue(_)));
+    let ahead = pair.moment("attempt.granted_at").await.expect("it").plus(Duration::from_secs(3));
+    pair.set_moment("attempt.granted_at", ahead).await;
+    assert!(matches!(pair.begin(&pair.b).await, Begun::NotBefore(_, Early::NotDue)));
     assert_eq!(pair.field("suspect").await, None);
 }
 
@@ -118,8 +120,8 @@ async fn an_overtaken_token_does_not_outlast_a_clock_that_was_set_back() {
     pair.outlive().await;
     pair.grant(&pair.b).await;
     pair.complete(&pair.a, &slept, publication(&slept, &token("overtaken"))).await;
-    assert!(pair.field("late").await.is_some());
+    assert!(pair.field("attempt.overtook").await.is_some());
     pair.set_clock_back().await;
     pair.begin(&pair.a).await;
-    assert_eq!(pair.field("late").await, None, "nobody knows how long it lives");
+    assert_eq!(pair.field("attempt.overtook").await, None, "nobody knows how long it lives");
 }

@@ -1,10 +1,11 @@
 //! Messages that the scripts publish, to the letter: other programs read them.
 
+use evertoken::store::Protocol as _;
 use std::time::Duration;
 
 use evertoken::{
     lease::Lease,
-    store::{Failure, Publication},
+    store::{FailedAttempt, Publication},
 };
 use evertoken_testkit::CAP;
 use futures_util::StreamExt;
@@ -116,7 +117,7 @@ async fn the_doubt_of_an_unclear_result_is_told_under_the_epoch_of_the_token_tha
     let lease = pair.grant(&pair.b).await;
     pair.complete(&pair.b, &lease, publication(&lease, &token("second"))).await;
     let mut listener = Listener::of(&pair).await;
-    let unclear = Failure { suspect: Some("no clear result"), ..failure() };
+    let unclear = FailedAttempt { suspect: Some("no clear result"), ..failure() };
     pair.fail(&pair.a, &slept, &unclear).await;
     let due_at = pair.moment("due_at").await.expect("it is due").as_millis();
     assert_eq!(listener.next().await, changed(&lease, due_at));
@@ -132,8 +133,8 @@ async fn a_restored_token_is_told_under_the_epoch_of_the_attempt_that_failed() {
     pair.complete(&pair.a, &slept, publication(&slept, &token("overtaken"))).await;
     let mut listener = Listener::of(&pair).await;
     pair.fail(&pair.b, &lease, &failure()).await;
-    let (expires_at, due_at) =
-        (slept.granted_at.plus(LIFE).as_millis(), slept.granted_at.plus(DUE).as_millis());
+    let expires_at = slept.granted_at.plus(LIFE).as_millis();
+    let due_at = pair.moment("due_at").await.expect("it is due").as_millis();
     let epoch = lease.epoch;
     let message =
         format!(r#"{{"id":"shop","epoch":{epoch},"expires_at":{expires_at},"due_at":{due_at}}}"#);
@@ -147,7 +148,7 @@ async fn a_credential_that_is_left_to_others_at_once_is_told() {
     pair.make_due().await;
     let mut listener = Listener::of(&pair).await;
     let lease = pair.grant(&pair.a).await;
-    pair.fail(&pair.a, &lease, &Failure { wait: Duration::ZERO, ..failure() }).await;
+    pair.fail(&pair.a, &lease, &FailedAttempt { wait: Duration::ZERO, ..failure() }).await;
     let due_at = pair.moment("due_at").await.expect("it is due").as_millis();
     assert_eq!(listener.next().await, changed(&published, due_at));
 }
@@ -179,7 +180,7 @@ async fn a_lease_that_is_given_back_is_told_once() {
 async fn a_wish_and_a_report_are_told_by_the_id_alone() {
     let pair = Pair::with_token("first").await;
     let mut listener = Listener::of(&pair).await;
-    pair.a.ask(&pair.id, QUOTA).await.expect("an answer");
+    pair.a.request(&pair.id, QUOTA).await.expect("an answer");
     assert_eq!(listener.next().await, (REJECTED.to_owned(), "shop".to_owned()));
     pair.a.report(&pair.id, &token("first")).await.expect("an answer");
     assert_eq!(listener.next().await, (REJECTED.to_owned(), "shop".to_owned()));
@@ -189,9 +190,9 @@ async fn a_wish_and_a_report_are_told_by_the_id_alone() {
 #[tokio::test]
 async fn a_wish_that_has_to_wait_is_not_told() {
     let pair = Pair::with_token("first").await;
-    pair.set_moment("asked_at", pair.now().await).await;
+    pair.set_moment("requests.last_at", pair.now().await).await;
     let mut listener = Listener::of(&pair).await;
-    pair.a.ask(&pair.id, QUOTA).await.expect("an answer");
+    pair.a.request(&pair.id, QUOTA).await.expect("an answer");
     listener.heard_nothing(&pair).await;
 }
 

@@ -1,11 +1,12 @@
 //! Keys of another type: the credential they belong to says so, the others work on.
 
+use evertoken::store::Protocol as _;
 use std::time::Duration;
 
 use evertoken::{
     credential::CredentialId,
     lease::{AttemptId, Epoch},
-    store::{Begun, Completed, Failed, Glance, Record, StoreError, StoreErrorKind},
+    store::{Begun, Busy, Completed, Early, Failed, Glance, Permit, StoreError, StoreErrorKind},
 };
 
 use super::{LOCK, Pair, QUOTA, RECORD, REJECTED, TOKEN, failure, publication, request, token};
@@ -13,15 +14,22 @@ use super::{LOCK, Pair, QUOTA, RECORD, REJECTED, TOKEN, failure, publication, re
 /// What a worker hears who asks for the lease.
 async fn refusal(pair: &Pair) -> StoreError {
     let attempt = AttemptId::fresh();
-    pair.a.begin(&pair.id, &request(&attempt)).await.expect_err("an error")
+    pair.a
+        .begin(&pair.id, &request(&attempt), evertoken::clock::Moment::now())
+        .await
+        .expect_err("an error")
 }
 
 /// The same connection serves another credential.
 async fn others_work(pair: &Pair) {
     let other: CredentialId = "other".parse().expect("an id");
     let attempt = AttemptId::fresh();
-    let (_, begun) = pair.a.begin(&other, &request(&attempt)).await.expect("an answer");
-    let Begun::Granted { lease, .. } = begun else { panic!("{begun:?}") };
+    let (_, begun) = pair
+        .a
+        .begin(&other, &request(&attempt), evertoken::clock::Moment::now())
+        .await
+        .expect("an answer");
+    let Begun::Granted(Permit { lease, .. }) = begun else { panic!("{begun:?}") };
     pair.a.release(&other, &lease, true).await.expect("an answer");
 }
 
@@ -40,7 +48,7 @@ async fn a_report_of_another_type_is_no_report_and_stops_no_refresh() {
     let pair = Pair::with_token("first").await;
     pair.bench.command(&["LPUSH", REJECTED, "no string"]).await;
     let begun = pair.begin(&pair.a).await;
-    assert!(matches!(begun, Begun::NotDue(_)), "{begun:?}");
+    assert!(matches!(begun, Begun::NotBefore(_, Early::NotDue)), "{begun:?}");
     pair.make_due().await;
     pair.grant(&pair.b).await;
 }
@@ -59,19 +67,20 @@ async fn a_record_of_another_type_is_told_by_every_verb() {
     let error = pair.a.fail(&pair.id, &lease, &failure()).await;
     assert_eq!(error.expect_err("an error").kind, entry);
     assert_eq!(pair.a.release(&pair.id, &lease, true).await.expect_err("an error").kind, entry);
-    assert_eq!(pair.a.ask(&pair.id, QUOTA).await.expect_err("an error").kind, entry);
-    let held = pair.a.held(&pair.id).await.expect("an answer").expect("a token");
+    assert_eq!(pair.a.request(&pair.id, QUOTA).await.expect_err("an error").kind, entry);
+    let held = pair.a.token_with_expiry(&pair.id).await.expect("an answer").expect("a token");
     assert_eq!(held.epoch.0, 0, "a reader needs no record");
     others_work(&pair).await;
 }
 
 #[tokio::test]
 async fn whatever_something_else_kept_beside_the_record_is_not_published() {
-    for foreign in ["soon", "a 1 2 3 0 - token", "a 1 99999999999999999999 3 0 - token"] {
+    let far = r#"{"by":"a","epoch":1,"issued_at":1,"expires_at":9000000000000000,"token":"t"}"#;
+    for foreign in ["soon", "{}", far] {
         let pair = Pair::with_token("first").await;
         pair.make_due().await;
         let lease = pair.grant(&pair.a).await;
-        pair.set("late", foreign).await;
+        pair.set("attempt.overtook", foreign).await;
         let failed = pair.fail(&pair.a, &lease, &failure()).await;
         assert!(matches!(failed, Failed::Recorded { .. }), "{foreign}: {failed:?}");
         assert_eq!(pair.shown().await.as_deref(), Some("first"));
@@ -83,7 +92,10 @@ async fn a_lock_that_somebody_set_for_ever_is_a_lease_in_force() {
     let pair = Pair::new().await;
     pair.bench.command(&["SET", LOCK, "somebody else"]).await;
     let begun = pair.begin(&pair.a).await;
-    assert!(matches!(begun, Begun::Held(left) if left == Duration::from_secs(1)), "{begun:?}");
+    assert!(
+        matches!(begun, Begun::RetryIn(left, Busy::LeaseHeld) if left == Duration::from_secs(1)),
+        "{begun:?}"
+    );
     pair.bench.del(LOCK).await;
     pair.grant(&pair.a).await;
 }
@@ -94,7 +106,7 @@ async fn a_token_of_another_type_is_this_credentials_trouble_for_readers_too() {
     pair.bench.command(&["LPUSH", TOKEN, "no string"]).await;
     let error = pair.a.token(&pair.id).await.expect_err("an error");
     assert_eq!(error.kind, StoreErrorKind::Entry);
-    let error = pair.a.held(&pair.id).await.expect_err("an error");
+    let error = pair.a.token_with_expiry(&pair.id).await.expect_err("an error");
     assert_eq!(error.kind, StoreErrorKind::Entry);
 }
 
@@ -130,7 +142,7 @@ async fn a_lock_of_another_type_does_not_stop_a_failure_or_a_release() {
     pair.bench.del(LOCK).await;
     pair.bench.command(&["LPUSH", LOCK, "no string"]).await;
     pair.release(&pair.a, &lease).await;
-    assert_eq!(pair.field("open_until").await, None);
+    assert_eq!(pair.field("attempt.quiet_until").await, None);
 }
 
 #[tokio::test]
@@ -170,12 +182,12 @@ async fn many_credentials_with_keys_of_any_type_are_seen_in_the_order_in_which_t
     let (_, glances) = pair.a.look(&ids).await.expect("an answer");
     assert_eq!(glances.len(), 500);
     for (at, glance) in (0..500).rev().zip(glances) {
-        let record = Record { epoch: Epoch(at), ..Record::default() };
+        let epoch = glance.record.as_ref().map(|record| record.epoch());
         let expected = match at % 4 {
-            0 => Glance { record: Some(record), ..Glance::default() },
-            1 => Glance { has_token: true, ..Glance::default() },
-            _ => Glance::default(),
+            0 => (Some(Epoch(at)), false),
+            1 => (None, true),
+            _ => (None, false),
         };
-        assert_eq!(glance, expected, "shop-{at}");
+        assert_eq!((epoch, glance.has_token), expected, "shop-{at}");
     }
 }

@@ -1,0 +1,132 @@
+//! A store that a test watches, and that fails on purpose: what happens in it is told before and
+//! after, and the rest is the real store's.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use evertoken::{
+    credential::{CredentialId, Token},
+    lease::Holder,
+    store::{Committed, Coordinate, Glance, Hint, Read, StoreError, Timed, TokenWithExpiry},
+};
+use evertoken_rules::{Changes, Snapshot};
+
+/// What a test does to a store.
+#[async_trait]
+pub trait Watcher: Send + Sync {
+    /// A credential is about to be loaded.
+    async fn loads(&self, _id: &CredentialId) {}
+
+    /// What was loaded is about to be answered.
+    fn loaded(&self, snapshot: Snapshot) -> Snapshot {
+        snapshot
+    }
+
+    /// Changes are about to be committed.
+    async fn commits(&self, _id: &CredentialId, _changes: &Changes) {}
+
+    /// The commit is about to be answered.
+    async fn committed(
+        &self,
+        _id: &CredentialId,
+        _changes: &Changes,
+        answer: Timed<Committed>,
+    ) -> Result<Timed<Committed>, StoreError> {
+        Ok(answer)
+    }
+
+    /// Records are about to be looked at.
+    fn looks(&self, _ids: &[CredentialId]) {}
+
+    /// A look is about to be answered.
+    fn looked(&self, answer: Timed<Vec<Glance>>) -> Timed<Vec<Glance>> {
+        answer
+    }
+
+    /// A heartbeat.
+    fn heartbeat(&self) {}
+
+    /// The next hint, if it is not the store's.
+    async fn hint(&self) -> Hint {
+        std::future::pending().await
+    }
+
+    /// Whether all answers are by one clock.
+    fn has_one_clock(&self) -> bool {
+        true
+    }
+}
+
+/// A store that is watched.
+pub struct Watched<W> {
+    /// The real one.
+    pub store: Arc<dyn Coordinate>,
+    /// Who watches it.
+    pub watcher: W,
+}
+
+#[async_trait]
+impl<W: Watcher> Read for Watched<W> {
+    async fn token(&self, id: &CredentialId) -> Result<Option<Token>, StoreError> {
+        self.store.token(id).await
+    }
+
+    async fn token_with_expiry(
+        &self,
+        id: &CredentialId,
+    ) -> Result<Option<TokenWithExpiry>, StoreError> {
+        self.store.token_with_expiry(id).await
+    }
+
+    async fn look(&self, ids: &[CredentialId]) -> Result<Timed<Vec<Glance>>, StoreError> {
+        self.watcher.looks(ids);
+        self.store.look(ids).await.map(|answer| self.watcher.looked(answer))
+    }
+}
+
+#[async_trait]
+impl<W: Watcher> Coordinate for Watched<W> {
+    fn holder(&self) -> &Holder {
+        self.store.holder()
+    }
+
+    async fn load(&self, id: &CredentialId) -> Result<Snapshot, StoreError> {
+        self.watcher.loads(id).await;
+        self.store.load(id).await.map(|snapshot| self.watcher.loaded(snapshot))
+    }
+
+    async fn commit(
+        &self,
+        id: &CredentialId,
+        seen: &Snapshot,
+        changes: &Changes,
+    ) -> Result<Timed<Committed>, StoreError> {
+        self.watcher.commits(id, changes).await;
+        let answer = self.store.commit(id, seen, changes).await?;
+        self.watcher.committed(id, changes, answer).await
+    }
+
+    async fn report(&self, id: &CredentialId, token: &Token) -> Result<(), StoreError> {
+        self.store.report(id, token).await
+    }
+
+    async fn next_hint(&self) -> Hint {
+        tokio::select! {
+            hint = self.watcher.hint() => hint,
+            hint = self.store.next_hint() => hint,
+        }
+    }
+
+    async fn data_identity(&self) -> Result<Option<String>, StoreError> {
+        self.watcher.heartbeat();
+        self.store.data_identity().await
+    }
+
+    async fn identify_data(&self) -> Result<String, StoreError> {
+        self.store.identify_data().await
+    }
+
+    fn has_one_clock(&self) -> bool {
+        self.watcher.has_one_clock()
+    }
+}

@@ -1,0 +1,256 @@
+//! How an attempt ends: what it brought is published, or its failure is recorded.
+//!
+//! The store may be away just then. It is asked again until it answers.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::Instant;
+use tracing::{error, info, warn};
+
+use super::{Attempt, Cycle, Outcome, seconds};
+use crate::{
+    chain::Chain,
+    clock::{self, Moment, StoreClock, StoreTime},
+    credential::CredentialId,
+    foreign,
+    lease::Reason,
+    metrics,
+    policy::{self, Standing},
+    provider::{Fate, FetchError, Issued, Remedy},
+    refresh::{Credential, Remembered},
+    store::{Completed, Failed, FailedAttempt, Protocol, Publication, StoreError, StoreErrorKind},
+};
+
+/// After so many workers in a row whose addresses were refused, all wait: one address often hides a
+/// whole fleet, and each try of it annoys the issuer.
+const REFUSED_IN_A_ROW: u32 = 3;
+
+/// What a failure asks to wait for.
+#[derive(Default)]
+struct Waits {
+    /// Until the next try.
+    wait: Duration,
+    /// Nobody asks the issuer for so long.
+    closed: Duration,
+    /// This worker leaves the credential to others for so long.
+    local_backoff: Option<Duration>,
+}
+
+impl Cycle {
+    pub(super) async fn complete(
+        &self,
+        attempt: &Attempt<'_>,
+        issued: Issued,
+        took: Duration,
+        rng: &mut fastrand::Rng,
+        heard: &mut Option<StoreClock>,
+    ) -> Result<Outcome, StoreError> {
+        let Attempt { credential, lease, .. } = attempt;
+        let id = &credential.id;
+        let after = policy::due_after(
+            credential.provider.issuance(),
+            credential.refresh_before,
+            issued.lifetime,
+            rng.f64(),
+        );
+        let publication = Publication {
+            token: &issued.token,
+            expires_at: lease.granted_at.plus(issued.lifetime),
+            due_at: lease.granted_at.plus(after),
+            issues_anew: credential.issues_anew(),
+            late: lease.is_over(Moment::now()),
+        };
+        let ends = clock::now() + issued.lifetime;
+        let asked = Moment::now();
+        let (now, completed) =
+            self.retry_until(ends, rng, || self.store.complete(id, lease, publication)).await?;
+        *heard = Some(StoreClock::heard(now, asked));
+        let ((event, what), expires_at, due_at) = match completed {
+            Completed::Published { expires_at, due_at }
+            | Completed::Replaced { expires_at, due_at, .. } => {
+                (("refresh.published", "refreshed"), expires_at, due_at)
+            }
+            Completed::Repeated { expires_at, due_at } => {
+                let what = ("refresh.repeated", "the issuer gave the same token again");
+                (what, expires_at, due_at)
+            }
+            Completed::Fenced { suspect } => {
+                warn!(event = "refresh.fenced", credential = %id, epoch = lease.epoch.0, suspect,
+                    "a token came too late and was not published: a later attempt has begun");
+                return Ok(Outcome::Fenced);
+            }
+            Completed::Expired => {
+                let message = "the token's life was over before it could be published";
+                let error = FetchError::new(Remedy::Retry, Fate::Unknown, message);
+                return self.fail(attempt, &error, rng, heard).await;
+            }
+        };
+        info!(event, credential = %id, epoch = lease.epoch.0, reason = lease.reason.as_str(),
+            expires_in_s = seconds(expires_at, now), next_refresh_in_s = seconds(due_at, now),
+            took_ms = clock::millis(took), "{what}");
+        tell_early_end(id, lease.reason, completed);
+        Ok(Outcome::Refreshed(Arc::new(Remembered {
+            token: issued.token,
+            attempt: lease.attempt.clone(),
+            epoch: lease.epoch,
+            calls: attempt.calls,
+            issued_at: lease.granted_at,
+            expires_at,
+            due_at,
+            at: Moment::now(),
+            now,
+        })))
+    }
+
+    pub(super) async fn fail(
+        &self,
+        attempt: &Attempt<'_>,
+        error: &FetchError,
+        rng: &mut fastrand::Rng,
+        heard: &mut Option<StoreClock>,
+    ) -> Result<Outcome, StoreError> {
+        let Attempt { credential, lease, failures, mark, .. } = attempt;
+        let id = &credential.id;
+        let in_doubt = error.fate == Fate::Unknown && credential.issues_anew();
+        let failures = failures.saturating_add(1);
+        let ends = clock::now() + self.times.lease;
+        let (now, standing, refused_before) =
+            self.retry_until(ends, rng, || self.standing(credential, in_doubt)).await?;
+        let retry = policy::wait_after_failure(standing, failures, rng.f64());
+        let Waits { wait, closed, local_backoff } = match error.remedy {
+            // Its own settings are fine. The token that it was made with is looked at in its place.
+            Remedy::Retry | Remedy::InputDead(_) => Waits { wait: retry, ..Waits::default() },
+            Remedy::Wait(wait) => Waits { wait, closed: wait, local_backoff: None },
+            Remedy::WaitForWindow => {
+                let left = policy::quota_window_left(now, credential.provider.quota_day_offset());
+                let after = policy::after_midnight(self.times.lease, rng.f64());
+                Waits { wait: left + after, closed: left, local_backoff: None }
+            }
+            Remedy::AnotherWorker(local_backoff) => {
+                let is_common =
+                    error.fate == Fate::Refused && REFUSED_IN_A_ROW <= refused_before + 1;
+                let wait = if is_common { policy::PERMANENT_WAIT } else { Duration::ZERO };
+                Waits { wait, local_backoff: Some(local_backoff), ..Waits::default() }
+            }
+            Remedy::Operator => Waits { wait: policy::PERMANENT_WAIT, ..Waits::default() },
+        };
+        let refused = error.remedy == Remedy::Operator;
+        let message = Chain(error).to_string();
+        let failure = FailedAttempt {
+            wait,
+            rate_limited: closed,
+            error: &message,
+            suspect: in_doubt.then_some("a call to the issuer had no clear result"),
+            quiet_period: if in_doubt { credential.quiet_period } else { Duration::ZERO },
+            refused: refused.then_some(mark),
+            not_sent: error.fate == Fate::NotSent,
+            left_to_others: local_backoff.is_some() && error.fate == Fate::Refused,
+        };
+        let asked = Moment::now();
+        let (now, failed) =
+            self.retry_until(ends, rng, || self.store.fail(id, lease, &failure)).await?;
+        *heard = Some(StoreClock::heard(now, asked));
+        let due_at = match failed {
+            Failed::Recorded { due_at } => due_at,
+            Failed::Restored { expires_at, due_at } => {
+                warn!(event = "refresh.restored", credential = %id, epoch = lease.epoch.0,
+                    error = %message,
+                    expires_in_s = seconds(expires_at, now), next_refresh_in_s = seconds(due_at, now),
+                    "refresh failed, but a worker that was taken for lost had brought a token: it \
+                     is published");
+                return Ok(Outcome::Restored { epoch: lease.epoch, expires_at, due_at });
+            }
+            Failed::Fenced => {
+                warn!(event = "refresh.fenced", credential = %id, error = %message,
+                    "a failed attempt was overtaken by a later one");
+                return Ok(Outcome::Fenced);
+            }
+        };
+        let next_try_in_s = local_backoff.unwrap_or(due_at.since(now)).as_secs();
+        match (refused, local_backoff) {
+            (true, _) => {
+                error!(event = "refresh.refused", credential = %id, error = %message, failures, next_try_in_s,
+                "refused: someone has to mend this")
+            }
+            (_, Some(_)) => {
+                error!(event = "refresh.refused_here", credential = %id, error = %message, next_try_in_s,
+                "refused here: this worker leaves the credential to others")
+            }
+            _ => {
+                warn!(event = "refresh.failed", credential = %id, error = %message, failures, next_try_in_s,
+                "refresh failed; what is published stays")
+            }
+        }
+        let refused = (refused || local_backoff.is_some()).then(|| (*mark).to_owned());
+        Ok(Outcome::Failed { due_at, local_backoff, refused, message })
+    }
+
+    /// What is published while a refresh has failed, and how many workers in a row were refused by
+    /// their address before.
+    async fn standing(
+        &self,
+        credential: &Credential,
+        in_doubt: bool,
+    ) -> Result<(StoreTime, Standing, u32), StoreError> {
+        let (now, glances) = self.store.look(std::slice::from_ref(&credential.id)).await?;
+        let glance = glances.into_iter().next().unwrap_or_default();
+        let record = glance.record.unwrap_or_default();
+        let standing = match record.expires_at() {
+            Some(expires_at) if glance.has_token => {
+                if in_doubt || record.doubt.is_some() {
+                    Standing::Suspect
+                } else {
+                    Standing::Valid(expires_at.since(now))
+                }
+            }
+            _ => Standing::Nothing,
+        };
+        Ok((now, standing, record.failure.map_or(0, |failure| failure.left_to_others)))
+    }
+
+    /// Tries until the store takes it, or until `ends`: what an attempt brought is not given up
+    /// for a store that is away for a while.
+    async fn retry_until<T, F>(
+        &self,
+        ends: Instant,
+        rng: &mut fastrand::Rng,
+        mut act: impl FnMut() -> F,
+    ) -> Result<T, StoreError>
+    where
+        F: Future<Output = Result<T, StoreError>>,
+    {
+        let mut failures = 0;
+        loop {
+            let error = match act().await {
+                Err(error) if error.kind == StoreErrorKind::Unavailable => error,
+                answer => return answer,
+            };
+            metrics::store_failed(error.kind.as_str());
+            failures += 1;
+            let wait = policy::wait_for_store(failures, rng.f64());
+            if ends < clock::now() + wait {
+                return Err(error);
+            }
+            if failures == 1 {
+                warn!(event = "store.result_held", error = %Chain(&error),
+                    "the store did not take an attempt's result; it is held and offered again");
+            }
+            tokio::time::sleep(wait).await;
+        }
+    }
+}
+
+/// Says why the token that was replaced had been reported.
+fn tell_early_end(id: &CredentialId, reason: Reason, completed: Completed) {
+    match completed {
+        Completed::Replaced { deaths: early, .. } => {
+            metrics::died_early(id);
+            warn!(event = "token.died_early", credential = %id, deaths_today = early, "{}", foreign::death(id.as_str(), early));
+        }
+        Completed::Repeated { .. } if reason == Reason::Rejected => {
+            warn!(event = "report.of_living_token", credential = %id, "an application reported this token as dead, and the issuer \
+                stands by it: is it used with the right account?");
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,121 @@
+//! What the end of a cycle says of its credential: what is known now, and when it is due again.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tracing::error;
+
+use super::{Keeper, Place, SOON};
+use crate::{
+    chain::Chain,
+    clock::{self, Moment, StoreTime},
+    lease::Epoch,
+    metrics,
+    refresh::{CycleReport, Outcome},
+    store::StoreErrorKind,
+};
+
+/// The wait after a lease that was given back for lack of time.
+const RELEASED_WAIT: Duration = Duration::from_secs(5);
+
+/// The wait before a credential whose keys hold something foreign is tried again.
+const FOREIGN_ENTRY_WAIT: Duration = Duration::from_secs(30);
+
+impl Keeper {
+    pub(super) fn on_cycle_ended(&mut self, place: Place, report: CycleReport) {
+        self.running[self.timetable.issuer(place)] -= 1;
+        let now = clock::now();
+        if !matches!(report.outcome, Outcome::StoreFailed(_)) {
+            self.store_works();
+        }
+        if let Some(clock) = report.heard {
+            self.hear_clock(clock);
+        }
+        match report.used_up_until {
+            Some(until) => self.used_up_until.insert(place, until),
+            None if matches!(report.outcome, Outcome::Refreshed(_)) => {
+                self.used_up_until.remove(&place)
+            }
+            None => None,
+        };
+        // Of what it has published it hears, too.
+        let own = u8::from(matches!(report.outcome, Outcome::Refreshed(_)));
+        let due = self.due_after(place, report.outcome, now);
+        let meanwhile = self.timetable.finished(place, due);
+        if meanwhile.need || own < meanwhile.messages {
+            self.scan.wake(place, now);
+            self.look_on();
+        } else if meanwhile.messages < own {
+            self.scan.expect(place, now);
+        }
+    }
+
+    /// When a credential is due whose cycle has ended so.
+    fn due_after(&mut self, place: Place, outcome: Outcome, now: Instant) -> Instant {
+        match outcome {
+            Outcome::NotBefore(moment) => self.needs.not_before(place, moment),
+            Outcome::Elsewhere(_) => {}
+            _ => self.needs.forget(place),
+        }
+        match outcome {
+            Outcome::Refreshed(publication) => {
+                self.refused.forget(place);
+                self.timetable.back_off(place, None);
+                let (epoch, due_at) = (publication.epoch, publication.due_at);
+                let expires_at = publication.expires_at;
+                self.memory.remember(place, publication);
+                self.published(place, epoch, expires_at, due_at, now)
+            }
+            Outcome::Restored { epoch, expires_at, due_at } => {
+                self.published(place, epoch, expires_at, due_at, now)
+            }
+            Outcome::StoreLost => {
+                // Several cycles may find the same loss.
+                if !self.timetable.is_unsure(place) {
+                    self.store_lost("a record is older than what was published");
+                }
+                now
+            }
+            Outcome::Elsewhere(wait) => now + wait + self.up_to(Duration::from_millis(30)),
+            Outcome::NotBefore(moment) => {
+                // Never at once: if the store's answer and this clock disagree, ask gently.
+                (self.local(moment, now) + self.up_to(SOON)).max(now + SOON)
+            }
+            Outcome::Failed { due_at, local_backoff, refused, .. } => {
+                self.timetable.back_off(place, local_backoff.map(|wait| now + wait));
+                if let Some(mark) = refused {
+                    self.refused.refuse(place, mark);
+                }
+                self.behind(due_at, Duration::ZERO, now)
+            }
+            Outcome::Fenced => now + self.up_to(SOON),
+            Outcome::Released => now + RELEASED_WAIT,
+            Outcome::StoreFailed(error) if error.kind == StoreErrorKind::Entry => {
+                metrics::store_failed(error.kind.as_str());
+                error!(event = "store.foreign_entry", credential = %self.credentials[place as usize].id,
+                    error = %Chain(&error), "this credential is left alone for a while; the others go on");
+                now + FOREIGN_ENTRY_WAIT
+            }
+            Outcome::StoreFailed(error) => {
+                self.store_went_away(&error);
+                now
+            }
+        }
+    }
+
+    /// A token stands: when it is due.
+    fn published(
+        &mut self,
+        place: Place,
+        epoch: Epoch,
+        expires_at: StoreTime,
+        due_at: StoreTime,
+        now: Instant,
+    ) -> Instant {
+        self.timetable.stands(place, epoch);
+        let store_now = self.store_clock.map_or(due_at, |clock| clock.now(Moment::now()));
+        let lead = self.watch_lead(expires_at.since(store_now));
+        self.watch_end(place, expires_at, store_now, lead, now);
+        self.behind(due_at, expires_at.since(due_at), now)
+    }
+}

@@ -1,0 +1,200 @@
+//! What the keeper makes of what it hears and sees. A message only wakes: it causes a look at a record.
+//! What looks show moves the moments at which credentials are due.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::Instant;
+use tracing::{debug, error, trace};
+
+use super::{APART, Done, Keeper, Place, guarded, needs::Need};
+use crate::{
+    clock::{self, Moment, StoreClock, StoreTime},
+    policy,
+    store::{Glance, Hint, Record, StoreError},
+};
+
+/// A token's end is looked at a little later, when the store has surely taken it away.
+const AFTER_ITS_END: Duration = Duration::from_millis(2);
+
+impl Keeper {
+    pub(super) fn on_hint(&mut self, hint: Hint) {
+        // All records are looked at when the store is back.
+        if !self.heartbeat.is_up() {
+            return;
+        }
+        match hint {
+            Hint::Look(id) => {
+                let Some(place) = self.timetable.place(&id) else { return };
+                trace!(event = "hint.look", credential = %id, "a look was asked for");
+                if !self.timetable.is_noted(place) && self.scan.wake(place, clock::now()) {
+                    self.look_on();
+                }
+            }
+            Hint::Missed => self.look_at_everything(),
+        }
+    }
+
+    pub(super) fn look_at_everything(&mut self) {
+        self.scan.look_at_everything();
+        self.look_on();
+    }
+
+    pub(super) fn on_looked(
+        &mut self,
+        places: &[Place],
+        looked: Result<(StoreClock, Vec<Glance>), StoreError>,
+    ) {
+        let is_all = self.scan.looked();
+        match looked {
+            Ok((heard, glances)) => {
+                self.on_records(places, heard, &glances);
+                if is_all {
+                    debug!(event = "records.looked", "looked at all records that waited for it");
+                }
+                self.look_on();
+            }
+            // The next heartbeat that succeeds starts over.
+            Err(error) => self.store_went_away(&error),
+        }
+    }
+
+    /// Looks at the next few that wait for it, one round trip at a time.
+    pub(super) fn look_on(&mut self) {
+        if !self.heartbeat.is_up() {
+            return;
+        }
+        let Some(places) = self.scan.take() else { return };
+        let (store, credentials) = (Arc::clone(&self.store), Arc::clone(&self.credentials));
+        let job = async move {
+            let ids: Vec<_> =
+                places.iter().map(|&place| credentials[place as usize].id.clone()).collect();
+            let asked = Moment::now();
+            let looked = store.look(&ids).await;
+            let looked = looked.map(|(now, glances)| (StoreClock::heard(now, asked), glances));
+            Done::Looked(places, looked)
+        };
+        self.jobs.spawn(guarded(job, |defect| Done::Looked(Vec::new(), Err(defect))));
+    }
+
+    fn on_records(&mut self, places: &[Place], heard: StoreClock, glances: &[Glance]) {
+        let (now, store_now) = (clock::now(), heard.reading());
+        self.hear_clock(heard);
+        for (&place, glance) in places.iter().zip(glances) {
+            let stands = glance.record.as_ref().map(|record| record.epoch()).unwrap_or_default();
+            if stands < self.timetable.epoch(place) {
+                self.wait_for_return(place, glance.has_token, now);
+                continue;
+            }
+            self.timetable.stands(place, stands);
+            self.memory.forget_before(place, stands);
+            let no_record = Record::default();
+            let record = glance.record.as_ref().unwrap_or(&no_record);
+            if record.requests.wanted {
+                self.timetable.back_off(place, None);
+            }
+            self.set_due_by(place, glance, record, store_now, now);
+            self.note_refused(place, record, store_now, now);
+        }
+    }
+
+    /// Sets when a credential is due, as its record says, and when its token's end is looked at.
+    fn set_due_by(
+        &mut self,
+        place: Place,
+        glance: &Glance,
+        record: &Record,
+        store_now: StoreTime,
+        now: Instant,
+    ) {
+        let expires_at = record.expires_at().unwrap_or_default();
+        let issued_at = record.issued_at().unwrap_or(store_now);
+        let watch = self.watch_lead(expires_at.since(issued_at));
+        self.watch_end(place, expires_at, store_now, watch, now);
+        let mut due_at = record.due_at.unwrap_or_default();
+        // Whatever has written it: a token that is refreshed after its end is missed.
+        if glance.has_token && record.failures() == 0 {
+            due_at = due_at.min(expires_at.minus(watch));
+        }
+        let lead = expires_at.since(due_at);
+        let nobody_tries = record.failures() == 0 && record.open_attempt().is_none();
+        let need = Need {
+            epoch: record.epoch(),
+            is_missing: !glance.has_token && nobody_tries,
+            is_requested: record.requests.wanted,
+            is_due: due_at <= store_now,
+        };
+        let is_urgent = need.is_missing || need.is_requested || glance.has_report;
+        if !is_urgent && !need.is_due {
+            self.needs.forget(place);
+            return self.draw_due(place, due_at, lead, now);
+        }
+        match self.needs.seen(place, need, due_at, store_now) {
+            Some(until) => self.draw_due(place, until, lead, now),
+            None if is_urgent => {
+                let due = now + self.up_to(APART);
+                self.timetable.due_by(place, due);
+            }
+            None => self.draw_due(place, due_at, lead, now),
+        }
+    }
+
+    /// The local moment of a due time that all workers know, a little behind it so that not all
+    /// of them ask at once.
+    pub(super) fn behind(&mut self, due_at: StoreTime, lead: Duration, now: Instant) -> Instant {
+        self.local(due_at, now) + policy::stagger(lead, self.rng.f64())
+    }
+
+    fn draw_due(&mut self, place: Place, due_at: StoreTime, lead: Duration, now: Instant) {
+        let latest = self.local(due_at, now) + policy::stagger(lead, 1.0);
+        let drawn = self.behind(due_at, lead, now);
+        self.timetable.draw_due(place, due_at, latest, drawn);
+    }
+
+    /// Sees to it that a token's record is looked at before the token ends, and when it does.
+    pub(super) fn watch_end(
+        &mut self,
+        place: Place,
+        expires_at: StoreTime,
+        store_now: StoreTime,
+        lead: Duration,
+        now: Instant,
+    ) {
+        let is_ahead = store_now < expires_at;
+        let after = AFTER_ITS_END + self.up_to(10 * AFTER_ITS_END);
+        let ends = is_ahead.then(|| self.local(expires_at, now) + after);
+        self.timetable.watch_end(place, ends, lead, now);
+    }
+
+    /// How long before its end a token is looked at, if nobody has refreshed it by then: there is
+    /// time for a call, and for a second one.
+    pub(super) fn watch_lead(&self, lifetime: Duration) -> Duration {
+        (2 * self.cycle.times.lock()).min(lifetime / 8)
+    }
+
+    fn note_refused(&mut self, place: Place, record: &Record, store_now: StoreTime, now: Instant) {
+        match record.refused() {
+            refused @ [_, ..] => {
+                let is_news = self.refused.refuse(place, refused.join(" "));
+                if let Some(error) =
+                    record.failure.as_ref().map(|failure| &failure.error).filter(|_| is_news)
+                {
+                    let due_at = record.due_at.unwrap_or_default();
+                    error!(event = "refresh.refused", credential = %self.credentials[place as usize].id, error,
+                        next_try_in_s = due_at.since(store_now).as_secs(),
+                        "the issuer has refused its settings: someone has to mend this");
+                }
+            }
+            // What could not be used here stands in no record.
+            [] if self.timetable.is_backing_off(place, now) => {}
+            [] => self.refused.forget(place),
+        }
+    }
+
+    pub(super) fn local(&self, moment: StoreTime, now: Instant) -> Instant {
+        self.store_clock.map_or(now, |clock| clock.local(moment, now))
+    }
+
+    pub(super) fn up_to(&mut self, most: Duration) -> Duration {
+        most.mul_f64(self.rng.f64())
+    }
+}

@@ -1,0 +1,123 @@
+//! Settings that were refused, or could not be used here: a change of them is worth a try at once.
+//!
+//! [`RefusedSettings`] is pure: it says what is to be compared, and is told what has changed.
+
+use std::{collections::BTreeMap, panic::AssertUnwindSafe, sync::Arc};
+
+use futures_util::{FutureExt, future::join_all};
+use tracing::info;
+
+use super::{Done, Keeper, Place};
+use crate::clock;
+
+/// The most credentials whose settings are compared at once.
+const AT_ONCE: usize = 256;
+
+/// By credential: the marks of its settings that were refused.
+#[derive(Debug, Default)]
+pub(super) struct RefusedSettings {
+    marks: BTreeMap<Place, String>,
+    /// The place up to which they were compared.
+    compared: Place,
+    /// Some of them are being compared.
+    comparing: bool,
+}
+
+// === impl RefusedSettings ===
+
+impl RefusedSettings {
+    /// These were refused. Tells whether that is news.
+    pub(super) fn refuse(&mut self, place: Place, marks: String) -> bool {
+        self.marks.insert(place, marks).is_none()
+    }
+
+    /// They are accepted, or have changed.
+    pub(super) fn forget(&mut self, place: Place) {
+        self.marks.remove(&place);
+    }
+
+    /// The next few to compare with what is set now; nothing while some are compared: a file that
+    /// hangs is waited for once, not once more at each heartbeat.
+    pub(super) fn take(&mut self) -> Option<Vec<(Place, String)>> {
+        if self.comparing {
+            return None;
+        }
+        let after = self.marks.range(self.compared..);
+        let some: Vec<(Place, String)> = after
+            .chain(self.marks.range(..self.compared))
+            .take(AT_ONCE)
+            .map(|(&place, marks)| (place, marks.clone()))
+            .collect();
+        let (last, _) = some.last()?;
+        self.compared = last + 1;
+        self.comparing = true;
+        Some(some)
+    }
+
+    /// These have changed of those that were taken.
+    pub(super) fn compared(&mut self, changed: &[Place]) {
+        self.comparing = false;
+        for place in changed {
+            self.forget(*place);
+        }
+    }
+}
+
+impl Keeper {
+    /// Looks whether settings that were refused have changed since, a few at each heartbeat.
+    pub(super) fn compare_settings(&mut self) {
+        let Some(some) = self.refused.take() else { return };
+        let credentials = Arc::clone(&self.credentials);
+        let deadline = clock::now() + self.cycle.times.request_timeout;
+        self.jobs.spawn(async move {
+            let changed = some.into_iter().map(async |(place, refused)| {
+                let mark = async { credentials[place as usize].provider.mark(deadline).await };
+                // A defect of one provider is no change.
+                let mark = AssertUnwindSafe(mark).catch_unwind().await.ok()?;
+                (!refused.contains(&mark)).then_some(place)
+            });
+            Done::Compared(join_all(changed).await.into_iter().flatten().collect())
+        });
+    }
+
+    pub(super) fn on_settings_compared(&mut self, changed: &[Place]) {
+        self.refused.compared(changed);
+        for &place in changed {
+            info!(event = "settings.changed", credential = %self.credentials[place as usize].id,
+                "the settings that were refused have changed: trying again");
+            self.timetable.back_off(place, None);
+            self.timetable.due_by(place, clock::now());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn places(taken: Option<Vec<(Place, String)>>) -> Vec<Place> {
+        taken.unwrap_or_default().into_iter().map(|(place, _)| place).collect()
+    }
+
+    #[test]
+    fn all_are_compared_in_turns_and_one_comparison_at_a_time() {
+        let mut refused = RefusedSettings::default();
+        for place in 0..300 {
+            assert!(refused.refuse(place, "mark".to_owned()), "it is news");
+        }
+        assert!(!refused.refuse(7, "another".to_owned()), "it is none");
+        assert_eq!(places(refused.take()), (0..256).collect::<Vec<_>>());
+        assert_eq!(refused.take(), None, "a file hangs");
+        refused.compared(&[1]);
+        assert_eq!(places(refused.take())[..45], (256..300).chain([0]).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn what_has_changed_is_compared_no_more() {
+        let mut refused = RefusedSettings::default();
+        refused.refuse(1, "mark".to_owned());
+        assert_eq!(places(refused.take()), [1]);
+        refused.compared(&[1]);
+        assert_eq!(refused.take(), None);
+    }
+}

@@ -1,0 +1,65 @@
+-- commit: apply what was decided from a snapshot, in one step, or nothing at all.
+--
+-- It applies only if the record's revision is still the one that was loaded, if little time has
+-- passed since, and if a lock that is to be taken is free. What is decided, and why, is not known
+-- here. Idempotent: after a lost answer, a load shows what became of it.
+--
+-- KEYS  1 lock  2 record  3 token  4 rejected
+-- ARGV  1 revision           that was loaded; 0 if there is none
+--       2 decided at         ms, the store's time that the decision was made for
+--       3 within             ms that may lie between that time and now
+--       4 lock               'keep', 'take', 'shorten' or 'free'
+--       5 owner              of the lock that is taken or freed
+--       6 life               ms of the lock that is taken or shortened
+--       7 token              to publish, or empty
+--       8 expires at         ms, of that token
+--       9 report             'clear' if a report about the token that is replaced or published is
+--                            dealt with
+--      10 channel            of the message, or empty
+--      11 message
+--      12 pairs              how many of the arguments that follow are fields to set, two for each;
+--                            the rest are fields to delete
+--
+-- Answers {'committed', now, revision}, or {'conflict', now, revision}: nothing was changed.
+
+local function ms(number) return string.format('%.0f', number) end
+
+local time = redis.call('TIME')
+local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+
+-- Anybody may have written it: what is no whole number of a sane length counts as none.
+local text = redis.call('HGET', KEYS[2], 'revision') or '0'
+local revision = #text < 17 and tonumber(string.match(text, '^%d+$')) or 0
+if 9000000000000000 < revision then revision = 0 end
+
+if ms(revision) ~= ARGV[1] or tonumber(ARGV[3]) < math.abs(now - tonumber(ARGV[2])) then
+  return {'conflict', ms(now), ms(revision)}
+end
+if ARGV[7] ~= '' and tonumber(ARGV[8]) <= now then return {'conflict', ms(now), ms(revision)} end
+if ARGV[4] == 'take' and not redis.call('SET', KEYS[1], ARGV[5], 'NX', 'PX', ARGV[6]) then
+  return {'conflict', ms(now), ms(revision)}
+end
+
+-- A lock of another type was not set by evertoken, and is left alone.
+if ARGV[4] == 'shorten' then redis.call('PEXPIRE', KEYS[1], ARGV[6]) end
+if ARGV[4] == 'free' and redis.pcall('GET', KEYS[1]) == ARGV[5] then redis.call('DEL', KEYS[1]) end
+
+-- A report of another type is no reason to keep a token from being published. No token is longer
+-- than what is compared.
+if ARGV[9] == 'clear' then
+  local report = redis.pcall('GETRANGE', KEYS[4], 0, 4096)
+  if report ~= '' and (report == ARGV[7] or report == redis.call('GETRANGE', KEYS[3], 0, 4096)) then
+    redis.call('DEL', KEYS[4])
+  end
+end
+if ARGV[7] ~= '' then redis.call('SET', KEYS[3], ARGV[7], 'PX', ms(tonumber(ARGV[8]) - now)) end
+
+-- At least the time, so that two histories of one record do not have a revision in common.
+revision = math.max(revision + 1, now)
+local last = 12 + tonumber(ARGV[12])
+redis.call('HSET', KEYS[2], 'revision', ms(revision), unpack(ARGV, 13, last))
+if last < #ARGV then redis.call('HDEL', KEYS[2], unpack(ARGV, last + 1)) end
+
+-- A hint: what may not be told is found by reading.
+if ARGV[10] ~= '' then redis.pcall('PUBLISH', ARGV[10], ARGV[11]) end
+return {'committed', ms(now), ms(revision)}
