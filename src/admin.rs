@@ -24,8 +24,8 @@ use self::scrape::RecordScrape;
 use crate::{
     error_chain::Chain,
     metrics::Metrics,
-    refresh::Credential,
-    status::{Status, Subject},
+    provider::Credential,
+    status::Status,
     store::{Read, StoreError},
 };
 
@@ -99,15 +99,6 @@ async fn scrape(State(state): State<Arc<AdminState>>) -> impl IntoResponse {
 
 impl AdminState {
     async fn status(&self) -> Result<Status, StoreError> {
-        let subjects: Vec<Subject> = self.credentials.iter().map(subject).collect();
-        Status::read(&subjects, &*self.store).await
-    }
-}
-
-fn subject(credential: &Credential) -> Subject {
-    Subject {
-        id: credential.id.clone(),
-        provider: credential.provider.kind(),
-        daily_quota: credential.daily_quota,
+        Status::read(&self.credentials, &*self.store).await
     }
 }

@@ -7,6 +7,7 @@
 #[cfg(any(test, fuzzing))]
 pub(crate) mod claims;
 mod environment;
+mod fields;
 mod read;
 mod section;
 mod tree;
@@ -18,18 +19,15 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
 };
 
-use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 
 pub use self::environment::Environment;
 use crate::{
     credential::CredentialId,
-    policy::Issuance,
-    provider::{Endpoint, SecretSource},
-    refresh::{Times, default_quiet_period},
+    provider::{Credential, Transport},
+    refresh::Times,
     store::StoreUrl,
 };
 
@@ -43,7 +41,9 @@ pub struct Settings {
     /// `[admin] listen`; `None` if it is off.
     pub admin: Option<SocketAddr>,
     /// `[credentials.ID]`, by id.
-    pub credentials: Vec<CredentialSettings>,
+    pub credentials: Arc<[Credential]>,
+    /// The way to issuers, which all credentials share.
+    pub transport: Transport,
     /// Where the settings came from, for the log.
     pub origin: String,
 }
@@ -57,29 +57,6 @@ pub struct StoreSettings {
     pub prefix: String,
     /// Nobody named a store: it is a directory of this machine.
     pub is_default: bool,
-}
-
-/// `[credentials.ID]`.
-#[derive(Clone, Debug)]
-pub struct CredentialSettings {
-    /// The user's name for it.
-    pub id: CredentialId,
-    /// The account's `AppID`.
-    pub appid: String,
-    /// Where the `AppSecret` is read from.
-    pub secret: SecretSource,
-    /// Which endpoint gives the token.
-    pub endpoint: Endpoint,
-    /// Entry points of the issuer, at least one.
-    pub base_urls: Arc<[Url]>,
-    /// How long before its end a token is due, if the policy's time is not wanted.
-    pub refresh_before: Option<Duration>,
-    /// The quiet period, if the default is not wanted.
-    pub quiet_period: Option<Duration>,
-    /// Calls a day, if the default of the endpoint is not wanted.
-    pub daily_quota: Option<u64>,
-    /// How often the published token is probed at the issuer, if at all.
-    pub verify_every: Option<Duration>,
 }
 
 /// What the command line says about the configuration.
@@ -165,7 +142,7 @@ impl Settings {
     ///
     /// # Errors
     /// A sentence that names the ids that are configured.
-    pub fn credential(&self, id: &CredentialId) -> Result<&CredentialSettings, Mistakes> {
+    pub fn credential(&self, id: &CredentialId) -> Result<&Credential, Mistakes> {
         self.credentials.iter().find(|credential| credential.id == *id).ok_or_else(|| {
             let ids: Vec<&str> = self.credentials.iter().map(|c| c.id.as_str()).take(20).collect();
             let message = match ids[..] {
@@ -191,34 +168,6 @@ impl Settings {
             self.origin
         );
         Err(Mistakes::one("[credentials]", message))
-    }
-}
-
-// === impl CredentialSettings ===
-
-impl CredentialSettings {
-    /// The quiet period that holds.
-    #[must_use]
-    pub fn quiet_period(&self) -> Duration {
-        self.quiet_period.unwrap_or_else(|| default_quiet_period(self.issuance()))
-    }
-
-    /// The daily quota that holds.
-    #[must_use]
-    pub fn daily_quota(&self) -> u64 {
-        self.daily_quota.unwrap_or_else(|| self.endpoint.daily_quota())
-    }
-
-    /// The kind of its issuer. There is one so far.
-    #[must_use]
-    pub fn provider(&self) -> &'static str {
-        "wechat"
-    }
-
-    /// How its issuer answers a repeated call.
-    #[must_use]
-    pub fn issuance(&self) -> Issuance {
-        self.endpoint.issuance()
     }
 }
 

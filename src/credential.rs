@@ -1,29 +1,10 @@
-//! What an account proves itself with, and what an issuer gave.
-//!
-//! A secret cannot print itself: it has no `Display` and no `Serialize`, and its `Debug` is
-//! redacted. Nothing here speaks to a store or to an issuer.
+//! Which credential, its token, and when an issuer gave an answer.
 
-use std::{fmt, str::FromStr, time::Duration};
+use std::{fmt, str::FromStr};
 
 pub use evertoken_client::{
     CredentialId, InvalidId, InvalidToken, MAX_ID_LEN, MAX_TOKEN_LEN, Token,
 };
-use secrecy::{ExposeSecret, SecretString};
-
-/// What proves the account to the issuer, WeChat's `AppSecret` for one. It never leaves the worker.
-#[derive(Clone)]
-pub struct Secret(SecretString);
-
-/// What an issuer gave: a token and its lifetime, counted from before the request was sent.
-///
-/// What is *held* has an expiry instead; the two are never mixed up.
-#[derive(Clone, Debug)]
-pub struct Issued {
-    /// The token.
-    pub token: Token,
-    /// How long it lives, whole seconds as issuers tell it.
-    pub lifetime: Duration,
-}
 
 /// When an issuer gave an answer, by its own clock. Two of them tell the order of two answers, if
 /// one clock has told both and whole seconds tell them apart.
@@ -39,27 +20,6 @@ pub struct Dated {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a date is seconds since the Unix epoch, a blank, and whose clock told it")]
 pub struct InvalidDated(());
-
-// === impl Secret ===
-
-impl Secret {
-    /// Takes the text as a secret.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into().into())
-    }
-
-    /// The bytes that one must not see. Only providers call this.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        self.0.expose_secret()
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(redacted)")
-    }
-}
 
 // === impl Dated ===
 
@@ -119,16 +79,5 @@ mod tests {
         for bad in ["", "1772294400", "1772294400 ", "soon issuer:443", "1 a b", "-1 issuer:443"] {
             assert!(bad.parse::<Dated>().is_err(), "{bad:?} was accepted");
         }
-    }
-
-    #[test]
-    fn secrets_and_tokens_do_not_print_themselves() {
-        let secret = Secret::new("s3cr3t");
-        let issued = Issued {
-            token: Token::new("t0k3n").expect("a token"),
-            lifetime: Duration::from_secs(1),
-        };
-        let printed = format!("{secret:?} {issued:?} {issued:#?}");
-        assert!(!printed.contains("s3cr3t") && !printed.contains("t0k3n"), "{printed}");
     }
 }

@@ -6,13 +6,12 @@
 mod redis;
 
 use crate::{
-    clock::WallClock,
+    clock::{self, WallClock},
     config::Settings,
     error_chain::Chain,
     lease::Holder,
-    provider::{Endpoint, InvalidTransport},
+    provider::{Credential, InvalidTransport},
     store::{Hearing, RedisStore, RedisUrl, StoreError, StoreUrl, diagnosis::Role},
-    worker,
 };
 
 /// What one look found.
@@ -30,11 +29,11 @@ pub enum Finding {
 ///
 /// # Errors
 /// If no issuer could be called at all.
-pub fn settings(settings: &Settings) -> Result<Vec<Finding>, InvalidTransport> {
+pub async fn settings(settings: &Settings) -> Result<Vec<Finding>, InvalidTransport> {
     let mut findings = vec![Finding::Good(format!("configuration from {}", settings.origin))];
     let warning = settings.times.warning();
     findings.extend(warning.map(|warning| Finding::Danger(warning.to_owned())));
-    findings.extend(credentials(settings)?);
+    findings.extend(credentials(settings).await?);
     Ok(findings)
 }
 
@@ -93,25 +92,23 @@ async fn look_at_redis(
     Ok(())
 }
 
-fn credentials(settings: &Settings) -> Result<Vec<Finding>, InvalidTransport> {
+async fn credentials(settings: &Settings) -> Result<Vec<Finding>, InvalidTransport> {
     if settings.credentials.is_empty() {
         return Ok(vec![Finding::Danger("no credential is configured".to_owned())]);
     }
     let mut findings = Vec::new();
-    let credentials = worker::credentials(settings.credentials.clone(), settings.times)?;
-    for (credential, known) in credentials.iter().zip(&settings.credentials) {
-        let id = &credential.id;
-        findings.push(match credential.provider.readable() {
+    settings.transport.ready()?;
+    for Credential { id, provider, .. } in &*settings.credentials {
+        let deadline = clock::now() + settings.times.request_timeout;
+        findings.push(match provider.readable(deadline).await {
             Ok(()) => {
-                Finding::Good(format!("{id}: {} at {}", known.appid, known.endpoint.as_str()))
+                let account = provider.account();
+                Finding::Good(format!("{id}: {} at {}", account.name, account.token))
             }
             Err(error) => Finding::Bad(format!("{id}: {}", Chain(&error))),
         });
-        if known.endpoint == Endpoint::Token {
-            findings.push(Finding::Danger(format!(
-                "{id}: endpoint token kills the token before at each call; stable_token is safer"
-            )));
-        }
+        let danger = provider.danger();
+        findings.extend(danger.map(|danger| Finding::Danger(format!("{id}: {danger}"))));
     }
     Ok(findings)
 }

@@ -1,13 +1,12 @@
 //! The targets of the fuzzer: one for each thing that is read and that others have written.
 //!
 //! A target takes any bytes and claims what holds for them; it calls what the program calls. The
-//! claims stand beside what they are about. They exist under the fuzzer and in tests alone: a test
-//! replays the fuzzer's seeds, and inputs made from them, so that no run of the tests goes without.
+//! claims stand beside what they are about; those of other crates, in them. They exist under the
+//! fuzzer and in tests alone: a test replays the fuzzer's seeds, and inputs made from them.
 
 pub use crate::{
     cli::claims::hold as arguments,
     config::claims::hold as config,
-    provider::answer_claims::hold as answer,
     store::{file_fuzz_properties::hold as file_record, redis_fuzz_properties::hold as message},
 };
 use crate::{error_chain::Chain, store::StoreUrl};
@@ -38,4 +37,17 @@ pub fn store_url(bytes: &[u8]) {
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use evertoken_testkit::seeds::replay;
+
+    use super::*;
+
+    #[test]
+    fn whatever_others_have_written_is_survived() {
+        replay("file_record", file_record, 2_000);
+        replay("message", message, 10_000);
+        replay("config", config, 500);
+        replay("store_url", store_url, 2_000);
+        replay("arguments", arguments, 500);
+    }
+}

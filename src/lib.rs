@@ -27,7 +27,7 @@ pub use evertoken_rules::{foreign, policy};
 pub mod metrics;
 
 pub mod error_chain;
-pub mod provider;
+pub use evertoken_provider as provider;
 pub mod store;
 pub use evertoken_tls as tls;
 

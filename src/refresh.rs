@@ -12,28 +12,13 @@ mod timetable;
 
 use std::time::Duration;
 
+pub use evertoken_provider::Credential;
+
 pub use self::{
     cycle::{Cycle, CycleReport, Knowledge, Outcome},
     keeper::Keeper,
     memory::Remembered,
 };
-use crate::{credential::CredentialId, policy::Issuance, provider::Provider};
-
-/// One thing to keep fresh.
-pub struct Credential {
-    /// The user's name for it.
-    pub id: CredentialId,
-    /// Who speaks to its issuer.
-    pub provider: Box<dyn Provider>,
-    /// How long before its end a token is due, if the user wants another time than the policy's.
-    pub refresh_before: Option<Duration>,
-    /// How long nobody calls the issuer after an attempt without result.
-    pub quiet_period: Duration,
-    /// Calls to the issuer a day.
-    pub daily_quota: u64,
-    /// How often the published token is probed at the issuer, if at all.
-    pub verify_every: Option<Duration>,
-}
 
 /// The times of an attempt. One call fits into one lease, which is never renewed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,15 +47,5 @@ impl Times {
     #[must_use]
     pub fn lock(&self) -> Duration {
         (self.request_timeout + self.lease) / 2
-    }
-}
-
-/// The quiet period where the configuration names none (`DESIGN.md` section 4): nothing where a
-/// second call does no harm, else a guess at how long an issuer may still handle a lost request.
-#[must_use]
-pub fn default_quiet_period(issuance: Issuance) -> Duration {
-    match issuance {
-        Issuance::Repeats { .. } => Duration::ZERO,
-        Issuance::Anew => Duration::from_secs(15),
     }
 }

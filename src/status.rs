@@ -7,21 +7,10 @@ use serde::Serialize;
 
 use crate::{
     clock::StoreTime,
-    credential::CredentialId,
     foreign, policy,
+    provider::Credential,
     store::{Glance, Read, Record, StoreError},
 };
-
-/// What has a status, and what the configuration tells of it.
-#[derive(Clone, Debug)]
-pub struct Subject {
-    /// The credential.
-    pub id: CredentialId,
-    /// The kind of its issuer.
-    pub provider: &'static str,
-    /// Calls that the issuer's day has.
-    pub daily_quota: u64,
-}
 
 /// In one word, how a credential is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -87,19 +76,19 @@ const LOOK: usize = 500;
 // === impl Status ===
 
 impl Status {
-    /// Reads the records of `subjects`.
+    /// Reads the records of `credentials`.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn read(subjects: &[Subject], store: &dyn Read) -> Result<Self, StoreError> {
-        let mut credentials = Vec::new();
-        for chunk in subjects.chunks(LOOK) {
-            let ids: Vec<_> = chunk.iter().map(|subject| subject.id.clone()).collect();
+    pub async fn read(credentials: &[Credential], store: &dyn Read) -> Result<Self, StoreError> {
+        let mut known = Vec::new();
+        for chunk in credentials.chunks(LOOK) {
+            let ids: Vec<_> = chunk.iter().map(|credential| credential.id.clone()).collect();
             let (now, glances) = store.look(&ids).await?;
             let each = chunk.iter().zip(&glances);
-            credentials.extend(each.map(|(each, glance)| CredentialStatus::new(each, glance, now)));
+            known.extend(each.map(|(each, glance)| CredentialStatus::new(each, glance, now)));
         }
-        Ok(Self { credentials })
+        Ok(Self { credentials: known })
     }
 }
 
@@ -108,22 +97,22 @@ impl Status {
 impl CredentialStatus {
     /// What a glance at `now` tells.
     #[must_use]
-    pub fn new(subject: &Subject, glance: &Glance, now: StoreTime) -> Self {
+    pub fn new(credential: &Credential, glance: &Glance, now: StoreTime) -> Self {
         let record = glance.record.clone().unwrap_or_default();
         let expires_at = record.expires_at().filter(|_| glance.has_token);
         let due_at = due_at(&record, glance);
-        let advice = foreign::advice(subject.id.as_str(), record.died_today(now));
+        let advice = foreign::advice(credential.id.as_str(), record.died_today(now));
         let calls = record.calls();
         Self {
-            id: subject.id.to_string(),
-            provider: subject.provider,
+            id: credential.id.to_string(),
+            provider: credential.provider.kind(),
             state: state(&record, glance.has_token),
             expires_at: expires_at.map(StoreTime::as_millis),
             expires_in: expires_at.map(|moment| moment.since(now).as_secs()),
             due_at: due_at.map(StoreTime::as_millis),
             epoch: Some(record.epoch().0).filter(|epoch| *epoch != 0),
             calls_today: if now < calls.until { calls.count } else { 0 },
-            daily_quota: subject.daily_quota,
+            daily_quota: credential.daily_quota,
             failures: record.failures(),
             due_in: due_at.map(|moment| moment.since(now)),
             leased: glance.leased,
@@ -161,13 +150,14 @@ fn state(record: &Record, has_token: bool) -> State {
 #[cfg(test)]
 mod tests {
     use evertoken_rules::{Deaths, Doubt, Failure};
+    use evertoken_testkit::provider::{Double, Unreachable};
 
     use super::*;
 
     #[test]
     fn another_system_is_named_though_the_newest_token_is_suspect() {
-        let subject =
-            Subject { id: "shop".parse().expect("an id"), provider: "wechat", daily_quota: 2_000 };
+        let credential =
+            Credential::new("shop".parse().expect("an id"), Box::new(Double(Unreachable)));
         let now = StoreTime::from_millis(1_700_000_000_000);
         let record = Record {
             doubt: Some(Doubt { why: "reported".to_owned(), during: None }),
@@ -180,7 +170,7 @@ mod tests {
         };
         let glance =
             Glance { record: Some(record), has_token: true, has_report: false, leased: false };
-        let said = |now| CredentialStatus::new(&subject, &glance, now).error.expect("an error");
+        let said = |now| CredentialStatus::new(&credential, &glance, now).error.expect("an error");
         assert!(said(now).contains("another system probably"), "{}", said(now));
         assert_eq!(said(now.plus(Duration::from_secs(1))), "reported", "another day has begun");
     }

@@ -8,11 +8,11 @@ use tracing::{info, warn};
 use crate::{
     admin,
     clock::WallClock,
-    config::{CredentialSettings, Settings},
+    config::Settings,
     lease::Holder,
     metrics::{InvalidMetrics, Metrics},
-    provider::{InvalidTransport, Transport, WeChat},
-    refresh::{Credential, Cycle, Keeper, Times},
+    provider::InvalidTransport,
+    refresh::{Cycle, Keeper},
     store::{Hearing, Read},
 };
 
@@ -41,8 +41,8 @@ pub enum StartError {
 pub async fn run(settings: Settings) -> Result<(), StartError> {
     let mut terminate = unix::signal(unix::SignalKind::terminate()).map_err(StartError::Signals)?;
     let mut interrupt = unix::signal(unix::SignalKind::interrupt()).map_err(StartError::Signals)?;
-    let credentials =
-        credentials(settings.credentials, settings.times).map_err(StartError::Transport)?;
+    settings.transport.ready().map_err(StartError::Transport)?;
+    let credentials = settings.credentials;
     let holder = Holder::fresh();
     info!(
         event = "worker.started",
@@ -107,33 +107,4 @@ async fn compare_clocks(store: Arc<dyn Read>, mut reached: watch::Receiver<bool>
         }
     }
     std::future::pending().await
-}
-
-/// The credentials of the settings, each with its provider. They share one client.
-///
-/// # Errors
-/// If the client cannot be built.
-pub fn credentials(
-    settings: Vec<CredentialSettings>,
-    times: Times,
-) -> Result<Arc<[Credential]>, InvalidTransport> {
-    let transport = Transport::new(times.request_timeout)?;
-    Ok(settings.into_iter().map(|each| credential(each, &transport)).collect())
-}
-
-fn credential(settings: CredentialSettings, transport: &Transport) -> Credential {
-    Credential {
-        refresh_before: settings.refresh_before,
-        quiet_period: settings.quiet_period(),
-        daily_quota: settings.daily_quota(),
-        verify_every: settings.verify_every,
-        id: settings.id,
-        provider: Box::new(WeChat {
-            appid: settings.appid.into(),
-            secret: settings.secret,
-            endpoint: settings.endpoint,
-            base_urls: settings.base_urls,
-            transport: transport.clone(),
-        }),
-    }
 }

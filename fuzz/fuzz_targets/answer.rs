@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| evertoken::fuzzing::answer(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| evertoken_provider::wechat::fuzz_answer(bytes));

@@ -24,8 +24,7 @@ pub(super) async fn refresh(
 ) -> Result<(), CommandError> {
     known(settings, id)?;
     // Who only asks need not have it configured: then it is the most that any day allows.
-    let daily_quota =
-        settings.credential(id).map_or(u64::MAX, |credential| credential.daily_quota());
+    let daily_quota = settings.credential(id).map_or(u64::MAX, |credential| credential.daily_quota);
     let store = workers_store(settings)?;
     let before = store.token_with_expiry(id).await?;
     let epoch = record(&*store, id).await?.epoch();

@@ -9,7 +9,7 @@ use crate::{
 };
 
 pub(super) async fn run(settings: &Settings) -> Result<(), CommandError> {
-    let mut findings = diagnose::settings(settings)?;
+    let mut findings = diagnose::settings(settings).await?;
     let (about_store, looked) = diagnose::store(settings).await;
     findings.extend(about_store);
     let mut out = stdout();

@@ -16,7 +16,6 @@ use crate::{
     credential::CredentialId,
     refresh::{Cycle, Knowledge, Outcome},
     store::{Coordinate, Read, TokenWithExpiry},
-    worker,
 };
 
 /// The pause between two looks while another process is at it.
@@ -83,9 +82,8 @@ async fn fetched(
     if let Some(token) = store.token_with_expiry(id).await? {
         return Ok(token);
     }
-    let known = settings.credential(id).map_err(CommandError::Usage)?;
-    let credentials = worker::credentials(vec![known.clone()], settings.times)?;
-    let credential = &credentials[0];
+    let credential = settings.credential(id).map_err(CommandError::Usage)?;
+    settings.transport.ready()?;
     // Nobody stops this cycle: it ends by itself.
     let (_stop, stopping) = watch::channel(false);
     let cycle = Cycle { store: Arc::clone(&store), times: settings.times, stopping };

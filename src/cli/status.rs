@@ -10,9 +10,9 @@ use tracing::warn;
 
 use super::{CommandError, reader};
 use crate::{
-    config::{CredentialSettings, Settings},
+    config::Settings,
     error_chain::Chain,
-    status::{CredentialStatus, State, Status, Subject},
+    status::{CredentialStatus, State, Status},
 };
 
 /// The pause between two pictures.
@@ -21,9 +21,8 @@ const WATCH: Duration = Duration::from_secs(2);
 pub(super) async fn run(settings: &Settings, json: bool, watch: bool) -> Result<(), CommandError> {
     settings.some_credential().map_err(CommandError::Usage)?;
     let store = reader(settings);
-    let subjects: Vec<Subject> = settings.credentials.iter().map(subject).collect();
     loop {
-        let status = match Status::read(&subjects, &*store).await {
+        let status = match Status::read(&settings.credentials, &*store).await {
             Err(error) if watch => {
                 warn!(event = "store.away", error = %Chain(&error), "the store does not answer");
                 tokio::time::sleep(WATCH).await;
@@ -47,11 +46,6 @@ pub(super) async fn run(settings: &Settings, json: bool, watch: bool) -> Result<
         }
         tokio::time::sleep(WATCH).await;
     }
-}
-
-fn subject(settings: &CredentialSettings) -> Subject {
-    let daily_quota = settings.daily_quota();
-    Subject { id: settings.id.clone(), provider: settings.provider(), daily_quota }
 }
 
 fn table(status: &Status) -> Table {

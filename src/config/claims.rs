@@ -37,9 +37,10 @@ pub fn hold(bytes: &[u8]) {
         Ok(settings) => {
             assert!(!format!("{settings:?}").contains(PLANTED), "settings show a secret");
             assert!(settings.times.request_timeout < settings.times.lease);
-            for credential in &settings.credentials {
-                assert!(!credential.base_urls.is_empty() && 0 < credential.daily_quota());
-                assert!(!credential.appid.is_empty());
+            for credential in &*settings.credentials {
+                let account = credential.provider.account();
+                assert!(!account.issuer.is_empty() && !account.name.is_empty());
+                assert!(0 < credential.daily_quota);
             }
         }
         Err(mistakes) => {

@@ -1,19 +1,18 @@
 //! The tree to settings. What cannot be read is a mistake, and reading goes on, so that all
 //! mistakes are told at once.
 
-use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
-
-use reqwest::Url;
+use std::{collections::HashMap, net::SocketAddr, time::Duration};
 
 use super::{
-    CredentialSettings, Environment, Mistake, Settings, StoreSettings,
+    Environment, Mistake, Settings, StoreSettings,
+    fields::CredentialFields,
     section::Section,
     tree::{Place, Table, Value},
 };
 use crate::{
     credential::CredentialId,
     error_chain::Chain,
-    provider::Endpoint,
+    provider::{BaseUrls, Credential, Transport},
     refresh::Times,
     store::{Certificates, StoreUrl, some_certificate, some_key},
 };
@@ -23,11 +22,6 @@ const PREFIX: &str = "evertoken";
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(8);
 const LEASE: Duration = Duration::from_secs(10);
 const ADMIN: &str = "127.0.0.1:9464";
-/// Minutes are of use with real tokens, and 288 calls a day at five of them. The bound leaves room
-/// for a simulator in which two hours take seconds.
-const SHORTEST_VERIFY_EVERY: Duration = Duration::from_secs(1);
-
-pub(super) const WECHAT: &str = "https://api.weixin.qq.com";
 
 /// Reads all settings. Mistakes are added to `mistakes`; what was wrong has its default here.
 pub(super) fn settings(
@@ -48,8 +42,9 @@ pub(super) fn settings(
     let store = read_store(store, mistakes);
     let times = read_times(worker, mistakes);
     let admin = read_admin(admin, mistakes);
-    let credentials = read_credentials(credentials, environment, mistakes);
-    Some(Settings { store: store?, times, admin, credentials, origin })
+    let transport = Transport::new(times.request_timeout);
+    let credentials = read_credentials(credentials, environment, &transport, mistakes).into();
+    Some(Settings { store: store?, times, admin, credentials, transport, origin })
 }
 
 fn no_door(door: Table, mistakes: &mut Vec<Mistake>) {
@@ -146,10 +141,13 @@ fn read_admin(table: Table, mistakes: &mut Vec<Mistake>) -> Option<SocketAddr> {
 fn read_credentials(
     table: Table,
     environment: &Environment,
+    transport: &Transport,
     mistakes: &mut Vec<Mistake>,
-) -> Vec<CredentialSettings> {
-    let mut credentials: Vec<CredentialSettings> = Vec::new();
+) -> Vec<Credential> {
+    let mut credentials = Vec::new();
     let mut places = Vec::new();
+    // Neighbours mostly have the same entry points, and share them.
+    let mut last: Option<BaseUrls> = None;
     for (name, node) in table {
         let place = node.place;
         let id = match name.parse::<CredentialId>() {
@@ -165,31 +163,24 @@ fn read_credentials(
             mistakes.push(Mistake { place: place.to_string(), message });
             continue;
         };
-        let Some(mut credential) = read_credential(id, &place, table, environment, mistakes) else {
-            continue;
-        };
-        // Neighbours mostly have the same entry points, and share them.
-        if let Some(before) = credentials.last()
-            && before.base_urls == credential.base_urls
-        {
-            credential.base_urls = Arc::clone(&before.base_urls);
+        let prefix = format!("credentials.{id}.");
+        let section = Section::new(&prefix, table, mistakes);
+        let mut fields = CredentialFields { section, place: &place, environment, last: &mut last };
+        let credential = Credential::read(id, &mut fields, transport);
+        fields.section.end();
+        if let Some(credential) = credential {
+            credentials.push(credential);
+            places.push(place);
         }
-        credentials.push(credential);
-        places.push(place);
     }
     one_account_each(&credentials, &places, mistakes);
     credentials
 }
 
-fn one_account_each(
-    credentials: &[CredentialSettings],
-    places: &[Place],
-    mistakes: &mut Vec<Mistake>,
-) {
+fn one_account_each(credentials: &[Credential], places: &[Place], mistakes: &mut Vec<Mistake>) {
     let mut accounts = HashMap::new();
     for (credential, place) in credentials.iter().zip(places) {
-        let host = credential.base_urls.first().and_then(Url::host_str);
-        let account = (&credential.appid, credential.endpoint.as_str(), host);
+        let account = (credential.provider.kind(), credential.provider.account());
         if let Some(other) = accounts.insert(account, &credential.id) {
             let message = format!(
                 "credentials.{} and credentials.{other} are one account: each refresh of one would \
@@ -199,57 +190,4 @@ fn one_account_each(
             mistakes.push(Mistake { place: place.to_string(), message });
         }
     }
-}
-
-fn read_credential(
-    id: CredentialId,
-    place: &Place,
-    table: Table,
-    environment: &Environment,
-    mistakes: &mut Vec<Mistake>,
-) -> Option<CredentialSettings> {
-    let prefix = format!("credentials.{id}.");
-    let mut section = Section::new(&prefix, table, mistakes);
-    section.parsed("provider", |text| match text {
-        "wechat" => Ok(()),
-        other => Err(format!("{other:?} is not a provider of this version; it has: wechat")),
-    });
-    let appid = section.parsed("appid", |text| {
-        let good = (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
-        let is_none = || "an AppID has no blanks, and 64 characters at the most".to_owned();
-        good.then(|| text.to_owned()).ok_or_else(is_none)
-    });
-    let secret = section.secret(environment);
-    let endpoint = section.parsed("endpoint", |text| match text {
-        "stable_token" => Ok(Endpoint::StableToken),
-        "token" => Ok(Endpoint::Token),
-        other => Err(format!("{other:?} is not an endpoint: \"stable_token\" or \"token\"")),
-    });
-    let base_urls = section.urls("base_url");
-    let refresh_before = section.duration("refresh_before", Duration::from_millis(100));
-    let quiet_period = section.duration("quiet_period", Duration::ZERO);
-    let daily_quota = section.positive("daily_quota");
-    let verify_every = section.duration("verify_every", SHORTEST_VERIFY_EVERY);
-    section.unsupported("also_write", "does not write the layouts of other SDKs");
-    section.end();
-    for (value, name, what) in [
-        (appid.is_some(), "appid", "the AppID of the account"),
-        (secret.is_some(), "secret", "the AppSecret: a text, { file = \"…\" } or { env = \"…\" }"),
-    ] {
-        if !value && !mistakes.iter().any(|m| m.message.starts_with(&format!("{prefix}{name}"))) {
-            let message = format!("{prefix}{name} is missing: {what}");
-            mistakes.push(Mistake { place: place.to_string(), message });
-        }
-    }
-    Some(CredentialSettings {
-        id,
-        appid: appid?,
-        secret: secret?,
-        endpoint: endpoint.unwrap_or(Endpoint::StableToken),
-        base_urls: base_urls.unwrap_or_else(|| Url::parse(WECHAT).into_iter().collect()).into(),
-        refresh_before,
-        quiet_period,
-        daily_quota,
-        verify_every,
-    })
 }

@@ -1,15 +1,12 @@
 //! A section of the tree, taken apart key by key. What is wrong is noted, and reading goes on.
 
-use std::{path::PathBuf, time::Duration};
-
-use reqwest::Url;
+use std::time::Duration;
 
 use super::{
-    Environment, Mistake,
-    read::WECHAT,
+    Mistake,
     tree::{Node, Place, Table, Value},
 };
-use crate::{credential::Secret, provider::SecretSource, store::InvalidPem};
+use crate::store::InvalidPem;
 
 /// The longest time that a setting may name.
 const LONGEST: Duration = Duration::from_secs(30 * 86_400);
@@ -19,7 +16,8 @@ pub(super) struct Section<'a> {
     /// `credentials.shop.`
     prefix: &'a str,
     pub(super) table: Table,
-    known: Vec<&'static str>,
+    /// The names that were asked for, each with the place where it was given.
+    known: Vec<(&'static str, Option<Place>)>,
     mistakes: &'a mut Vec<Mistake>,
 }
 
@@ -34,9 +32,21 @@ impl<'a> Section<'a> {
         self.mistakes.push(Mistake { place: place.to_string(), message });
     }
 
+    /// Where a field was given that was taken before.
+    pub(super) fn place_of(&self, name: &str) -> Option<Place> {
+        let known = self.known.iter().find(|(known, _)| *known == name);
+        known.and_then(|(_, place)| place.clone())
+    }
+
+    /// The whole name of a field.
+    pub(super) fn name_of(&self, name: &str) -> String {
+        format!("{}{name}", self.prefix)
+    }
+
     pub(super) fn take(&mut self, name: &'static str) -> Option<Node> {
-        self.known.push(name);
-        self.table.remove(name)
+        let node = self.table.remove(name);
+        self.known.push((name, node.as_ref().map(|node| node.place.clone())));
+        node
     }
 
     pub(super) fn section(&mut self, name: &'static str) -> Table {
@@ -114,123 +124,13 @@ impl<'a> Section<'a> {
         None
     }
 
-    pub(super) fn urls(&mut self, name: &'static str) -> Option<Vec<Url>> {
-        let node = self.take(name)?;
-        let place = node.place;
-        let texts: Vec<(Place, Value)> = match node.value {
-            // A variable carries a list with commas.
-            Value::Text(text) => text
-                .split(',')
-                .map(|part| (place.clone(), Value::Text(part.trim().to_owned())))
-                .collect(),
-            Value::List(items) => items.into_iter().map(|item| (item.place, item.value)).collect(),
-            other => vec![(place.clone(), other)],
-        };
-        let mut urls = Vec::new();
-        for (place, value) in texts {
-            let url = match &value {
-                Value::Text(text) => Url::parse(text).ok(),
-                _ => None,
-            };
-            match url.filter(is_base_url) {
-                Some(url) => urls.push(url),
-                None => {
-                    let message = format!(
-                        "{}{name} must be one URL or a list of URLs as {WECHAT}, with neither user \
-                         nor query",
-                        self.prefix
-                    );
-                    self.mistake(&place, message);
-                    return None;
-                }
-            }
-        }
-        if urls.is_empty() {
-            self.mistake(&place, format!("{}{name} names no URL", self.prefix));
-            return None;
-        }
-        Some(urls)
-    }
-
-    pub(super) fn secret(&mut self, environment: &Environment) -> Option<SecretSource> {
-        let node = self.take("secret")?;
-        let name = format!("{}secret", self.prefix);
-        match node.value {
-            Value::Text(text) if !text.trim().is_empty() => {
-                Some(SecretSource::Value(Secret::new(text.trim())))
-            }
-            Value::Table(table) => self.secret_elsewhere(&name, &node.place, table, environment),
-            _ => {
-                let message =
-                    format!("{name} must be a text, {{ file = \"…\" }} or {{ env = \"…\" }}");
-                self.mistake(&node.place, message);
-                None
-            }
-        }
-    }
-
-    pub(super) fn secret_elsewhere(
-        &mut self,
-        name: &str,
-        place: &Place,
-        mut table: Table,
-        environment: &Environment,
-    ) -> Option<SecretSource> {
-        let (file, env) = over(table.remove("file"), table.remove("env"));
-        let text = |node: Node| match node.value {
-            Value::Text(text) if !text.is_empty() => Some(text),
-            _ => None,
-        };
-        match (file.and_then(text), env.and_then(text), table.is_empty()) {
-            (Some(file), None, true) => Some(SecretSource::File(PathBuf::from(file))),
-            (None, Some(variable), true) => match environment.get(&variable).map(str::trim) {
-                Some(value) if !value.is_empty() => Some(SecretSource::Value(Secret::new(value))),
-                _ => {
-                    let message = format!("{name}: the variable {variable} is not set");
-                    self.mistake(place, message);
-                    None
-                }
-            },
-            _ => {
-                let message =
-                    format!("{name} takes one of {{ file = \"…\" }} and {{ env = \"…\" }}");
-                self.mistake(place, message);
-                None
-            }
-        }
-    }
-
-    pub(super) fn unsupported(&mut self, name: &'static str, what: &str) {
-        if let Some(node) = self.take(name) {
-            let message = format!("{}{name}: this version {what}; remove it", self.prefix);
-            self.mistake(&node.place, message);
-        }
-    }
-
     /// Whatever is left is unknown.
     pub(super) fn end(self) {
         for (name, node) in self.table {
-            let known = self.known.join(", ");
+            let known: Vec<_> = self.known.iter().map(|(name, _)| *name).collect();
+            let known = known.join(", ");
             let message = format!("{}{name} is not known; there are: {known}", self.prefix);
             self.mistakes.push(Mistake { place: node.place.to_string(), message });
         }
     }
-}
-
-/// Of two values that exclude each other, the one that a variable gives is over the file's.
-fn over(one: Option<Node>, other: Option<Node>) -> (Option<Node>, Option<Node>) {
-    match (&one, &other) {
-        (Some(first), Some(second)) if first.is_text && !second.is_text => (one, None),
-        (Some(first), Some(second)) if !first.is_text && second.is_text => (None, other),
-        _ => (one, other),
-    }
-}
-
-fn is_base_url(url: &Url) -> bool {
-    matches!(url.scheme(), "http" | "https")
-        && url.has_host()
-        && url.query().is_none()
-        && url.fragment().is_none()
-        && url.username().is_empty()
-        && url.password().is_none()
 }

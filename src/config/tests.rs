@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use super::*;
 
 const WHOLE: &str = r#"
@@ -49,11 +51,14 @@ fn every_setting_is_read() {
     assert_eq!(settings.times.lease, Duration::from_secs(3));
     assert_eq!(settings.admin, None);
     let [mini, shop] = &settings.credentials[..] else { panic!("two credentials") };
-    assert_eq!((mini.id.as_str(), mini.endpoint), ("mini", Endpoint::StableToken));
-    assert_eq!((mini.daily_quota(), mini.quiet_period()), (500_000, Duration::ZERO));
-    assert_eq!(mini.base_urls[0].as_str(), "https://api.weixin.qq.com/");
-    assert_eq!(shop.base_urls.len(), 2);
-    assert_eq!((shop.daily_quota(), shop.quiet_period()), (200, Duration::from_secs(20)));
+    let account = mini.provider.account();
+    assert_eq!((mini.id.as_str(), account.token), ("mini", "stable_token"));
+    assert_eq!((account.issuer, account.name), ("api.weixin.qq.com", "wxfedcba9876543210"));
+    assert_eq!((mini.daily_quota, mini.quiet_period), (500_000, Duration::ZERO));
+    assert_eq!(shop.provider.account().token, "token");
+    assert!(format!("{shop:?}").contains("api2.weixin.qq.com"), "{shop:?}");
+    assert_eq!((shop.daily_quota, shop.quiet_period), (200, Duration::from_secs(20)));
+    assert_eq!(shop.refresh_before, Some(Duration::from_secs(300)));
     assert!(!format!("{settings:?}").contains("s3cr3t"));
     assert!(!format!("{settings:?}").contains("hidden-password"));
 }
@@ -69,15 +74,19 @@ fn the_environment_alone_is_enough() {
     ]);
     let settings = Settings::read(None, None, &environment).expect("good settings");
     let shop = &settings.credentials[0];
-    assert_eq!((shop.id.as_str(), shop.daily_quota(), shop.base_urls.len()), ("shop", 300, 2));
-    assert!(matches!(shop.secret, SecretSource::File(_)));
+    assert_eq!((shop.id.as_str(), shop.daily_quota), ("shop", 300));
+    let shown = format!("{shop:?}");
+    for part in ["a.example", "b.example", "file /run/secrets/shop"] {
+        assert!(shown.contains(part), "{shown}");
+    }
 }
 
 #[test]
 fn the_environment_overrides_the_file_and_the_option_both() {
     let pairs = [("MINI_SECRET", "x"), ("EVERTOKEN_CREDENTIALS__SHOP__SECRET", "y")];
     let settings = read(WHOLE, &pairs).expect("good settings");
-    assert!(matches!(settings.credentials[1].secret, SecretSource::Value(_)));
+    let shown = format!("{:?}", settings.credentials[1]);
+    assert!(shown.contains("redacted") && !shown.contains("/run/secrets"), "{shown}");
     let variables = environment(&[("EVERTOKEN_STORE__URL", "redis://10.0.0.2")]);
     let settings = Settings::read(None, Some("redis://10.0.0.3"), &variables).expect("good");
     assert_eq!(settings.store.url.to_string(), "10.0.0.3:6379");
@@ -87,7 +96,8 @@ fn the_environment_overrides_the_file_and_the_option_both() {
 fn names_with_dots_and_hyphens_are_found_by_their_variables() {
     let text = "[credentials.\"my.shop-1\"]\nappid = \"wx1\"\nsecret = \"s\"\n";
     let pairs = [("EVERTOKEN_CREDENTIALS__MY_SHOP_1__APPID", "wx2")];
-    assert_eq!(read(text, &pairs).expect("good settings").credentials[0].appid, "wx2");
+    let settings = read(text, &pairs).expect("good settings");
+    assert_eq!(settings.credentials[0].provider.account().name, "wx2");
 }
 
 #[test]
@@ -268,8 +278,8 @@ fn the_environment_wins_where_the_file_has_another_shape_of_the_same_secret() {
         let name = name(part);
         let variables = [&[(&*name, value)][..], &elsewhere].concat();
         let settings = read(&text(in_file), &variables).expect(in_file);
-        let secret = &settings.credentials[0].secret;
-        assert_eq!(format!("{secret:?}"), expected, "{in_file} and {name}");
+        let printed = format!("{:?}", settings.credentials[0].provider);
+        assert!(printed.contains(&expected), "{in_file} and {name}: {printed}");
     }
     let (file, env) = (name("__FILE"), name("__ENV"));
     let both = mistakes(&text("\"plain\""), &[(&file, path), (&env, "FROM_ENV")]);

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use super::{Credential, Outcome};
 use crate::{
-    credential::{CredentialId, Issued},
+    credential::CredentialId,
     lease::Reason,
     metrics,
-    provider::FetchError,
+    provider::{FetchError, Issued},
     store::{Begun, Early},
 };
 

@@ -17,9 +17,8 @@ use crate::{
     clock::{self, Moment, StoreClock, StoreTime},
     error_chain::Chain,
     lease::{AttemptId, Epoch, Lease},
-    metrics,
-    policy::{self, Issuance},
-    provider::Fate,
+    metrics, policy,
+    provider::{Fate, Inputs},
     store::{
         BeginRequest, Begun, Calls, Coordinate, Early, Permit, Protocol, StoreError, StoreErrorKind,
     },
@@ -140,7 +139,7 @@ impl Cycle {
         rng: &mut fastrand::Rng,
         told: &mut Told,
     ) -> Result<Outcome, StoreError> {
-        let mark = credential.provider.mark();
+        let mark = credential.provider.mark(clock::now() + self.times.request_timeout).await;
         let asked = Moment::now();
         let (now, begun) = self.begin(credential, known, &mark).await?;
         count::begun(&credential.id, &begun);
@@ -163,7 +162,8 @@ impl Cycle {
             self.store.release(&credential.id, &lease, false).await?;
             return Ok(Outcome::Released);
         }
-        let fetched = credential.provider.fetch(started + self.times.request_timeout).await;
+        let deadline = started + self.times.request_timeout;
+        let fetched = credential.provider.fetch(deadline, &Inputs::default()).await;
         let took = clock::now() - started;
         count::called(credential, &fetched, took);
         let attempt = Attempt { credential, lease: &lease, failures, calls, mark: &mark };
@@ -255,14 +255,6 @@ impl Cycle {
             }
             answer => answer,
         }
-    }
-}
-
-// === impl Credential ===
-
-impl Credential {
-    fn issues_anew(&self) -> bool {
-        self.provider.issuance() == Issuance::Anew
     }
 }
 

@@ -105,7 +105,7 @@ impl Keeper {
             .map(|credential| {
                 // More issuers than numbers is not a thing; the last ones would share a queue.
                 let next = IssuerNumber::try_from(numbers.len()).unwrap_or(IssuerNumber::MAX);
-                *numbers.entry(credential.provider.issuer()).or_insert(next)
+                *numbers.entry(credential.provider.account().issuer).or_insert(next)
             })
             .collect();
         let running = vec![0; numbers.len()];

@@ -15,15 +15,14 @@ use std::{
 use async_trait::async_trait;
 use evertoken::{
     clock::{self, StoreTime, WallClock},
-    credential::{CredentialId, Issued, Token},
+    credential::{CredentialId, Token},
     lease::Holder,
-    policy::Issuance,
-    provider::{Fate, FetchError, Probed, Provider, Remedy},
-    refresh::{Credential, Cycle, Keeper, Knowledge, Outcome, Times},
+    provider::{Credential, Fate, FetchError, Issued, Remedy},
+    refresh::{Cycle, Keeper, Knowledge, Outcome, Times},
     store::{Committed, Coordinate, FileStore, Glance, Hearing, Read, Record, StoreError, Timed},
 };
 use evertoken_rules::{Changes, LockChange};
-use futures_util::future::BoxFuture;
+use evertoken_testkit::provider::{Double, Issuer};
 use tempfile::TempDir;
 use tokio::{
     sync::watch,
@@ -52,7 +51,7 @@ struct Bench {
 
 /// What the next call of a worker brings, and after how long. Its deadline is not kept: a process
 /// that was stopped does not keep it either.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 enum Call {
     Token(Duration),
     NotSent(Duration),
@@ -62,7 +61,7 @@ enum Call {
 }
 
 /// The issuer, as one worker sees it: it issues anew each time.
-struct Double {
+struct OneCall {
     name: &'static str,
     calls: Arc<AtomicUsize>,
     /// How the first call ends; those after it bring a token at once.
@@ -128,14 +127,10 @@ impl Bench {
         stopping: watch::Receiver<bool>,
     ) -> Worker {
         let calls = Arc::new(AtomicUsize::new(0));
-        let provider = Box::new(Double { name, calls: Arc::clone(&calls), first });
+        let provider = Double(OneCall { name, calls: Arc::clone(&calls), first });
         let credential = Credential {
-            id: id(),
-            provider,
-            refresh_before: None,
             quiet_period: Duration::ZERO,
-            daily_quota: 2_000,
-            verify_every: None,
+            ..Credential::new(id(), Box::new(provider))
         };
         let has_one_clock = !matches!(trouble, Trouble::Ahead(_));
         let (trouble, told) = (Mutex::new(trouble), Arc::default());
@@ -185,56 +180,30 @@ impl Worker {
     }
 }
 
-// === impl Double ===
+// === impl OneCall ===
 
-impl Provider for Double {
-    fn kind(&self) -> &'static str {
-        "wechat"
-    }
-
-    fn issuer(&self) -> &'static str {
-        "issuer.test"
-    }
-
-    fn issuance(&self) -> Issuance {
-        Issuance::Anew
+impl Issuer for OneCall {
+    async fn call(&self, _deadline: Instant) -> Result<Issued, FetchError> {
+        let before = self.calls.fetch_add(1, Ordering::SeqCst);
+        let call = if before == 0 { self.first.clone() } else { Call::Token(Duration::ZERO) };
+        let token = Token::new(&format!("{}-{before}", self.name)).expect("a token");
+        let failed = |remedy, fate| Err(FetchError::new(remedy, fate, "a failure on purpose"));
+        match call {
+            Call::Token(takes) => {
+                sleep(takes).await;
+                Ok(Issued::new(token, LIFE))
+            }
+            Call::NotSent(takes) => {
+                sleep(takes).await;
+                failed(Remedy::Retry, Fate::NotSent)
+            }
+            Call::Unclear => failed(Remedy::Retry, Fate::Unknown),
+            Call::Refused(remedy) => failed(remedy, Fate::Refused),
+        }
     }
 
     fn quota_day_offset(&self) -> Duration {
         Duration::ZERO
-    }
-
-    fn mark(&self) -> String {
-        "aaaaaaaa".to_owned()
-    }
-
-    fn readable(&self) -> Result<(), FetchError> {
-        Ok(())
-    }
-
-    fn fetch(&self, _deadline: Instant) -> BoxFuture<'_, Result<Issued, FetchError>> {
-        let before = self.calls.fetch_add(1, Ordering::SeqCst);
-        let call = if before == 0 { self.first } else { Call::Token(Duration::ZERO) };
-        let token = Token::new(&format!("{}-{before}", self.name)).expect("a token");
-        let failed = |remedy, fate| Err(FetchError::new(remedy, fate, "a failure on purpose"));
-        Box::pin(async move {
-            match call {
-                Call::Token(takes) => {
-                    sleep(takes).await;
-                    Ok(Issued { token, lifetime: LIFE })
-                }
-                Call::NotSent(takes) => {
-                    sleep(takes).await;
-                    failed(Remedy::Retry, Fate::NotSent)
-                }
-                Call::Unclear => failed(Remedy::Retry, Fate::Unknown),
-                Call::Refused(remedy) => failed(remedy, Fate::Refused),
-            }
-        })
-    }
-
-    fn probe<'a>(&'a self, _token: &'a Token, _deadline: Instant) -> BoxFuture<'a, Probed> {
-        Box::pin(std::future::ready(Probed::Alive))
     }
 }
 

@@ -12,11 +12,13 @@ use std::{sync::Arc, time::Duration};
 use evertoken::{
     credential::CredentialId,
     lease::{AttemptId, Epoch, Lease, Reason},
-    status::{Status, Subject},
+    provider::Credential,
+    status::Status,
     store::{
         Begun, Completed, Coordinate, Permit, Protocol, Publication, StoreError, StoreErrorKind,
     },
 };
+use evertoken_testkit::provider::{Double, Unreachable};
 use tokio::runtime::Runtime;
 
 use crate::contract::{failure, publication, request, token};
@@ -36,8 +38,8 @@ fn done<T>(what: &str, answer: Result<T, StoreError>) -> Option<T> {
 async fn ask_everything(store: &Arc<dyn Coordinate>, id: &CredentialId) -> Option<Lease> {
     let ids = std::slice::from_ref(id);
     done("look", store.look(ids).await).expect("a look never fails for one credential");
-    let subject = Subject { id: id.clone(), provider: "wechat", daily_quota: 2000 };
-    let status = Status::read(&[subject], &**store).await.expect("a look never fails");
+    let credential = Credential::new(id.clone(), Box::new(Double(Unreachable)));
+    let status = Status::read(&[credential], &**store).await.expect("a look never fails");
     let shown = serde_json::to_string(&status).expect("JSON");
     assert!(shown.len() < 3000 && !shown.chars().any(char::is_control), "{shown}");
     done("held", store.token_with_expiry(id).await);

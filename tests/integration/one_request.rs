@@ -14,8 +14,10 @@ use std::{
 
 use evertoken::{
     clock,
-    credential::{Issued, Secret},
-    provider::{Endpoint, FetchError, Provider, SecretSource, Transport, WeChat},
+    provider::{
+        BaseUrls, FetchError, Inputs, Issued, Provider, Secret, SecretSource, Transport,
+        wechat::{Endpoint, Settings, WeChat},
+    },
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -64,14 +66,11 @@ impl Counting {
     }
 
     fn account(&self, endpoint: Endpoint) -> WeChat {
-        let base = format!("http://{}", self.addr).parse().expect("a URL");
-        WeChat {
-            appid: "wx0123456789abcdef".into(),
-            secret: SecretSource::Value(Secret::new("a-secret")),
-            endpoint,
-            base_urls: Arc::new([base]),
-            transport: Transport::new(Duration::from_secs(8)).expect("a client"),
-        }
+        let base = format!("http://{}", self.addr);
+        let secret = SecretSource::Value(Secret::new("a-secret"));
+        let settings = Settings::new("wx0123456789abcdef", secret, endpoint).expect("an AppID");
+        let settings = settings.at(BaseUrls::parse(&[&base]).expect("a URL"));
+        WeChat::new(settings, Transport::new(Duration::from_secs(8)))
     }
 
     fn counted(&self) -> (usize, usize) {
@@ -130,7 +129,7 @@ fn answer(status: &str, headers: &str, body: &str) -> Vec<u8> {
 }
 
 async fn fetch(account: &WeChat) -> Result<Issued, FetchError> {
-    account.fetch(clock::now() + Duration::from_secs(8)).await
+    account.fetch(clock::now() + Duration::from_secs(8), &Inputs::default()).await
 }
 
 async fn fails_with_one_request(does: Does) {

@@ -17,15 +17,17 @@ use std::{
 
 use evertoken::{
     clock::{self, Moment, StoreTime, WallClock},
-    credential::{CredentialId, Issued, Token},
+    credential::{CredentialId, Token},
     lease::{AttemptId, Epoch, Holder, Lease},
-    policy::Issuance,
-    provider::{Fate, FetchError, Probed, Provider, Remedy},
-    refresh::{Credential, Cycle, Keeper, default_quiet_period},
+    policy::{Issuance, default_quiet_period},
+    provider::{Credential, Fate, FetchError, Issued, Remedy},
+    refresh::{Cycle, Keeper},
     store::{BeginRequest, Begun, FileStore, Hint, Permit, Protocol, Timed},
 };
-use evertoken_testkit::watched::Watched;
-use futures_util::future::BoxFuture;
+use evertoken_testkit::{
+    provider::{Double, Issuer},
+    watched::Watched,
+};
 use tempfile::TempDir;
 use tokio::{
     sync::{broadcast, watch},
@@ -176,14 +178,9 @@ impl Crowd {
 
     fn credential(&self, member: &Member) -> Credential {
         let way = Way { member: member.clone(), office: Arc::clone(&self.office) };
-        Credential {
-            id: member.id.parse().expect("an id"),
-            quiet_period: default_quiet_period(way.issuance()),
-            provider: Box::new(way),
-            refresh_before: None,
-            daily_quota: member.daily_quota,
-            verify_every: None,
-        }
+        let id = member.id.parse().expect("an id");
+        let daily_quota = member.daily_quota;
+        Credential { daily_quota, ..Credential::new(id, Box::new(Double(way))) }
     }
 
     /// The store does nothing any more, or works again: one that others can read is refused.
@@ -344,7 +341,7 @@ impl Office {
 // === impl Way ===
 
 impl Way {
-    async fn call(&self, deadline: Instant) -> Result<Issued, FetchError> {
+    async fn answer(&self, deadline: Instant) -> Result<Issued, FetchError> {
         let number = {
             let mut notes = self.office.notes();
             notes.calls.push((clock::now(), self.member.id.clone()));
@@ -356,7 +353,7 @@ impl Way {
                 tokio::time::sleep(CALL).await;
                 let text = format!("token-{number}-of-{}", self.member.id);
                 let token = Token::new(&text).expect("a token");
-                Ok(Issued { token, lifetime: LIFETIME })
+                Ok(Issued::new(token, LIFETIME))
             }
             Manner::Hangs => {
                 tokio::time::sleep_until(deadline).await;
@@ -369,42 +366,16 @@ impl Way {
     }
 }
 
-impl Provider for Way {
-    fn kind(&self) -> &'static str {
-        "wechat"
+impl Issuer for Way {
+    async fn call(&self, deadline: Instant) -> Result<Issued, FetchError> {
+        let issuer = self.member.issuer;
+        self.office.notes().change_under_way(issuer, |calls| calls + 1);
+        let fetched = self.answer(deadline).await;
+        self.office.notes().change_under_way(issuer, |calls| calls - 1);
+        fetched
     }
 
-    fn issuer(&self) -> &str {
+    fn host(&self) -> &str {
         self.member.issuer
-    }
-
-    fn issuance(&self) -> Issuance {
-        Issuance::Anew
-    }
-
-    fn quota_day_offset(&self) -> Duration {
-        Duration::from_secs(8 * 3600)
-    }
-
-    fn mark(&self) -> String {
-        "settings".to_owned()
-    }
-
-    fn readable(&self) -> Result<(), FetchError> {
-        Ok(())
-    }
-
-    fn fetch(&self, deadline: Instant) -> BoxFuture<'_, Result<Issued, FetchError>> {
-        Box::pin(async move {
-            let issuer = self.member.issuer;
-            self.office.notes().change_under_way(issuer, |calls| calls + 1);
-            let fetched = self.call(deadline).await;
-            self.office.notes().change_under_way(issuer, |calls| calls - 1);
-            fetched
-        })
-    }
-
-    fn probe<'a>(&'a self, _token: &'a Token, _deadline: Instant) -> BoxFuture<'a, Probed> {
-        Box::pin(std::future::ready(Probed::Alive))
     }
 }

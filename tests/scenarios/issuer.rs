@@ -10,11 +10,11 @@ use std::{
 
 use evertoken::{
     clock,
-    credential::{Issued, Token},
+    credential::Token,
     policy::Issuance,
-    provider::{Fate, FetchError, Probed, Provider, Remedy},
+    provider::{Fate, FetchError, Issued, Probed, Remedy},
 };
-use futures_util::future::BoxFuture;
+use evertoken_testkit::provider;
 use tokio::{sync::Notify, time::Instant};
 
 use crate::story::{Endpoint, Mood, Start};
@@ -58,7 +58,7 @@ struct Minted {
 }
 
 /// A worker's way to the issuer.
-pub(crate) struct Double(pub(crate) Arc<Issuer>);
+pub(crate) struct Way(pub(crate) Arc<Issuer>);
 
 /// A call that is under way. It ends when this is dropped, however the caller ends.
 struct UnderWay<'a>(&'a Issuer);
@@ -240,7 +240,7 @@ impl State {
             _ => (self.mint(now), self.lifetime),
         };
         let token = Token::new(&text).expect("a token");
-        Ok(Issued { token, lifetime })
+        Ok(Issued::new(token, lifetime))
     }
 
     fn mint(&mut self, now: Instant) -> String {
@@ -269,15 +269,15 @@ impl Drop for UnderWay<'_> {
     }
 }
 
-// === impl Double ===
+// === impl Way ===
 
-impl Provider for Double {
-    fn kind(&self) -> &'static str {
-        "wechat"
+impl provider::Issuer for Way {
+    fn call(&self, deadline: Instant) -> impl Future<Output = Result<Issued, FetchError>> + Send {
+        self.0.call(deadline)
     }
 
-    fn issuer(&self) -> &'static str {
-        "issuer.test"
+    fn probe(&self, token: &Token, deadline: Instant) -> impl Future<Output = Probed> + Send {
+        self.0.probe(token, deadline)
     }
 
     fn issuance(&self) -> Issuance {
@@ -288,23 +288,7 @@ impl Provider for Double {
         }
     }
 
-    fn quota_day_offset(&self) -> Duration {
-        Duration::from_secs(8 * 3600)
-    }
-
     fn mark(&self) -> String {
         self.0.state().sent.clone()
-    }
-
-    fn readable(&self) -> Result<(), FetchError> {
-        Ok(())
-    }
-
-    fn fetch(&self, deadline: Instant) -> BoxFuture<'_, Result<Issued, FetchError>> {
-        Box::pin(self.0.call(deadline))
-    }
-
-    fn probe<'a>(&'a self, token: &'a Token, deadline: Instant) -> BoxFuture<'a, Probed> {
-        Box::pin(self.0.probe(token, deadline))
     }
 }

@@ -8,12 +8,14 @@ use std::{sync::Arc, time::Duration};
 use evertoken::{
     clock::{self, millis},
     lease::Holder,
-    status::{Status, Subject},
+    provider::Credential,
+    status::Status,
     store::{Coordinate, Hearing, StoreUrl},
 };
 use evertoken_simulator::Settings;
 use evertoken_testkit::{
     fleet::{APPID, Fleet},
+    provider::{Double, Unreachable},
     reader::Reader,
     wait_until,
 };
@@ -132,12 +134,9 @@ impl RealStage {
     }
 
     async fn facts(&self) -> Facts {
-        let subject = Subject {
-            id: "shop".parse().expect("an id"),
-            provider: "wechat",
-            daily_quota: u64::from(u16::MAX),
-        };
-        let status = Status::read(&[subject], &*self.store).await.expect("redis answers");
+        let id = "shop".parse().expect("an id");
+        let credential = Credential::new(id, Box::new(Double(Unreachable)));
+        let status = Status::read(&[credential], &*self.store).await.expect("redis answers");
         let status = status.credentials.into_iter().next().expect("the status of shop");
         let told = |at_ms: u64| {
             Duration::from_millis(at_ms.saturating_sub(self.began_ms)).saturating_mul(self.scale)

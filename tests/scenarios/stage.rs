@@ -7,16 +7,18 @@ use evertoken::{
     clock::{self, StoreTime, WallClock},
     credential::CredentialId,
     lease::Holder,
-    refresh::{Credential, Cycle, Keeper, Times, default_quiet_period},
-    status::{CredentialStatus, Status, Subject},
+    provider::Credential,
+    refresh::{Cycle, Keeper, Times},
+    status::{CredentialStatus, Status},
     store::FileStore,
 };
+use evertoken_testkit::provider::Double;
 use tempfile::TempDir;
 use tokio::{sync::watch, task::JoinSet, time::Instant};
 
 use crate::{
     facts::Facts,
-    issuer::{Double, Issuer},
+    issuer::{Issuer, Way},
     reader::Reader,
     story::{Endpoint, State, Step, Story, Until},
 };
@@ -141,9 +143,8 @@ impl Stage {
 
     /// How things are now.
     pub(crate) async fn facts(&self) -> Facts {
-        let subject =
-            Subject { id: self.id.clone(), provider: "wechat", daily_quota: self.quota() };
-        let status = Status::read(&[subject], &self.eye).await.expect("the store answers");
+        let status =
+            Status::read(&[self.credential()], &self.eye).await.expect("the store answers");
         let status = status.credentials.into_iter().next().expect("the status of shop");
         let since = |moment: Instant| moment.saturating_duration_since(self.began);
         let on_stage = |millis: u64| Duration::from_millis(millis.saturating_sub(MIDNIGHT));
@@ -168,15 +169,7 @@ impl Stage {
 
     fn start(&mut self, number: usize) {
         self.started += 1;
-        let provider = Box::new(Double(Arc::clone(&self.issuer)));
-        let credential = Credential {
-            id: self.id.clone(),
-            quiet_period: default_quiet_period(evertoken::provider::Provider::issuance(&*provider)),
-            provider,
-            refresh_before: None,
-            daily_quota: self.quota(),
-            verify_every: self.verify_every,
-        };
+        let credential = self.credential();
         let holder = Holder::fresh();
         let store = Arc::new(FileStore::on_clock(&self.path, holder.clone(), self.clock));
         let (stop, stopping) = watch::channel(false);
@@ -192,6 +185,15 @@ impl Stage {
         let most = self.workers.len().max(number);
         self.workers.resize_with(most, || None);
         &mut self.workers[number.checked_sub(1).expect("workers are counted from 1")]
+    }
+
+    fn credential(&self) -> Credential {
+        let provider = Box::new(Double(Way(Arc::clone(&self.issuer))));
+        Credential {
+            daily_quota: self.quota(),
+            verify_every: self.verify_every,
+            ..Credential::new(self.id.clone(), provider)
+        }
     }
 
     fn quota(&self) -> u64 {

@@ -94,6 +94,16 @@ pub fn due_after(
     lifetime.saturating_sub(lead).max(SOONEST)
 }
 
+/// The quiet period where the configuration names none (`DESIGN.md` section 4): nothing where a
+/// second call does no harm, else a guess at how long an issuer may still handle a lost request.
+#[must_use]
+pub fn default_quiet_period(issuance: Issuance) -> Duration {
+    match issuance {
+        Issuance::Repeats { .. } => Duration::ZERO,
+        Issuance::Anew => Duration::from_secs(15),
+    }
+}
+
 /// How long a worker stays behind a due time that all workers know, so that they do not ask at one
 /// moment. `lead` is the time between the due time and the expiry.
 #[must_use]

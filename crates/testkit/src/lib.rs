@@ -6,14 +6,18 @@
 //!
 //! - [`fleet`]: a Redis, an issuer and workers. [`process`]: one program. [`reader`]: an application.
 //! - [`redis`], [`sentinel`], [`cluster`]: servers. [`tls`]: TLS in front of one that speaks none.
+//! - [`provider`]: an issuer in the test itself. [`seeds`]: what the fuzzer starts from.
+//! - [`watched`]: a store that tells what it was asked, and fails on purpose.
 //! - [`wire`]: holds and cuts what is said. [`point`]: a worker held at a moment of its call.
 
 pub mod cluster;
 pub mod fleet;
 pub mod point;
 pub mod process;
+pub mod provider;
 pub mod reader;
 pub mod redis;
+pub mod seeds;
 pub mod sentinel;
 pub mod tls;
 pub mod watched;

@@ -10,13 +10,13 @@ use tracing::{error, info, warn};
 use super::{Attempt, Cycle, Outcome, seconds};
 use crate::{
     clock::{self, Moment, StoreClock, StoreTime},
-    credential::{CredentialId, Issued},
+    credential::CredentialId,
     error_chain::Chain,
     foreign,
     lease::Reason,
     metrics,
     policy::{self, Standing},
-    provider::{Fate, FetchError, Remedy},
+    provider::{Fate, FetchError, Issued, Remedy},
     refresh::{Credential, Remembered},
     store::{Completed, Failed, FailedAttempt, Protocol, Publication, StoreError, StoreErrorKind},
 };
@@ -118,7 +118,8 @@ impl Cycle {
             self.retry_until(ends, rng, || self.standing(credential, in_doubt)).await?;
         let retry = policy::wait_after_failure(standing, failures, rng.f64());
         let Waits { wait, closed, local_backoff } = match error.remedy {
-            Remedy::Retry => Waits { wait: retry, ..Waits::default() },
+            // Its own settings are fine. The token that it was made with is looked at in its place.
+            Remedy::Retry | Remedy::InputDead(_) => Waits { wait: retry, ..Waits::default() },
             Remedy::Wait(wait) => Waits { wait, closed: wait, local_backoff: None },
             Remedy::WaitForWindow => {
                 let left = policy::quota_window_left(now, credential.provider.quota_day_offset());

@@ -2,12 +2,9 @@
 //!
 //! [`RefusedSettings`] is pure: it says what is to be compared, and is told what has changed.
 
-use std::{
-    collections::BTreeMap,
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, panic::AssertUnwindSafe, sync::Arc};
 
+use futures_util::{FutureExt, future::join_all};
 use tracing::info;
 
 use super::{Done, Keeper, Place};
@@ -40,7 +37,7 @@ impl RefusedSettings {
     }
 
     /// The next few to compare with what is set now; nothing while some are compared: a file that
-    /// hangs holds up one thread, not one more at each heartbeat.
+    /// hangs is waited for once, not once more at each heartbeat.
     pub(super) fn take(&mut self) -> Option<Vec<(Place, String)>> {
         if self.comparing {
             return None;
@@ -71,14 +68,15 @@ impl Keeper {
     pub(super) fn compare_settings(&mut self) {
         let Some(some) = self.refused.take() else { return };
         let credentials = Arc::clone(&self.credentials);
-        self.jobs.spawn_blocking(move || {
-            let changed = |(place, refused): (Place, String)| {
-                let mark = || credentials[place as usize].provider.mark();
+        let deadline = clock::now() + self.cycle.times.request_timeout;
+        self.jobs.spawn(async move {
+            let changed = some.into_iter().map(async |(place, refused)| {
+                let mark = async { credentials[place as usize].provider.mark(deadline).await };
                 // A defect of one provider is no change.
-                let mark = catch_unwind(AssertUnwindSafe(mark)).ok()?;
+                let mark = AssertUnwindSafe(mark).catch_unwind().await.ok()?;
                 (!refused.contains(&mark)).then_some(place)
-            };
-            Done::Compared(some.into_iter().filter_map(changed).collect())
+            });
+            Done::Compared(join_all(changed).await.into_iter().flatten().collect())
         });
     }
 

@@ -1,58 +1,12 @@
 //! What no test from outside can make happen: a machine that sleeps.
 
-use futures_util::future::BoxFuture;
+use evertoken_testkit::provider::{Double, Unreachable};
 use tempfile::TempDir;
 
 use super::{heartbeat::Question, *};
-use crate::{
-    clock::WallClock,
-    credential::{Issued, Token},
-    lease::Holder,
-    policy::Issuance,
-    provider::{Fate, FetchError, Probed, Provider, Remedy},
-    refresh::Times,
-    store::FileStore,
-};
+use crate::{clock::WallClock, lease::Holder, refresh::Times, store::FileStore};
 
 const SECOND: Duration = Duration::from_secs(1);
-
-/// An issuer that is never reached.
-struct Nobody;
-
-impl Provider for Nobody {
-    fn kind(&self) -> &'static str {
-        "wechat"
-    }
-
-    fn issuer(&self) -> &'static str {
-        "issuer.test"
-    }
-
-    fn issuance(&self) -> Issuance {
-        Issuance::Anew
-    }
-
-    fn quota_day_offset(&self) -> Duration {
-        Duration::ZERO
-    }
-
-    fn mark(&self) -> String {
-        "settings".to_owned()
-    }
-
-    fn readable(&self) -> Result<(), FetchError> {
-        Ok(())
-    }
-
-    fn fetch(&self, _deadline: Instant) -> BoxFuture<'_, Result<Issued, FetchError>> {
-        let error = FetchError::new(Remedy::Retry, Fate::NotSent, "no connection");
-        Box::pin(std::future::ready(Err(error)))
-    }
-
-    fn probe<'a>(&'a self, _token: &'a Token, _deadline: Instant) -> BoxFuture<'a, Probed> {
-        Box::pin(std::future::ready(Probed::Alive))
-    }
-}
 
 /// The keeper of one credential, which has reached its store and looked at the record.
 async fn keeper(directory: &TempDir) -> Keeper {
@@ -61,14 +15,7 @@ async fn keeper(directory: &TempDir) -> Keeper {
     let store =
         Arc::new(FileStore::on_clock(&directory.path().join("store"), Holder::fresh(), clock));
     let times = Times { request_timeout: 8 * SECOND, lease: 10 * SECOND };
-    let credential = Credential {
-        id: "shop".parse().expect("an id"),
-        provider: Box::new(Nobody),
-        refresh_before: None,
-        quiet_period: Duration::ZERO,
-        daily_quota: 2_000,
-        verify_every: None,
-    };
+    let credential = Credential::new("shop".parse().expect("an id"), Box::new(Double(Unreachable)));
     let cycle = Cycle { store, times, stopping };
     let (mut keeper, _) = Keeper::new(Arc::new([credential]), cycle, fastrand::Rng::with_seed(7));
     keeper.on_store_reached("a canary".to_owned());

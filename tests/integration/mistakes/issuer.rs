@@ -113,7 +113,7 @@ async fn a_secrets_file_that_cannot_be_read_is_told_with_what_to_do() {
     for (file, parts) in [
         ("absent", &["file absent cannot be read (is it there, and may this user read it?)"][..]),
         (".", &["file . cannot be read"]),
-        ("empty", &["file empty is empty: write the AppSecret into it"]),
+        ("empty", &["file empty is empty: write the secret into it"]),
         ("/dev/zero", &["file /dev/zero is longer than 4096 bytes: is it the right file?"]),
     ] {
         let text = fleet.configuration("token", "");

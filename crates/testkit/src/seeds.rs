@@ -1,24 +1,13 @@
+//! What the fuzzer starts from: a test replays its seeds, and inputs made from them, so that no run
+//! of the tests goes without.
+
 use std::{fmt, fs, path::Path};
 
 use proptest::{collection::vec, prelude::*, sample::Index, test_runner::TestRunner};
 
-use super::*;
-
-/// Each target, the folder of its seeds, and how many inputs a run of the tests makes from them.
-type Target = (&'static str, fn(&[u8]), u32);
-
-const TARGETS: [Target; 6] = [
-    ("answer", answer, 10_000),
-    ("file_record", file_record, 2_000),
-    ("message", message, 10_000),
-    ("config", config, 500),
-    ("store_url", store_url, 2_000),
-    ("arguments", arguments, 500),
-];
-
 /// The fuzzer's seeds of one target, with their names.
 fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds").join(target);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/seeds").join(target);
     let files = fs::read_dir(folder).expect("a folder of seeds");
     let mut seeds: Vec<_> = files
         .map(|file| {
@@ -112,32 +101,27 @@ fn changed(mut bytes: Vec<u8>, changes: &[Change]) -> Vec<u8> {
     bytes
 }
 
-#[test]
+/// Has `holds` make its claims for every seed of `target`, and for `cases` inputs made from them.
+///
+/// # Panics
+/// If a claim does not hold; the last line before it names the seed.
 #[expect(clippy::print_stderr, reason = "the last line of a failure names its seed")]
-fn every_seed_of_the_fuzzer_is_survived() {
-    for (name, holds, _) in TARGETS {
-        for (seed, bytes) in seeds(name) {
-            eprintln!("{seed}");
-            holds(&bytes);
-        }
+pub fn replay(target: &str, holds: fn(&[u8]), cases: u32) {
+    let seeds = seeds(target);
+    for (seed, bytes) in &seeds {
+        eprintln!("{seed}");
+        holds(bytes);
     }
-}
-
-#[test]
-fn whatever_is_made_of_the_seeds_is_survived() {
-    for (name, holds, cases) in TARGETS {
-        let seeds: Vec<Vec<u8>> = seeds(name).into_iter().map(|(_, bytes)| bytes).collect();
-        let made = (prop::sample::select(seeds), vec(change(), 1..6))
-            .prop_map(|(seed, changes)| changed(seed, &changes));
-        let inputs = prop_oneof![4 => made, 1 => vec(any::<u8>(), 0..300)].prop_map(Input);
-        let config =
-            ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(cases) };
-        let outcome = TestRunner::new(config).run(&inputs, |input| {
-            holds(&input.0);
-            Ok(())
-        });
-        if let Err(error) = outcome {
-            panic!("{name}: {error}");
-        }
+    let seeds: Vec<Vec<u8>> = seeds.into_iter().map(|(_, bytes)| bytes).collect();
+    let made = (prop::sample::select(seeds), vec(change(), 1..6))
+        .prop_map(|(seed, changes)| changed(seed, &changes));
+    let inputs = prop_oneof![4 => made, 1 => vec(any::<u8>(), 0..300)].prop_map(Input);
+    let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(cases) };
+    let outcome = TestRunner::new(config).run(&inputs, |input| {
+        holds(&input.0);
+        Ok(())
+    });
+    if let Err(error) = outcome {
+        panic!("{target}: {error}");
     }
 }

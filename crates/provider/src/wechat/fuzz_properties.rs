@@ -2,14 +2,12 @@
 
 use std::time::Duration;
 
+use evertoken_client::MAX_TOKEN_LEN;
+use evertoken_rules::policy::{LONGEST_LIFETIME, SHORTEST_LIFETIME};
 use serde_json::Value;
 
-use super::read;
-use crate::{
-    credential::MAX_TOKEN_LEN,
-    policy::{LONGEST_LIFETIME, SHORTEST_LIFETIME},
-    provider::{Fate, Remedy},
-};
+use super::answer::read;
+use crate::{Fate, Remedy};
 
 /// The longest message that an answer may lead to, in bytes.
 const LONGEST_MESSAGE: usize = 400;
@@ -47,4 +45,14 @@ pub fn hold(body: &[u8]) {
     let error = read("wx0123456789abcdef", 502, "text/html", body)
         .expect_err("no token comes from a gateway");
     assert_eq!((error.remedy, error.fate), (Remedy::Retry, Fate::Unknown));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_an_issuer_answers_is_survived() {
+        evertoken_testkit::seeds::replay("answer", hold, 10_000);
+    }
 }

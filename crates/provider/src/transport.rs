@@ -3,110 +3,139 @@
 //! No retries, no redirects, no proxies, no connection reuse: a connection that is used once cannot
 //! have a request repeated on it. Answers are limited to [`MAX_ANSWER`] bytes.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
+use evertoken_rules::policy::PERMANENT_WAIT;
+use evertoken_tls::Refusal;
 use reqwest::{Client, Request, Response, Url, header};
 use tokio::time::{Instant, timeout_at};
 
-use super::{Fate, FetchError, Remedy};
-use crate::tls::Refusal;
+use crate::{BaseUrls, Fate, FetchError, Remedy};
 
 /// The longest answer that is read, in bytes.
 const MAX_ANSWER: usize = 64 * 1024;
 
-/// A client for all issuers. Cheap to clone.
+/// A client for all issuers, built when it is first needed. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Transport {
-    client: Client,
+pub struct Transport(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
     connect_timeout: Duration,
+    client: OnceLock<Result<Client, InvalidTransport>>,
 }
 
 /// The client could not be built: the machine's TLS roots cannot be read, for one.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("the HTTPS client cannot be built: are CA certificates installed?")]
-pub struct InvalidTransport(#[source] reqwest::Error);
+pub struct InvalidTransport(#[source] Arc<reqwest::Error>);
 
 /// What came back, whatever it is.
-pub(super) struct Answer {
+pub(crate) struct Answer {
     /// The HTTP status.
-    pub(super) status: u16,
+    pub(crate) status: u16,
     /// The media type as far as it was told, for messages.
-    pub(super) media_type: String,
+    pub(crate) media_type: String,
     /// The body, at most [`MAX_ANSWER`] bytes.
-    pub(super) body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
 }
 
 // === impl Transport ===
 
 impl Transport {
     /// A transport for calls that take at most `request_timeout` in all.
+    #[must_use]
+    pub fn new(request_timeout: Duration) -> Self {
+        // A third for each connection leaves time for one more base URL, and for the answer.
+        let connect_timeout = request_timeout / 3;
+        Self(Arc::new(Shared { connect_timeout, client: OnceLock::new() }))
+    }
+
+    /// Builds the client, so that the first call finds it.
     ///
     /// # Errors
     /// If the client cannot be built.
-    pub fn new(request_timeout: Duration) -> Result<Self, InvalidTransport> {
-        // A third for each connection leaves time for one more base URL, and for the answer.
-        crate::tls::use_ring();
-        let connect_timeout = request_timeout / 3;
-        let client = Client::builder()
-            .user_agent(concat!("evertoken/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .no_proxy()
-            .referer(false)
-            // A connection taken from a pool may be closed under the request, which is then sent
-            // again on another. A connection of its own rules that out.
-            .pool_max_idle_per_host(0)
-            .connect_timeout(connect_timeout)
-            .build()
-            .map_err(InvalidTransport)?;
-        Ok(Self { client, connect_timeout })
+    pub fn ready(&self) -> Result<(), InvalidTransport> {
+        self.client().map(drop)
+    }
+
+    fn client(&self) -> Result<&Client, InvalidTransport> {
+        let Shared { connect_timeout, client } = &*self.0;
+        client.get_or_init(|| build(*connect_timeout)).as_ref().map_err(Clone::clone)
     }
 
     /// Sends one request, and reads its answer, by `deadline`.
     ///
     /// The next of `bases` is used only after a connection that never sent anything.
-    pub(super) async fn call(
+    pub(crate) async fn call(
         &self,
-        bases: &[Url],
+        bases: &BaseUrls,
         deadline: Instant,
         request: impl Fn(&Client, &Url) -> Result<Request, reqwest::Error>,
     ) -> Result<Answer, FetchError> {
+        let client = self.client().map_err(not_built)?;
         let mut refused = None;
-        for base in bases {
-            let late = refused.is_some() && deadline < crate::clock::now() + self.connect_timeout;
+        for base in bases.iter() {
+            let soonest = evertoken_clock::now() + self.0.connect_timeout;
+            let late = refused.is_some() && deadline < soonest;
             if late {
                 break;
             }
-            let request = request(&self.client, base).map_err(malformed)?;
-            match timeout_at(deadline, self.exchange(request, base)).await {
+            let request = request(client, base).map_err(malformed)?;
+            match timeout_at(deadline, exchange(client, request, base)).await {
                 Ok(Err(error)) if error.fate == Fate::NotSent => refused = Some(error),
                 Ok(result) => return result,
                 Err(_elapsed) => return Err(timed_out()),
             }
         }
         Err(refused.unwrap_or_else(|| {
-            FetchError::new(Remedy::Operator, Fate::NotSent, "no base URL is configured")
+            FetchError::new(Remedy::Operator, Fate::NotSent, "there is no base URL")
         }))
-    }
-
-    async fn exchange(&self, request: Request, base: &Url) -> Result<Answer, FetchError> {
-        let answered = self.client.execute(request).await;
-        let mut response = answered.map_err(|error| not_answered(error, base))?;
-        let status = response.status().as_u16();
-        let media_type = media_type(&response);
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(cut_short)? {
-            if MAX_ANSWER < body.len() + chunk.len() {
-                let message = format!("the answer (HTTP {status}) is longer than 64 KiB");
-                return Err(FetchError::new(Remedy::Retry, Fate::Unknown, message));
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(Answer { status, media_type, body })
     }
 }
 
+async fn exchange(client: &Client, request: Request, base: &Url) -> Result<Answer, FetchError> {
+    let answered = client.execute(request).await;
+    let mut response = answered.map_err(|error| not_answered(error, base))?;
+    let status = response.status().as_u16();
+    let media_type = media_type(&response);
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(cut_short)? {
+        if MAX_ANSWER < body.len() + chunk.len() {
+            let message = format!("the answer (HTTP {status}) is longer than 64 KiB");
+            return Err(FetchError::new(Remedy::Retry, Fate::Unknown, message));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Answer { status, media_type, body })
+}
+
+fn build(connect_timeout: Duration) -> Result<Client, InvalidTransport> {
+    evertoken_tls::use_ring();
+    Client::builder()
+        .user_agent(concat!("evertoken/", env!("CARGO_PKG_VERSION")))
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .no_proxy()
+        .referer(false)
+        // A connection taken from a pool may be closed under the request, which is then sent
+        // again on another. A connection of its own rules that out.
+        .pool_max_idle_per_host(0)
+        .connect_timeout(connect_timeout)
+        .build()
+        .map_err(|error| InvalidTransport(Arc::new(error)))
+}
+
 // === errors, without URLs ===
+
+fn not_built(error: InvalidTransport) -> FetchError {
+    // Another worker may have what this machine lacks.
+    let remedy = Remedy::AnotherWorker(PERMANENT_WAIT);
+    FetchError::new(remedy, Fate::NotSent, "no issuer can be called").caused_by(error)
+}
 
 fn malformed(error: reqwest::Error) -> FetchError {
     FetchError::new(Remedy::Operator, Fate::NotSent, "the request cannot be formed")
@@ -120,7 +149,7 @@ fn not_answered(error: reqwest::Error, base: &Url) -> FetchError {
     if error.is_connect() {
         let message = if error.is_timeout() {
             format!("the issuer at {issuer} could not be reached in time")
-        } else if let Some(refusal) = crate::tls::refusal(&error) {
+        } else if let Some(refusal) = evertoken_tls::refusal(&error) {
             format!("the issuer at {issuer} cannot be spoken to by TLS: {}", mended(refusal))
         } else {
             format!("the issuer at {issuer} cannot be reached (see base_url and the network)")

@@ -5,13 +5,11 @@
 
 use std::{net::IpAddr, time::Duration};
 
+use evertoken_client::Token;
+use evertoken_rules::policy::{LONGEST_LIFETIME, SHORTEST_LIFETIME};
 use serde_json::Value;
 
-use crate::{
-    credential::{Issued, Token},
-    policy::{LONGEST_LIFETIME, SHORTEST_LIFETIME},
-    provider::{Fate, FetchError, Remedy},
-};
+use crate::{Fate, FetchError, Issued, Remedy};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -62,7 +60,7 @@ pub(super) fn read(
     let believed = SHORTEST_LIFETIME.as_secs_f64()..=LONGEST_LIFETIME.as_secs_f64();
     match lifetime {
         Some(seconds) if believed.contains(&seconds) => {
-            Ok(Issued { token, lifetime: Duration::from_secs_f64(seconds) })
+            Ok(Issued::new(token, Duration::from_secs_f64(seconds)))
         }
         _ => Err(unclear("has an absurd expires_in")),
     }
@@ -160,7 +158,5 @@ fn address(errmsg: &str) -> Option<IpAddr> {
     errmsg.split([' ', ',']).find_map(|word| word.parse().ok())
 }
 
-#[cfg(any(test, fuzzing))]
-pub(crate) mod claims;
 #[cfg(test)]
 mod tests;

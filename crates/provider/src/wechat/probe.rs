@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use crate::provider::{Fate, FetchError, Probed, Remedy};
+use crate::{Fate, FetchError, Probed, Remedy};
 
 /// The errcodes that mean that the token is dead, as SDKs agree (`wechat-api.md` section 3.1). All
 /// others concern the account, the API, the caller or the moment.

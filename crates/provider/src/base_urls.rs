@@ -1,0 +1,74 @@
+//! The entry points of an issuer, checked.
+
+use std::sync::Arc;
+
+use reqwest::Url;
+
+/// Entry points of one system, tried in order while a connection cannot be made: at least one, of
+/// `http` or `https`, with neither user nor query. Cheap to clone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BaseUrls(Arc<[Url]>);
+
+/// The texts are no entry points.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidBaseUrls {
+    /// There is none.
+    #[error("it names no URL")]
+    None,
+    /// This one, counted from 0, is none.
+    #[error("a URL has http or https, a host, and neither user nor query")]
+    NotOne(usize),
+}
+
+// === impl BaseUrls ===
+
+impl BaseUrls {
+    /// Takes the texts as entry points.
+    ///
+    /// # Errors
+    /// [`InvalidBaseUrls`].
+    pub fn parse(texts: &[&str]) -> Result<Self, InvalidBaseUrls> {
+        let parsed = texts.iter().enumerate().map(|(at, text)| {
+            let url = Url::parse(text).ok().filter(is_base_url);
+            url.ok_or(InvalidBaseUrls::NotOne(at))
+        });
+        let urls: Arc<[Url]> = parsed.collect::<Result<_, _>>()?;
+        if urls.is_empty() { Err(InvalidBaseUrls::None) } else { Ok(Self(urls)) }
+    }
+
+    /// The name of the issuer: the host of the first.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        self.0.first().and_then(Url::host_str).unwrap_or_default()
+    }
+
+    /// Each, in order.
+    pub fn iter(&self) -> impl Iterator<Item = &Url> {
+        self.0.iter()
+    }
+}
+
+fn is_base_url(url: &Url) -> bool {
+    matches!(url.scheme(), "http" | "https")
+        && url.has_host()
+        && url.query().is_none()
+        && url.fragment().is_none()
+        && url.username().is_empty()
+        && url.password().is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_point_has_a_host_and_neither_user_nor_query() {
+        let urls = BaseUrls::parse(&["https://a.example", "http://b.example:8080/way"]);
+        assert_eq!(urls.expect("entry points").host(), "a.example");
+        assert_eq!(BaseUrls::parse(&[]), Err(InvalidBaseUrls::None));
+        for bad in ["a.example", "ftp://a.example", "https://u:p@a.example", "https://a?b", ""] {
+            let found = BaseUrls::parse(&["https://a.example", bad]);
+            assert_eq!(found, Err(InvalidBaseUrls::NotOne(1)), "{bad}");
+        }
+    }
+}

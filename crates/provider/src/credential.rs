@@ -1,0 +1,88 @@
+//! One thing to keep fresh: its settings, from file to use.
+
+use std::{fmt, time::Duration};
+
+use evertoken_client::CredentialId;
+use evertoken_rules::policy::{Issuance, default_quiet_period};
+
+use crate::{Fields, KINDS, Kind, Provider, Transport};
+
+/// Minutes are of use with real tokens, and 288 calls a day at five of them. The bound leaves room
+/// for a simulator in which two hours take seconds.
+const SHORTEST_VERIFY_EVERY: Duration = Duration::from_secs(1);
+
+/// The shortest `refresh_before`.
+const SHORTEST_REFRESH_BEFORE: Duration = Duration::from_millis(100);
+
+/// One thing to keep fresh.
+pub struct Credential {
+    /// The user's name for it.
+    pub id: CredentialId,
+    /// Who speaks to its issuer.
+    pub provider: Box<dyn Provider>,
+    /// How long before its end a token is due, if the user wants another time than the policy's.
+    pub refresh_before: Option<Duration>,
+    /// How long nobody calls the issuer after an attempt without result.
+    pub quiet_period: Duration,
+    /// Calls to the issuer a day.
+    pub daily_quota: u64,
+    /// How often the published token is probed at the issuer, if at all.
+    pub verify_every: Option<Duration>,
+}
+
+// === impl Credential ===
+
+impl Credential {
+    /// What `provider` says of itself, with no wish of the user's.
+    #[must_use]
+    pub fn new(id: CredentialId, provider: Box<dyn Provider>) -> Self {
+        Self {
+            id,
+            refresh_before: None,
+            quiet_period: default_quiet_period(provider.issuance()),
+            daily_quota: provider.daily_quota(),
+            verify_every: None,
+            provider,
+        }
+    }
+
+    /// Reads the settings of a credential, those that all kinds share and those of its kind; `None`
+    /// if any that it needs is missing or wrong.
+    pub fn read(id: CredentialId, fields: &mut dyn Fields, transport: &Transport) -> Option<Self> {
+        let kind = fields.parsed("provider", kind);
+        let read = kind.or(KINDS.first()).map(|kind| kind.read)?;
+        let provider = read(fields, transport);
+        let refresh_before = fields.duration("refresh_before", SHORTEST_REFRESH_BEFORE);
+        let quiet_period = fields.duration("quiet_period", Duration::ZERO);
+        let daily_quota = fields.positive("daily_quota");
+        let verify_every = fields.duration("verify_every", SHORTEST_VERIFY_EVERY);
+        fields.unsupported("also_write", "does not write the layouts of other SDKs");
+        let plain = Self::new(id, provider?);
+        Some(Self {
+            refresh_before,
+            quiet_period: quiet_period.unwrap_or(plain.quiet_period),
+            daily_quota: daily_quota.unwrap_or(plain.daily_quota),
+            verify_every,
+            ..plain
+        })
+    }
+
+    /// Whether a repeated call retires the token of the one before.
+    #[must_use]
+    pub fn issues_anew(&self) -> bool {
+        self.provider.issuance() == Issuance::Anew
+    }
+}
+
+impl fmt::Debug for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {:?}", self.id, self.provider)
+    }
+}
+
+fn kind(text: &str) -> Result<&'static Kind, String> {
+    KINDS.iter().find(|kind| kind.name == text).ok_or_else(|| {
+        let names: Vec<_> = KINDS.iter().map(|kind| kind.name).collect();
+        format!("{text:?} is not a provider of this version; it has: {}", names.join(", "))
+    })
+}

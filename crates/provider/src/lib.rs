@@ -1,0 +1,113 @@
+//! Providers: our side of the conversation with issuers.
+//!
+//! A provider makes one attempt one HTTP request, and turns whatever came back into a token or into
+//! an error that says what to do. It knows nothing of leases, stores or schedules.
+//!
+//! ```text
+//! a section of the configuration ── Fields ──► Credential ── provider: one of KINDS
+//!                                                                │ fetch, probe
+//!                                                                ▼
+//!                                       issuer ◄── one request ── Transport
+//! ```
+//!
+//! - [`Provider`]: what each kind can do. [`FetchError`]: what an error asks for.
+//! - [`Fields`]: how settings are read, whatever they are written in. [`Credential`]: all settings of
+//!   one, from file to use. [`KINDS`]: every kind that is built in.
+//! - [`SecretSource`]: where a secret is read from. [`Transport`]: HTTP as providers need it.
+//! - One module for each kind: its settings, its client, what its answers mean. [`wechat`].
+
+mod base_urls;
+mod credential;
+mod error;
+mod fields;
+mod issued;
+mod registry;
+mod secret;
+mod secret_file;
+mod transport;
+pub mod wechat;
+
+use std::{fmt, time::Duration};
+
+use evertoken_client::{CredentialId, Token};
+use evertoken_rules::policy::Issuance;
+use futures_util::future::BoxFuture;
+use tokio::time::Instant;
+
+pub use self::{
+    base_urls::{BaseUrls, InvalidBaseUrls},
+    credential::Credential,
+    error::{Fate, FetchError, Remedy},
+    fields::Fields,
+    issued::{Inputs, Issued, Probed},
+    registry::{KINDS, Kind},
+    secret::{Secret, SecretSource},
+    secret_file::SecretFile,
+    transport::{InvalidTransport, Transport},
+};
+
+/// Our code that speaks to one kind of issuer, for one account. Its `Debug` shows no secret.
+pub trait Provider: fmt::Debug + Send + Sync {
+    /// The kind of issuer, as the configuration spells it.
+    fn kind(&self) -> &'static str;
+
+    /// What the issuer knows it by.
+    fn account(&self) -> Account<'_>;
+
+    /// How the issuer answers a repeated call.
+    fn issuance(&self) -> Issuance;
+
+    /// Calls a day that a new account has.
+    fn daily_quota(&self) -> u64;
+
+    /// How far the day by which the issuer counts its quota is ahead of UTC.
+    fn quota_day_offset(&self) -> Duration;
+
+    /// What about these settings endangers tokens, if anything does.
+    fn danger(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// The credentials whose tokens a call needs.
+    fn inputs(&self) -> &[CredentialId] {
+        &[]
+    }
+
+    /// A mark of the settings, the secret among them, that changes when they change. It lets a
+    /// worker see that what the issuer refused is not what it would send now. It is a short hash:
+    /// eight hexadecimal digits, too few to tell the secret. Empty if the secret cannot be read by
+    /// `deadline`.
+    fn mark(&self, deadline: Instant) -> BoxFuture<'_, String>;
+
+    /// Whether what a call needs can be read by `deadline`, the secret for one. Calls nobody.
+    ///
+    /// # Errors
+    /// What cannot be read.
+    fn readable(&self, deadline: Instant) -> BoxFuture<'_, Result<(), FetchError>>;
+
+    /// One attempt: at most one HTTP request is sent, and the call ends by `deadline`.
+    ///
+    /// # Errors
+    /// [`FetchError`], classed by what it asks for.
+    fn fetch<'a>(
+        &'a self,
+        deadline: Instant,
+        inputs: &'a Inputs,
+    ) -> BoxFuture<'a, Result<Issued, FetchError>>;
+
+    /// Asks the issuer, by a cheap call that changes nothing there, whether `token` still works. One
+    /// HTTP request is sent, and the call ends by `deadline`.
+    fn probe<'a>(&'a self, token: &'a Token, deadline: Instant) -> BoxFuture<'a, Probed>;
+}
+
+/// What an issuer knows a credential by. Two credentials with one account would end each other's
+/// tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Account<'a> {
+    /// Which issuer it is, for limits that hold for all accounts there: a host name.
+    pub issuer: &'a str,
+    /// The account's name there.
+    pub name: &'a str,
+    /// Which of the account's tokens, where it has several that do not touch each other.
+    pub token: &'a str,
+}

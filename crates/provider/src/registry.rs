@@ -1,0 +1,15 @@
+//! The kinds of issuers that are built in.
+
+use crate::{Fields, Provider, Transport, wechat};
+
+/// Every kind, the default first. To add one: its module, and its line here.
+pub const KINDS: &[Kind] = &[Kind { name: wechat::KIND, read: wechat::WeChat::read }];
+
+/// A kind of issuer.
+#[derive(Clone, Copy, Debug)]
+pub struct Kind {
+    /// As the configuration spells it.
+    pub name: &'static str,
+    /// Reads the settings that are its own; `None` if any is missing or wrong.
+    pub(crate) read: fn(&mut dyn Fields, &Transport) -> Option<Box<dyn Provider>>,
+}

@@ -1,0 +1,72 @@
+//! What an account proves itself with, and where it is read from.
+//!
+//! A secret cannot print itself: it has no `Display` and no `Serialize`, and its `Debug` is
+//! redacted.
+
+use std::fmt;
+
+use secrecy::{ExposeSecret, SecretString};
+use tokio::time::Instant;
+
+use crate::{FetchError, SecretFile};
+
+/// What proves the account to the issuer, WeChat's `AppSecret` for one. It never leaves the worker.
+#[derive(Clone)]
+pub struct Secret(SecretString);
+
+/// Where a secret is read from.
+#[derive(Clone, Debug)]
+pub enum SecretSource {
+    /// It was given as a value, in the configuration or in an environment variable.
+    Value(Secret),
+    /// A file, read anew at each fetch.
+    File(SecretFile),
+}
+
+// === impl Secret ===
+
+impl Secret {
+    /// Takes the text as a secret.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into().into())
+    }
+
+    /// The bytes that one must not see. Only providers call this.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        self.0.expose_secret()
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(redacted)")
+    }
+}
+
+// === impl SecretSource ===
+
+impl SecretSource {
+    /// The secret as it is now.
+    ///
+    /// # Errors
+    /// If it is in a file that cannot be read by `deadline`, or that holds none.
+    pub async fn read(&self, deadline: Instant) -> Result<Secret, FetchError> {
+        match self {
+            Self::Value(secret) => Ok(secret.clone()),
+            Self::File(file) => file.read(deadline).await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_does_not_print_itself() {
+        let secret = Secret::new("s3cr3t");
+        let printed = format!("{secret:?} {:#?}", SecretSource::Value(secret.clone()));
+        assert!(!printed.contains("s3cr3t"), "{printed}");
+    }
+}

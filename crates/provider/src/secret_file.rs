@@ -1,0 +1,156 @@
+//! A secret in a file. Its folder may be a mount that hangs: a read never blocks the runtime, and
+//! one that does not end is waited for until the deadline of its call.
+
+use std::{
+    fmt,
+    fs::File,
+    io::{self, Read},
+    path::Path,
+    sync::Arc,
+};
+
+use evertoken_rules::policy::PERMANENT_WAIT;
+use tokio::{
+    sync::Semaphore,
+    task::spawn_blocking,
+    time::{Instant, timeout_at},
+};
+
+use crate::{Fate, FetchError, Remedy, Secret};
+
+/// The longest file that is read as a secret, in bytes.
+const MAX_SECRET: u64 = 4096;
+
+/// Files that are read at once, of all credentials. The names of hosts are looked up on the same
+/// threads, of which there are 512: reads that hang must leave some.
+static READERS: Semaphore = Semaphore::const_new(64);
+
+/// A file that holds a secret; white space around it is dropped. It is read anew each time.
+#[derive(Clone)]
+pub struct SecretFile {
+    path: Box<Path>,
+    /// One read at a time: the next waits for one that hangs, and adds no thread to it.
+    turn: Arc<Semaphore>,
+}
+
+// === impl SecretFile ===
+
+impl SecretFile {
+    /// The file at `path`. It is not looked at.
+    pub fn new(path: impl AsRef<Path>) -> Self {
+        Self { path: path.as_ref().into(), turn: Arc::new(Semaphore::new(1)) }
+    }
+
+    pub(crate) async fn read(&self, deadline: Instant) -> Result<Secret, FetchError> {
+        let path = self.path.clone();
+        let turn = Arc::clone(&self.turn);
+        let reading = async move {
+            // Neither is ever closed. Both are held until the read has ended, however late.
+            let held = (turn.acquire_owned().await, READERS.acquire().await);
+            let read = spawn_blocking(move || {
+                let text = read(&path);
+                drop(held);
+                text
+            });
+            read.await.unwrap_or_else(|_| Err(io::Error::other("the read was not finished")))
+        };
+        let Ok(read) = timeout_at(deadline, reading).await else {
+            return Err(self.failed("could not be read in time: does what it is on hang?"));
+        };
+        let text = read.map_err(|error| {
+            let what = "cannot be read (is it there, and may this user read it?)";
+            self.failed(what).caused_by(error)
+        })?;
+        if MAX_SECRET < text.len() as u64 {
+            return Err(self.failed("is longer than 4096 bytes: is it the right file?"));
+        }
+        match text.trim() {
+            "" => Err(self.failed("is empty: write the secret into it")),
+            secret => Ok(Secret::new(secret)),
+        }
+    }
+
+    /// Another worker's file may be fine: this one steps aside.
+    fn failed(&self, what: &str) -> FetchError {
+        let message = format!("the secret's file {} {what}", self.path.display());
+        FetchError::new(Remedy::AnotherWorker(PERMANENT_WAIT), Fate::NotSent, message)
+    }
+}
+
+impl fmt::Debug for SecretFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "file {}", self.path.display())
+    }
+}
+
+fn read(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    File::open(path)?.take(MAX_SECRET + 1).read_to_string(&mut text)?;
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, time::Duration};
+
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+    use tempfile::TempDir;
+
+    use super::*;
+
+    fn soon() -> Instant {
+        evertoken_clock::now() + Duration::from_millis(200)
+    }
+
+    #[tokio::test]
+    async fn a_secret_is_read_anew_and_without_the_blanks_around_it() {
+        let directory = TempDir::new().expect("a directory");
+        let path = directory.path().join("secret");
+        let file = SecretFile::new(&path);
+        for secret in ["first", "second"] {
+            fs::write(&path, format!("  {secret}\n")).expect("a file");
+            assert_eq!(file.read(soon()).await.expect("a secret").expose(), secret);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_file_that_holds_no_secret_is_told_by_its_name_and_left_to_another_worker() {
+        let directory = TempDir::new().expect("a directory");
+        let path = directory.path().join("secret");
+        let file = SecretFile::new(&path);
+        for (text, said) in [
+            (None, "cannot be read"),
+            (Some(String::new()), "is empty"),
+            (Some("x".repeat(4097)), "is longer than 4096 bytes"),
+        ] {
+            if let Some(text) = text {
+                fs::write(&path, text).expect("a file");
+            }
+            let error = file.read(soon()).await.expect_err("no secret");
+            assert!(error.to_string().contains(said), "{error}");
+            assert!(error.to_string().contains(path.to_str().expect("a name")), "{error}");
+            assert_eq!(error.fate, Fate::NotSent);
+            assert_eq!(error.remedy, Remedy::AnotherWorker(PERMANENT_WAIT));
+        }
+    }
+
+    /// Nobody writes to the pipe: whoever opens it waits for ever, as on a mount that hangs.
+    #[tokio::test]
+    async fn a_read_that_hangs_ends_with_its_deadline_and_takes_one_thread() {
+        let directory = TempDir::new().expect("a directory");
+        let path = directory.path().join("secret");
+        mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).expect("a pipe");
+        let file = SecretFile::new(&path);
+        for _ in 0..3 {
+            let error = file.read(soon()).await.expect_err("no secret");
+            assert!(error.to_string().contains("in time"), "{error}");
+        }
+        assert_eq!(READERS.available_permits(), 63, "the same read is waited for");
+        // Once it answers, so does the next read.
+        let write = fs::OpenOptions::new().write(true).open(&path);
+        drop(write.expect("somebody reads"));
+        fs::remove_file(&path).expect("it is there");
+        fs::write(&path, "s").expect("a file");
+        assert_eq!(file.read(soon()).await.expect("a secret").expose(), "s");
+    }
+}
