@@ -22,7 +22,7 @@ use tracing::{error, info};
 
 use self::scrape::RecordScrape;
 use crate::{
-    error_chain::Chain,
+    credential::Chain,
     metrics::Metrics,
     provider::Credential,
     status::Status,

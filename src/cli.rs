@@ -27,8 +27,8 @@ use secrecy::{ExposeSecret, SecretString};
 use self::line::Line;
 use crate::{
     config::{Environment, Given, Mistakes, Settings, StoreSettings},
+    credential::Chain,
     credential::CredentialId,
-    error_chain::Chain,
     lease::Holder,
     provider::InvalidTransport,
     store::{Coordinate, Hearing, Read, StoreError, StoreUrl},

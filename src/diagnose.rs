@@ -8,7 +8,7 @@ mod redis;
 use crate::{
     clock::{self, WallClock},
     config::Settings,
-    error_chain::Chain,
+    credential::Chain,
     lease::Holder,
     provider::{Credential, InvalidTransport},
     store::{Hearing, RedisStore, RedisUrl, StoreError, StoreUrl, diagnosis::Role},

@@ -4,12 +4,8 @@
 //! claims stand beside what they are about; those of other crates, in them. They exist under the
 //! fuzzer and in tests alone: a test replays the fuzzer's seeds, and inputs made from them.
 
-pub use crate::{
-    cli::claims::hold as arguments,
-    config::claims::hold as config,
-    store::{file_fuzz_properties::hold as file_record, redis_fuzz_properties::hold as message},
-};
-use crate::{error_chain::Chain, store::StoreUrl};
+pub use crate::{cli::claims::hold as arguments, config::claims::hold as config};
+use crate::{credential::Chain, store::StoreUrl};
 
 /// A password that no URL may show.
 const PLANTED: &str = "pl4nted-s3cr3t";
@@ -44,8 +40,6 @@ mod tests {
 
     #[test]
     fn whatever_others_have_written_is_survived() {
-        replay("file_record", file_record, 2_000);
-        replay("message", message, 10_000);
         replay("config", config, 500);
         replay("store_url", store_url, 2_000);
         replay("arguments", arguments, 500);

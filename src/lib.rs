@@ -17,18 +17,22 @@
 //!
 //! Modules in reading order: the nouns, then what decides, then what talks, then what runs.
 
-pub mod credential;
+pub use evertoken_client as credential;
 
 pub use evertoken_clock as clock;
-pub mod lease;
+/// Who asks for a lease, and what it permits.
+pub mod lease {
+    pub use evertoken_client::Epoch;
+    pub use evertoken_rules::{AttemptId, Holder, Reason};
+    pub use evertoken_store::Lease;
+}
 
 pub use evertoken_rules::{foreign, policy};
 
 pub mod metrics;
 
-pub mod error_chain;
 pub use evertoken_provider as provider;
-pub mod store;
+pub use evertoken_store as store;
 pub use evertoken_tls as tls;
 
 pub mod refresh;

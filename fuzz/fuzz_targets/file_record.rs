@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| evertoken::fuzzing::file_record(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| evertoken_store::file_fuzz_properties::hold(bytes));

@@ -9,7 +9,7 @@ use tracing::debug;
 use super::AdminState;
 use crate::{
     clock,
-    error_chain::Chain,
+    credential::Chain,
     metrics::{self, MOST_NAMED},
     status::{CredentialStatus, State, Status},
 };

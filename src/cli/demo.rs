@@ -38,7 +38,7 @@ use tokio::{
 
 use self::{directory::Directory, faults::Faults, screen::Screen, stage::Stage};
 use super::{CommandError, line};
-use crate::{clock, config::Environment, error_chain::Chain};
+use crate::{clock, config::Environment, credential::Chain};
 
 /// The pause between two looks at everything.
 const BEAT: Duration = Duration::from_millis(20);

@@ -11,7 +11,7 @@ use tracing::warn;
 use super::{CommandError, reader};
 use crate::{
     config::Settings,
-    error_chain::Chain,
+    credential::Chain,
     status::{CredentialStatus, State, Status},
 };
 

@@ -10,8 +10,8 @@ use super::{
     tree::{Place, Table, Value},
 };
 use crate::{
+    credential::Chain,
     credential::CredentialId,
-    error_chain::Chain,
     provider::{BaseUrls, Credential, Transport},
     refresh::Times,
     store::{Certificates, StoreUrl, some_certificate, some_key},

@@ -15,7 +15,7 @@ use tracing::{debug, error, warn};
 use super::{Credential, Times, count, memory::Remembered};
 use crate::{
     clock::{self, Moment, StoreClock, StoreTime},
-    error_chain::Chain,
+    credential::Chain,
     lease::{AttemptId, Epoch, Lease},
     metrics, policy,
     provider::{Fate, Inputs},

@@ -41,7 +41,7 @@ use super::{
 };
 use crate::{
     clock::{self, Moment, StoreClock, StoreTime},
-    store::{Coordinate, Glance, StoreError, StoreErrorCode},
+    store::{Coordinate, Glance, StoreError},
 };
 
 /// Cycles at once for one issuer, so that a slow one takes neither all connections nor the place of
@@ -272,8 +272,8 @@ async fn guarded(
     job: impl Future<Output = Done>,
     ended_by: impl FnOnce(StoreError) -> Done,
 ) -> Done {
-    AssertUnwindSafe(job).catch_unwind().await.unwrap_or_else(|_panic| {
-        let message = "a defect of evertoken ended a job: please report it";
-        ended_by(StoreError::new(StoreErrorCode::Defect, message))
-    })
+    AssertUnwindSafe(job)
+        .catch_unwind()
+        .await
+        .unwrap_or_else(|_panic| ended_by(StoreError::defect()))
 }

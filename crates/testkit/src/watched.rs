@@ -4,12 +4,12 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use evertoken::{
-    credential::{CredentialId, Token},
-    lease::Holder,
-    store::{Committed, Coordinate, Glance, Hint, Read, StoreError, Timed, TokenWithExpiry},
-};
+use evertoken_client::{CredentialId, Token};
+use evertoken_rules::Holder;
 use evertoken_rules::{Changes, Snapshot};
+use evertoken_store::{
+    Committed, Coordinate, Glance, Hint, Read, StoreError, Timed, TokenWithExpiry,
+};
 
 /// What a test does to a store.
 #[async_trait]

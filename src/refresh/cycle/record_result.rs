@@ -10,8 +10,8 @@ use tracing::{error, info, warn};
 use super::{Attempt, Cycle, Outcome, seconds};
 use crate::{
     clock::{self, Moment, StoreClock, StoreTime},
+    credential::Chain,
     credential::CredentialId,
-    error_chain::Chain,
     foreign,
     lease::Reason,
     metrics,

@@ -8,7 +8,7 @@ use tracing::error;
 use super::{Keeper, Place, SOON};
 use crate::{
     clock::{self, Moment, StoreTime},
-    error_chain::Chain,
+    credential::Chain,
     lease::Epoch,
     metrics,
     refresh::{CycleReport, Outcome},

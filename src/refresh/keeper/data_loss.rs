@@ -14,7 +14,7 @@ use tracing::{error, info, warn};
 use super::{Done, Keeper, Place, guarded};
 use crate::{
     clock::{self, Moment, StoreClock},
-    error_chain::Chain,
+    credential::Chain,
     metrics, policy,
     refresh::Remembered,
     store::{Offered, Protocol, StoreError, StoreErrorKind},

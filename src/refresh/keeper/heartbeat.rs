@@ -10,7 +10,7 @@ use tracing::{error, info};
 use super::{Done, Keeper, guarded};
 use crate::{
     clock::{self, Moment},
-    error_chain::Chain,
+    credential::Chain,
     metrics, policy,
     store::StoreError,
 };

@@ -17,7 +17,7 @@ use tracing::{debug, info, warn};
 use super::{Done, Keeper, Place, SOON, guarded};
 use crate::{
     clock::{self, Moment, StoreClock, StoreTime},
-    error_chain::Chain,
+    credential::Chain,
     metrics, policy,
     provider::Probed,
     refresh::Credential,

@@ -1,0 +1,134 @@
+//! What a store keeps for a fleet, and how it is asked. The record is the truth; every message is a
+//! hint.
+//!
+//! A store reads ([`Read`]), and if it coordinates a fleet, it loads and commits ([`Coordinate`]).
+//! What is committed is decided by the rules ([`Protocol`]), once for every store. There are two:
+//! [`RedisStore`], and [`FileStore`] for the processes of one machine. Only the first speaks Redis,
+//! only the second touches files.
+
+pub mod diagnosis;
+mod error;
+mod file;
+mod glance;
+mod lease;
+mod protocol;
+mod redis;
+mod url;
+
+use async_trait::async_trait;
+use evertoken_rules::{Changes, Holder, Snapshot};
+
+pub use self::{
+    error::{StoreError, StoreErrorCode, StoreErrorKind, WrongDeployment},
+    file::FileStore,
+    glance::{Glance, Record, TokenWithExpiry},
+    lease::{Known, Lease},
+    protocol::{
+        BeginRequest, Begun, Busy, Calls, Committed, Completed, Early, Failed, FailedAttempt,
+        Offer, Offered, Permit, Protocol, Publication, Requested, Verification,
+    },
+    redis::{Certificates, InvalidPem, RedisStore, RedisUrl, some_certificate, some_key},
+    url::{Hearing, InvalidStoreUrl, StoreUrl},
+};
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub use self::{
+    file::fuzz_properties as file_fuzz_properties, redis::fuzz_properties as redis_fuzz_properties,
+};
+use evertoken_client::{CredentialId, Token};
+use evertoken_clock::StoreTime;
+
+/// What a store answered, and its time when it did.
+pub type Timed<T> = (StoreTime, T);
+
+/// A store, to read from. Whoever has no more than this cannot change anything.
+#[async_trait]
+pub trait Read: Send + Sync {
+    /// The current token, as an application reads it: nothing but the token's key is asked for.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn token(&self, id: &CredentialId) -> Result<Option<Token>, StoreError>;
+
+    /// The current token with its expiry and epoch, which belong together.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn token_with_expiry(
+        &self,
+        id: &CredentialId,
+    ) -> Result<Option<TokenWithExpiry>, StoreError>;
+
+    /// A look at each of `ids`, in their order, in one round trip. An entry that evertoken did not
+    /// write reads as an empty glance; `begin` says what is wrong with it.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn look(&self, ids: &[CredentialId]) -> Result<Timed<Vec<Glance>>, StoreError>;
+}
+
+/// A store that a fleet coordinates through, as seen by one process.
+#[async_trait]
+pub trait Coordinate: Read {
+    /// Who this process is.
+    fn holder(&self) -> &Holder;
+
+    /// All that a decision about a credential is made from, in one round trip.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn load(&self, id: &CredentialId) -> Result<Snapshot, StoreError>;
+
+    /// Applies `changes` in one step, if the record's revision is still the one that was `seen`, a
+    /// lock that is to be taken is free, and little time has passed since. If not, nothing is
+    /// changed.
+    ///
+    /// # Errors
+    /// [`StoreError`]. It may have taken place; a load tells.
+    async fn commit(
+        &self,
+        id: &CredentialId,
+        seen: &Snapshot,
+        changes: &Changes,
+    ) -> Result<Timed<Committed>, StoreError>;
+
+    /// Reports a token as dead, as an application does.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn report(&self, id: &CredentialId, token: &Token) -> Result<(), StoreError>;
+
+    /// The next hint. Pends for ever on a store without hints. It may be dropped at any of its
+    /// waits, and loses no hint by that.
+    async fn next_hint(&self) -> Hint;
+
+    /// One cheap command, to see that the store is there: the identity of its data, if it has one.
+    /// The text is opaque. It changes after a loss of data, and when another server answers, which
+    /// may not have heard of all that the one before acknowledged.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn data_identity(&self) -> Result<Option<String>, StoreError>;
+
+    /// Gives the data an identity if it has none, and tells the one that it has.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn identify_data(&self) -> Result<String, StoreError>;
+
+    /// Whether all its answers are by one clock. The masters of a cluster have one each: two answers
+    /// tell nothing of a clock that was set.
+    fn has_one_clock(&self) -> bool {
+        true
+    }
+}
+
+/// Something that was heard. It only wakes: what is to be done, the record says. Losing it may delay
+/// work, never lose it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Hint {
+    /// The record of a credential is worth a look.
+    Look(CredentialId),
+    /// Messages may have been lost: everything is worth a look.
+    Missed,
+}

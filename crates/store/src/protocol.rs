@@ -1,0 +1,245 @@
+//! The protocol of a fleet: each of its questions is decided by the rules from a snapshot, and
+//! committed. If something else was committed meanwhile, it is decided again.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use evertoken_rules as rules;
+use evertoken_rules::{Changes, Decision, Snapshot};
+
+use super::{Coordinate, StoreError, StoreErrorCode, Timed};
+use crate::lease::{Known, Lease};
+use evertoken_client::CredentialId;
+use evertoken_clock::{Moment, StoreTime};
+
+pub use evertoken_rules::{
+    BeginRequest, Busy, Calls, Completed, Early, Failed, FailedAttempt, Offer, Offered,
+    Publication, Requested, Verification,
+};
+
+/// How often a question is decided again, if each time something else was committed first. Each
+/// time another worker has got on.
+const DECISIONS: usize = 16;
+
+/// What `begin` grants: the lease, and what a worker does next with it.
+#[derive(Clone, Debug)]
+pub struct Permit {
+    /// The permission.
+    pub lease: Lease,
+    /// Failures in a row before this attempt.
+    pub failures: u32,
+    /// The calls that are counted, this one included.
+    pub calls: Calls,
+}
+
+/// The answer of `begin`.
+pub type Begun = rules::Begun<Permit>;
+
+/// What became of a commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Committed {
+    /// It took place: the record has this revision now.
+    Done(u64),
+    /// Something else was committed since the load, or too much time has passed: nothing was
+    /// changed.
+    Conflict,
+}
+
+/// The questions of a fleet. Every store that coordinates answers them.
+///
+/// An error leaves it open whether what was asked took place; each question is idempotent by
+/// attempt, and may be asked again.
+#[async_trait]
+pub trait Protocol: Coordinate {
+    /// Asks for the lease of one credential. `asked` is the local moment before it was first asked
+    /// for: the lease is reckoned from then, however often a lost answer is asked for again.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn begin(
+        &self,
+        id: &CredentialId,
+        request: &BeginRequest<'_>,
+        asked: Moment,
+    ) -> Result<Timed<Begun>, StoreError> {
+        let decide = |seen: &Snapshot| rules::begin(seen, self.holder(), request);
+        let Decided { now, answer, snapshot } = decide_and_commit(self, id, None, decide).await?;
+        if let rules::Begun::RetryIn(_, Busy::ForeignLock) = answer {
+            return Err(StoreError::at(
+                StoreErrorCode::WrongType,
+                format_args!("the store ({id})"),
+            ));
+        }
+        let begun = answer.map_granted(|grant| Permit {
+            lease: Lease {
+                epoch: grant.epoch,
+                attempt: request.attempt.clone(),
+                reason: grant.reason,
+                granted_at: grant.granted_at,
+                asked,
+                length: request.lease,
+                known: Some(Arc::new(Known { snapshot, at: Moment::now() })),
+            },
+            failures: grant.failures,
+            calls: grant.calls,
+        });
+        Ok((now, begun))
+    }
+
+    /// Publishes the token that an attempt brought.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn complete(
+        &self,
+        id: &CredentialId,
+        lease: &Lease,
+        publication: Publication<'_>,
+    ) -> Result<Timed<Completed>, StoreError> {
+        // Mostly nothing has changed since the grant, and there is no need to load it again.
+        let known = lease.known.as_ref().map(|known| known.at(Moment::now()));
+        let decide =
+            |seen: &Snapshot| rules::complete(seen, self.holder(), lease.granted(), &publication);
+        Ok(decide_and_commit(self, id, known, decide).await?.timed())
+    }
+
+    /// Records that an attempt brought no token. The published token stays.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn fail(
+        &self,
+        id: &CredentialId,
+        lease: &Lease,
+        failed: &FailedAttempt<'_>,
+    ) -> Result<Timed<Failed>, StoreError> {
+        let decide = |seen: &Snapshot| rules::fail(seen, self.holder(), lease.granted(), failed);
+        Ok(decide_and_commit(self, id, None, decide).await?.timed())
+    }
+
+    /// Gives back a lease whose request was never sent, and `tell`s the others that the credential
+    /// is due at once.
+    ///
+    /// # Errors
+    /// [`StoreError`]. The lease ends by itself.
+    async fn release(
+        &self,
+        id: &CredentialId,
+        lease: &Lease,
+        tell: bool,
+    ) -> Result<(), StoreError> {
+        let decide = |seen: &Snapshot| rules::release(seen, self.holder(), lease.granted(), tell);
+        decide_and_commit(self, id, None, decide).await.map(drop)
+    }
+
+    /// Offers a publication to a store that may have lost it. It stands again if the store knows
+    /// of none as late.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn offer(
+        &self,
+        id: &CredentialId,
+        offer: &Offer<'_>,
+    ) -> Result<Timed<Offered>, StoreError> {
+        let decide = |seen: &Snapshot| rules::offer(seen, self.holder(), offer);
+        Ok(decide_and_commit(self, id, None, decide).await?.timed())
+    }
+
+    /// An operator asks for a refresh now. The issuer's `daily_quota` bounds how often.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn request(
+        &self,
+        id: &CredentialId,
+        daily_quota: u64,
+    ) -> Result<Timed<Requested>, StoreError> {
+        let decide = |seen: &Snapshot| rules::request(seen, daily_quota);
+        Ok(decide_and_commit(self, id, None, decide).await?.timed())
+    }
+
+    /// Asks whether this process may have the issuer verify the published token now: one of a fleet
+    /// may, once in a `period`. The issuer `takes` so long to answer at the most.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn verify(
+        &self,
+        id: &CredentialId,
+        period: Duration,
+        takes: Duration,
+    ) -> Result<Timed<Verification>, StoreError> {
+        let decide = |seen: &Snapshot| rules::verify(seen, period, takes);
+        Ok(decide_and_commit(self, id, None, decide).await?.timed())
+    }
+}
+
+impl<S: Coordinate + ?Sized> Protocol for S {}
+
+/// A decision that holds.
+struct Decided<T> {
+    /// The store's time as last heard.
+    now: StoreTime,
+    answer: T,
+    /// What the store has now.
+    snapshot: Snapshot,
+}
+
+// === impl Decided ===
+
+impl<T> Decided<T> {
+    fn timed(self) -> Timed<T> {
+        (self.now, self.answer)
+    }
+}
+
+/// Decides from a snapshot, at first from one that is `known`, and commits; if that meets another
+/// commit, decides again.
+async fn decide_and_commit<S: Coordinate + ?Sized, T: Send>(
+    store: &S,
+    id: &CredentialId,
+    mut known: Option<Snapshot>,
+    decide: impl Fn(&Snapshot) -> Decision<T> + Send + Sync,
+) -> Result<Decided<T>, StoreError> {
+    for _ in 0..DECISIONS {
+        let is_loaded = known.is_none();
+        let snapshot = match known.take() {
+            Some(snapshot) => snapshot,
+            None => store.load(id).await?,
+        };
+        let Decision { answer, changes } = decide(&snapshot);
+        match changes {
+            Some(changes) => {
+                let (now, committed) = store.commit(id, &snapshot, &changes).await?;
+                if let Committed::Done(revision) = committed {
+                    let snapshot = snapshot.after(changes, revision, now);
+                    return Ok(Decided { now, answer, snapshot });
+                }
+            }
+            // What changes nothing was not confirmed by the store, unless it was just loaded.
+            None if is_loaded => return Ok(Decided { now: snapshot.now, answer, snapshot }),
+            None => {}
+        }
+    }
+    Err(StoreError::at(StoreErrorCode::Contended, format_args!("the record of {id}")))
+}
+
+/// What a commit is asked for beside its changes.
+pub(super) fn is_late(seen: &Snapshot, now: StoreTime) -> bool {
+    COMMIT_WITHIN < now.since(seen.now).max(seen.now.since(now))
+}
+
+/// How much time may lie between the load and the commit, or be reckoned wrongly between them. What
+/// was decided earlier was decided for another time.
+pub(super) const COMMIT_WITHIN: Duration = Duration::from_secs(10);
+
+/// What a commit leaves as it is.
+pub(super) fn changed_fields<'a>(
+    seen: &Snapshot,
+    changes: &'a Changes,
+) -> impl Iterator<Item = (&'static str, Option<String>)> + use<'a> {
+    let (before, after) = (seen.record.to_fields(), changes.record.to_fields());
+    let each = rules::FIELDS.iter().copied().zip(before.into_iter().zip(after));
+    each.filter(|(_, (before, after))| before != after).map(|(name, (_, after))| (name, after))
+}

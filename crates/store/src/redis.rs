@@ -1,0 +1,159 @@
+//! The store over Redis: the only module that speaks Redis.
+//!
+//! What decides a question is loaded by plain commands, in one round trip; what was decided is
+//! committed by one script, `redis/commit.lua`. Nothing of the rules stands here.
+
+mod answers;
+mod commit;
+mod connect;
+mod data_identity;
+mod errors;
+mod facts;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzz_properties;
+mod hints;
+mod info;
+mod keys;
+mod link;
+mod load;
+mod rights;
+mod unasked;
+mod url;
+
+use async_trait::async_trait;
+use evertoken_rules::{Changes, Holder, Snapshot};
+use redis::{Pipeline, Script};
+use tokio::sync::{Mutex, mpsc};
+
+use self::{data_identity::Seen, keys::Keys, link::Link, load::Oversized};
+pub use self::{
+    facts::{RedisFacts, SentinelFacts, ServerFacts, WatchedMaster},
+    info::Info,
+    rights::Role,
+    url::{Certificates, InvalidPem, RedisUrl, some_certificate, some_key},
+};
+use super::{Committed, Coordinate, Glance, Hint, Read, StoreError, Timed, TokenWithExpiry};
+use evertoken_client::{CredentialId, Token};
+
+/// How long a report of a dead token stands, in seconds. A contract with applications.
+const REPORT_SECONDS: u64 = 600;
+
+/// A store over Redis, as seen by one process: a plain one, one under Sentinel, or a cluster.
+pub struct RedisStore {
+    link: Link,
+    heard: Option<Mutex<mpsc::Receiver<redis::PushInfo>>>,
+    keys: Keys,
+    holder: Holder,
+    commit: Script,
+    seen: Seen,
+    oversized: Oversized,
+}
+
+// === impl RedisStore ===
+
+impl RedisStore {
+    /// A store for a command that only asks. Nothing is connected yet.
+    #[must_use]
+    pub fn new(url: RedisUrl, prefix: &str, holder: Holder) -> Self {
+        Self {
+            link: Link::new(url),
+            heard: None,
+            keys: Keys::new(prefix),
+            holder,
+            commit: Script::new(include_str!("redis/commit.lua")),
+            seen: Seen::default(),
+            oversized: Oversized::default(),
+        }
+    }
+
+    /// A store for a worker, which also hears hints. Nothing is connected yet.
+    #[must_use]
+    pub fn with_hints(url: RedisUrl, prefix: &str, holder: Holder) -> Self {
+        let (link, heard) = Link::with_hints(url.clone(), &Keys::new(prefix));
+        Self { link, heard: Some(Mutex::new(heard)), ..Self::new(url, prefix, holder) }
+    }
+
+    /// Runs commands on keys of one credential, in one round trip.
+    async fn query<T: redis::FromRedisValue>(&self, pipeline: &Pipeline) -> Result<T, StoreError> {
+        let mut on = self.link.connection().await?;
+        match pipeline.query_async(&mut on.connection).await {
+            Ok(value) => Ok(value),
+            Err(error) => Err(self.link.failed(on.generation, error).await),
+        }
+    }
+}
+
+#[async_trait]
+impl Read for RedisStore {
+    async fn token(&self, id: &CredentialId) -> Result<Option<Token>, StoreError> {
+        self.load_token(id).await
+    }
+
+    async fn token_with_expiry(
+        &self,
+        id: &CredentialId,
+    ) -> Result<Option<TokenWithExpiry>, StoreError> {
+        self.load_token_with_expiry(id).await
+    }
+
+    async fn look(&self, ids: &[CredentialId]) -> Result<Timed<Vec<Glance>>, StoreError> {
+        self.look_at(ids).await
+    }
+}
+
+#[async_trait]
+impl Coordinate for RedisStore {
+    fn holder(&self) -> &Holder {
+        &self.holder
+    }
+
+    async fn load(&self, id: &CredentialId) -> Result<Snapshot, StoreError> {
+        self.load_snapshot(id).await
+    }
+
+    async fn commit(
+        &self,
+        id: &CredentialId,
+        seen: &Snapshot,
+        changes: &Changes,
+    ) -> Result<Timed<Committed>, StoreError> {
+        self.commit_changes(id, seen, changes).await
+    }
+
+    async fn report(&self, id: &CredentialId, token: &Token) -> Result<(), StoreError> {
+        let mut pipeline = redis::pipe();
+        let key = self.keys.rejected(id);
+        pipeline.cmd("SET").arg(key).arg(token.expose()).arg("EX").arg(REPORT_SECONDS).ignore();
+        self.query::<()>(&pipeline).await?;
+        // The channel is in another slot of a cluster than the key.
+        let mut pipeline = redis::pipe();
+        pipeline.publish(self.keys.rejected_channel(), id.as_str()).ignore();
+        self.query(&pipeline).await
+    }
+
+    async fn next_hint(&self) -> Hint {
+        match &self.heard {
+            Some(heard) => link::next_hint(&mut *heard.lock().await, &self.keys).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    async fn data_identity(&self) -> Result<Option<String>, StoreError> {
+        self.see_canary().await
+    }
+
+    async fn identify_data(&self) -> Result<String, StoreError> {
+        self.set_canaries(false).await?;
+        if let Some(canary) = self.see_canary().await? {
+            return Ok(canary);
+        }
+        // A key of another type stands in its place, which evertoken did not set.
+        self.set_canaries(true).await?;
+        self.see_canary().await?.ok_or_else(|| answers::unexpected("GET of the canary"))
+    }
+
+    fn has_one_clock(&self) -> bool {
+        !self.link.is_cluster()
+    }
+}

@@ -1,0 +1,97 @@
+//! What was decided, to Redis: the arguments of `commit.lua`, and its answer.
+
+use evertoken_rules::{Changes, LockChange, Message, Snapshot};
+use redis::ScriptInvocation;
+
+use super::{RedisStore, answers, keys::Keys};
+use crate::{
+    Committed, StoreError, StoreErrorCode, Timed,
+    protocol::{COMMIT_WITHIN, changed_fields},
+};
+use evertoken_client::CredentialId;
+use evertoken_clock::millis;
+
+// === impl RedisStore ===
+
+impl RedisStore {
+    pub(super) async fn commit_changes(
+        &self,
+        id: &CredentialId,
+        seen: &Snapshot,
+        changes: &Changes,
+    ) -> Result<Timed<Committed>, StoreError> {
+        let mut on = self.link.connection().await?;
+        // What another server has lost is to be found out first: a call may be in flight of which it
+        // has not heard.
+        if matches!(changes.lock, LockChange::Take { .. }) && self.seen.is_another(&on.server) {
+            let message = "another Redis answers than before: its data is compared first";
+            return Err(StoreError::new(StoreErrorCode::AnotherServer, message));
+        }
+        let mut call = self.commit.prepare_invoke();
+        call.key(self.keys.lock(id))
+            .key(self.keys.record(id))
+            .key(self.keys.token(id))
+            .key(self.keys.rejected(id))
+            .arg(seen.record.revision)
+            .arg(seen.now.as_millis())
+            .arg(millis(COMMIT_WITHIN));
+        add_lock(&mut call, &changes.lock);
+        call.arg(changes.token.as_ref().map_or("", |token| token.expose()))
+            .arg(changes.record.expires_at().unwrap_or_default().as_millis())
+            .arg(if changes.clear_report { "clear" } else { "" });
+        add_message(&mut call, &self.keys, id, changes.message);
+        add_fields(&mut call, seen, changes);
+        match call.invoke_async::<(String, u64, u64)>(&mut on.connection).await {
+            Ok((answer, now, revision)) => {
+                let committed = match &*answer {
+                    "committed" => Committed::Done(revision),
+                    "conflict" => Committed::Conflict,
+                    _ => return Err(answers::unexpected("commit")),
+                };
+                Ok((evertoken_clock::StoreTime::from_millis(now), committed))
+            }
+            Err(error) => Err(self.link.failed(on.generation, error).await),
+        }
+    }
+}
+
+fn add_lock(call: &mut ScriptInvocation<'_>, lock: &LockChange) {
+    match lock {
+        LockChange::Keep => call.arg("keep").arg("").arg(""),
+        LockChange::Take { by, length, .. } => call.arg("take").arg(by).arg(millis(*length)),
+        LockChange::Shorten(length) => call.arg("shorten").arg("").arg(millis(*length)),
+        LockChange::Free { by, .. } => call.arg("free").arg(by).arg(""),
+    };
+}
+
+fn add_message(
+    call: &mut ScriptInvocation<'_>,
+    keys: &Keys,
+    id: &CredentialId,
+    message: Option<Message>,
+) {
+    match message {
+        None => call.arg("").arg(""),
+        Some(Message::Look) => call.arg(keys.rejected_channel()).arg(id.as_str()),
+        Some(Message::Changed { epoch, expires_at, due_at }) => {
+            let (expires_at, due_at) = (expires_at.as_millis(), due_at.as_millis());
+            // An id needs no escaping.
+            let message = format!(
+                r#"{{"id":"{id}","epoch":{epoch},"expires_at":{expires_at},"due_at":{due_at}}}"#
+            );
+            call.arg(keys.changed_channel()).arg(message)
+        }
+    };
+}
+
+/// The fields to set, and the names of those to delete.
+fn add_fields(call: &mut ScriptInvocation<'_>, seen: &Snapshot, changes: &Changes) {
+    let (mut set, mut delete) = (Vec::new(), Vec::new());
+    for (name, value) in changed_fields(seen, changes) {
+        match value {
+            Some(value) => set.extend([name.to_owned(), value]),
+            None => delete.push(name),
+        }
+    }
+    call.arg(set.len()).arg(set).arg(delete);
+}

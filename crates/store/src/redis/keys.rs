@@ -1,0 +1,96 @@
+//! Every key and channel, spelled once. A contract: applications read and write these names.
+
+use evertoken_client::CredentialId;
+
+/// Tags whose slots lie in the middle of each sixteenth of the 16384 slots of a cluster, in order.
+const SPREAD_TAGS: [&str; 16] = [
+    "18", "5x", "dj", "3r", "d2", "pv", "uh", "iy", "ly", "h9", "uv", "q6", "9s", "5f", "dt", "ha",
+];
+
+/// The names under one prefix. The braces around the id are literal: they keep a credential's keys
+/// in one slot of a Redis Cluster.
+#[derive(Clone, Debug)]
+pub(super) struct Keys {
+    prefix: String,
+}
+
+impl Keys {
+    pub(super) fn new(prefix: &str) -> Self {
+        Self { prefix: prefix.to_owned() }
+    }
+
+    /// The token's bytes, nothing else. It expires with the token.
+    pub(super) fn token(&self, id: &CredentialId) -> String {
+        format!("{}:{{{id}}}:token", self.prefix)
+    }
+
+    /// The holder and the attempt. It expires with the lease.
+    pub(super) fn lock(&self, id: &CredentialId) -> String {
+        format!("{}:{{{id}}}:lock", self.prefix)
+    }
+
+    /// A hash: what is known beside the token.
+    pub(super) fn record(&self, id: &CredentialId) -> String {
+        format!("{}:{{{id}}}:record", self.prefix)
+    }
+
+    /// The token that an application reports as dead.
+    pub(super) fn rejected(&self, id: &CredentialId) -> String {
+        format!("{}:{{{id}}}:rejected", self.prefix)
+    }
+
+    /// A uuid that tells whether the store lost its data.
+    pub(super) fn canary(&self) -> String {
+        format!("{}:canary", self.prefix)
+    }
+
+    /// The same for a cluster, which may lose the data of one master alone: a key in each sixteenth
+    /// of the slots, so that up to sixteen masters with equal shares have one each.
+    pub(super) fn canaries(&self) -> Vec<String> {
+        let tags = SPREAD_TAGS.iter().map(|tag| format!("{}:{{{tag}}}:canary", self.prefix));
+        std::iter::once(self.canary()).chain(tags).collect()
+    }
+
+    /// The channel of the message after each publication.
+    pub(super) fn changed_channel(&self) -> String {
+        format!("{}:changed", self.prefix)
+    }
+
+    /// The channel that carries an id to be looked at.
+    pub(super) fn rejected_channel(&self) -> String {
+        format!("{}:rejected", self.prefix)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_names_are_those_of_the_contract() {
+        let (keys, id) = (Keys::new("evertoken"), "shop".parse().expect("an id"));
+        assert_eq!(keys.token(&id), "evertoken:{shop}:token");
+        assert_eq!(keys.lock(&id), "evertoken:{shop}:lock");
+        assert_eq!(keys.record(&id), "evertoken:{shop}:record");
+        assert_eq!(keys.rejected(&id), "evertoken:{shop}:rejected");
+        assert_eq!(keys.canary(), "evertoken:canary");
+        assert_eq!(keys.changed_channel(), "evertoken:changed");
+        assert_eq!(keys.rejected_channel(), "evertoken:rejected");
+    }
+
+    /// The slot of a tag: CRC16 (XMODEM) modulo 16384, as the cluster's specification has it.
+    fn slot(tag: &str) -> u16 {
+        let shift = |crc: u16| if crc & 0x8000 == 0 { crc << 1 } else { crc << 1 ^ 0x1021 };
+        let add = |crc: u16, byte: u8| (0..8).fold(crc ^ u16::from(byte) << 8, |crc, _| shift(crc));
+        tag.bytes().fold(0, add) % 16384
+    }
+
+    #[test]
+    fn each_sixteenth_of_a_cluster_has_a_canary() {
+        assert_eq!(slot("123456789"), 0x31c3, "the check value of the specification");
+        let sixteenths: Vec<u16> = SPREAD_TAGS.iter().map(|tag| slot(tag) / 1024).collect();
+        assert_eq!(sixteenths, (0..16).collect::<Vec<u16>>());
+        let keys = Keys::new("evertoken").canaries();
+        assert_eq!((keys.len(), &*keys[1]), (17, "evertoken:{18}:canary"));
+    }
+}

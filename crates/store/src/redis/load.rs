@@ -1,0 +1,284 @@
+//! What is read of a credential, by plain commands in one round trip.
+//!
+//! Anybody may have written there. No more of a value is fetched than could be ours; of a record's
+//! fields, whose lengths cannot be bounded in the command, the lengths are asked for first once a
+//! read of them has failed.
+
+use std::{
+    collections::HashSet,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use evertoken_rules::{FIELDS, Foreign, Lock, MAX_FIELD, Record, Snapshot};
+use futures_util::future;
+use redis::{RedisError, Value};
+
+use super::{RedisStore, answers, errors};
+use crate::{Glance, StoreError, StoreErrorCode, Timed, TokenWithExpiry};
+use evertoken_client::Epoch;
+use evertoken_client::{CredentialId, MAX_TOKEN_LEN, Token};
+use evertoken_clock::StoreTime;
+
+/// A lock without an end was not set by evertoken; somebody has to remove it.
+const LOCK_WITHOUT_END: Duration = Duration::from_secs(1);
+
+/// How often a token and its record are read again, if they did not belong together.
+const READS: usize = 5;
+
+/// Credentials whose records could not be read, or hold a field longer than any of ours. Lengths are
+/// asked for before they are read again.
+#[derive(Default)]
+pub(super) struct Oversized(Mutex<HashSet<CredentialId>>);
+
+type Answers = Vec<Result<Value, RedisError>>;
+
+// === impl Oversized ===
+
+impl Oversized {
+    fn lock(&self) -> MutexGuard<'_, HashSet<CredentialId>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn among(&self, ids: &[CredentialId]) -> Vec<CredentialId> {
+        let suspects = self.lock();
+        if suspects.is_empty() {
+            return Vec::new();
+        }
+        ids.iter().filter(|id| suspects.contains(id)).cloned().collect()
+    }
+}
+
+// === impl RedisStore ===
+
+impl RedisStore {
+    pub(super) async fn load_snapshot(&self, id: &CredentialId) -> Result<Snapshot, StoreError> {
+        let ids = std::slice::from_ref(id);
+        if !self.measure(ids).await?.is_empty() {
+            return Err(foreign("record", id));
+        }
+        let mut pipeline = redis::pipe();
+        let lock = self.keys.lock(id);
+        pipeline.ignore_errors().cmd("TIME");
+        pipeline.hmget(self.keys.record(id), FIELDS);
+        pipeline.getrange(&lock, 0, 200).pttl(&lock);
+        pipeline.getrange(self.keys.token(id), 0, MAX_TOKEN_LEN as isize);
+        pipeline.getrange(self.keys.rejected(id), 0, MAX_TOKEN_LEN as isize);
+        let mut answers = self.read(ids, &pipeline).await?.into_iter();
+        let mut next = || answers.next().unwrap_or(Ok(Value::Nil));
+        let now = self.time(next())?;
+        let fields = self.entry(next())?;
+        let record = self.record(id, &fields, now);
+        let lock = match (next(), next()) {
+            (Err(error), _) if errors::is_wrong_type(&error) => Lock::Foreign,
+            (lock, left) => held(&self.entry(lock)?, &self.entry(left)?),
+        };
+        let token = text(&self.entry(next())?).map(Foreign::new);
+        // One of another type is no report.
+        let report = match next() {
+            Err(error) if errors::is_wrong_type(&error) => None,
+            report => text(&self.entry(report)?).map(Foreign::new),
+        };
+        Ok(Snapshot { now, record: record.unwrap_or_default(), lock, token, report })
+    }
+
+    pub(super) async fn look_at(
+        &self,
+        ids: &[CredentialId],
+    ) -> Result<Timed<Vec<Glance>>, StoreError> {
+        if !self.link.is_cluster() {
+            return self.look_at_once(ids).await;
+        }
+        // A pipeline stays in one slot; those of many credentials are under way at the same time.
+        let looks = ids.iter().map(|id| self.look_at_once(std::slice::from_ref(id)));
+        let looks = future::try_join_all(looks).await?;
+        // Each node has a clock of its own; by the slowest nothing seems to be over too early.
+        let now = match looks.iter().map(|(now, _)| *now).min() {
+            Some(now) => now,
+            None => self.look_at_once(&[]).await?.0,
+        };
+        Ok((now, looks.into_iter().flat_map(|(_, glances)| glances).collect()))
+    }
+
+    async fn look_at_once(&self, ids: &[CredentialId]) -> Result<Timed<Vec<Glance>>, StoreError> {
+        const PER_ID: usize = 3;
+        let oversized = self.measure(ids).await?;
+        let mut pipeline = redis::pipe();
+        pipeline.ignore_errors().cmd("TIME");
+        for id in ids {
+            match oversized.contains(id) {
+                true => pipeline.exists(self.keys.record(id)),
+                false => pipeline.hmget(self.keys.record(id), FIELDS),
+            };
+            pipeline.exists(self.keys.token(id));
+            pipeline.exists(self.keys.rejected(id));
+        }
+        let mut answers = self.read(ids, &pipeline).await?;
+        let now = self.time(answers.remove(0))?;
+        // Without the right to read records, everything would seem to be missing.
+        if let Some(error) = errors::of_all(answers.iter()) {
+            return Err(self.link.refused(error.clone()));
+        }
+        let each = ids.iter().zip(answers.chunks(PER_ID));
+        Ok((now, each.map(|(id, answers)| self.glance(id, answers, now)).collect()))
+    }
+
+    fn glance(
+        &self,
+        id: &CredentialId,
+        answers: &[Result<Value, RedisError>],
+        now: StoreTime,
+    ) -> Glance {
+        let exists =
+            |at: usize| matches!(answers.get(at), Some(Ok(Value::Int(count))) if 0 < *count);
+        let record = answers.first().and_then(|fields| fields.as_ref().ok());
+        let record = record.and_then(|fields| self.record(id, fields, now));
+        let leased = record.as_ref().is_some_and(|record| record.is_leased(now));
+        Glance { record, has_token: exists(1), has_report: exists(2), leased }
+    }
+
+    /// A record, if there is one. A field that is longer than any of ours counts as absent.
+    fn record(&self, id: &CredentialId, fields: &Value, now: StoreTime) -> Option<Record> {
+        let Value::Array(fields) = fields else { return None };
+        if fields.iter().any(is_oversized) {
+            self.oversized.lock().insert(id.clone());
+        }
+        let fields: Vec<Option<&str>> = fields.iter().map(field).collect();
+        fields.iter().any(Option::is_some).then(|| Record::from_fields(&fields, now))
+    }
+
+    /// Those of `ids` whose records hold a field that is longer than any of ours.
+    async fn measure(&self, ids: &[CredentialId]) -> Result<Vec<CredentialId>, StoreError> {
+        let suspects = self.oversized.among(ids);
+        if suspects.is_empty() {
+            return Ok(suspects);
+        }
+        let mut oversized = Vec::new();
+        for id in suspects {
+            let mut pipeline = redis::pipe();
+            pipeline.ignore_errors();
+            for name in FIELDS {
+                pipeline.cmd("HSTRLEN").arg(self.keys.record(&id)).arg(name);
+            }
+            let lengths: Answers = self.query(&pipeline).await?;
+            let is_long = |length: &Result<Value, RedisError>| matches!(length, Ok(Value::Int(length)) if MAX_FIELD < length.unsigned_abs() as usize);
+            if lengths.iter().any(is_long) {
+                oversized.push(id);
+            } else {
+                self.oversized.lock().remove(&id);
+            }
+        }
+        Ok(oversized)
+    }
+
+    /// Runs a pipeline that reads records. If it fails, one of them may be what is too long.
+    async fn read(
+        &self,
+        ids: &[CredentialId],
+        pipeline: &redis::Pipeline,
+    ) -> Result<Answers, StoreError> {
+        let answers = self.query(pipeline).await;
+        if answers.is_err() {
+            self.oversized.lock().extend(ids.iter().cloned());
+        }
+        answers
+    }
+
+    pub(super) async fn load_token(&self, id: &CredentialId) -> Result<Option<Token>, StoreError> {
+        let mut pipeline = redis::pipe();
+        pipeline.get(self.keys.token(id));
+        let (token,): (Option<Vec<u8>>,) = self.query(&pipeline).await?;
+        token.map(|token| answers::token(&token)).transpose()
+    }
+
+    /// The token, and what the record says of it. A commit between the two reads is noticed by the
+    /// record's revision.
+    pub(super) async fn load_token_with_expiry(
+        &self,
+        id: &CredentialId,
+    ) -> Result<Option<TokenWithExpiry>, StoreError> {
+        let (token_key, record_key) = (self.keys.token(id), self.keys.record(id));
+        let mut pipeline = redis::pipe();
+        // A reader may lack the right to see the record.
+        pipeline.ignore_errors();
+        pipeline.hmget(&record_key, &["revision", "epoch"]);
+        pipeline.get(&token_key).pttl(&token_key).cmd("TIME");
+        pipeline.hmget(&record_key, &["revision", "epoch"]);
+        let mut reads = 0;
+        loop {
+            let answers: Answers = self.query(&pipeline).await?;
+            let [before, token, left, time, after] =
+                <[_; 5]>::try_from(answers).map_err(|_| answers::unexpected("the token's key"))?;
+            reads += 1;
+            let belong_together = before.as_ref().ok() == after.as_ref().ok();
+            if !belong_together && reads < READS {
+                continue;
+            }
+            let token = match self.entry(token)? {
+                Value::BulkString(token) => answers::token(&token)?,
+                _ => return Ok(None),
+            };
+            let left = match self.entry(left)? {
+                Value::Int(left) => u64::try_from(left).unwrap_or(0),
+                _ => 0,
+            };
+            let expires_in = Duration::from_millis(left);
+            let expires_at = self.time(time)?.plus(expires_in);
+            let epoch = match after {
+                Ok(Value::Array(fields)) => fields.get(1).and_then(answers::count),
+                _ => None,
+            };
+            let epoch = Epoch(epoch.unwrap_or(0));
+            return Ok(Some(TokenWithExpiry { token, expires_at, expires_in, epoch }));
+        }
+    }
+
+    fn time(&self, answer: Result<Value, RedisError>) -> Result<StoreTime, StoreError> {
+        answers::time(&answer.map_err(|error| self.link.refused(error))?)
+    }
+
+    /// One answer about one credential.
+    fn entry(&self, answer: Result<Value, RedisError>) -> Result<Value, StoreError> {
+        answer.map_err(|error| self.link.refused(error))
+    }
+}
+
+/// Who holds the lease, and for how long.
+fn held(by: &Value, left: &Value) -> Lock {
+    let Some(by) = text(by) else { return Lock::Free };
+    let left = match left {
+        Value::Int(left) if 0 <= *left => Duration::from_millis(left.unsigned_abs()),
+        _ => LOCK_WITHOUT_END,
+    };
+    Lock::Held { by, left }
+}
+
+fn foreign(what: &str, id: &CredentialId) -> StoreError {
+    let message = format!(
+        "the {what} of {id} holds something that evertoken did not write, longer than anything of ours: \
+         delete it"
+    );
+    StoreError::new(StoreErrorCode::ForeignValue, message)
+}
+
+/// What `GETRANGE` found; it answers an empty text for what is absent.
+fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::BulkString(bytes) if !bytes.is_empty() => {
+            Some(String::from_utf8_lossy(bytes).into_owned())
+        }
+        _ => None,
+    }
+}
+
+/// A field of a record, or nothing if it is no text, or longer than any of ours.
+fn field(value: &Value) -> Option<&str> {
+    match value {
+        Value::BulkString(bytes) if bytes.len() <= MAX_FIELD => std::str::from_utf8(bytes).ok(),
+        _ => None,
+    }
+}
+
+fn is_oversized(value: &Value) -> bool {
+    matches!(value, Value::BulkString(bytes) if MAX_FIELD < bytes.len())
+}

@@ -1,0 +1,309 @@
+//! Where Redis is, as the user writes it: one server, a master that sentinels name, or a cluster.
+//!
+//! Only texts are read here; nothing is connected. A text may hold a password, so no message
+//! repeats any part of it.
+
+use std::{collections::BTreeMap, fmt, sync::Arc};
+
+use redis::{
+    Client, ClientTlsConfig, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, ProtocolVersion,
+    RedisConnectionInfo, TlsCertificates,
+};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+
+use crate::InvalidStoreUrl;
+
+const SENTINEL_PORT: u16 = 26379;
+
+const SINGLE: &str = "redis://user:password@127.0.0.1:6379/0";
+const SOCKET: &str = "redis+unix:///run/redis.sock?db=0";
+const SENTINEL: &str = "redis+sentinel://user:password@host1:26379,host2:26379/mymaster/0";
+const CLUSTER: &str = "redis+cluster://user:password@host1:6379,host2:6379";
+
+/// Where Redis is. It may hold a password, so it prints only addresses.
+#[derive(Clone)]
+pub struct RedisUrl(Arc<Deployment>);
+
+/// How Redis is set up.
+pub(super) enum Deployment {
+    /// One server, for which any failover is somebody else's matter.
+    Single(Client),
+    /// A master, and those who know which server it is.
+    Sentinel(Sentinel),
+    /// The nodes that were named; they know the others.
+    Cluster(Cluster),
+}
+
+pub(super) struct Sentinel {
+    /// With their own login, which does not hold for the master.
+    pub(super) sentinels: Vec<ConnectionInfo>,
+    pub(super) master: String,
+    /// How to log in at the master.
+    pub(super) settings: RedisConnectionInfo,
+    pub(super) certificates: Option<TlsCertificates>,
+}
+
+pub(super) struct Cluster {
+    pub(super) nodes: Vec<ConnectionInfo>,
+    pub(super) certificates: Option<TlsCertificates>,
+}
+
+/// Certificates for TLS, from PEM files: `[store.tls]`.
+#[derive(Clone)]
+pub struct Certificates(TlsCertificates);
+
+/// A text is not what a PEM file of this kind holds.
+#[derive(Debug, thiserror::Error)]
+#[error("it holds no {0} in PEM (-----BEGIN …)")]
+pub struct InvalidPem(&'static str);
+
+// === impl RedisUrl ===
+
+impl RedisUrl {
+    /// Reads the URL of a Redis, with the certificates for TLS if there are any.
+    ///
+    /// # Errors
+    /// If it is malformed, or if certificates are given where there is no TLS.
+    pub(crate) fn parse(
+        text: &str,
+        certificates: Option<Certificates>,
+    ) -> Result<Self, InvalidStoreUrl> {
+        evertoken_tls::use_ring();
+        let (scheme, rest) = text
+            .split_once("://")
+            .ok_or_else(|| malformed("// is missing after the scheme", SINGLE))?;
+        let uses_tls = scheme.starts_with("rediss");
+        if certificates.is_some() && !uses_tls {
+            return Err(InvalidStoreUrl::NoTls);
+        }
+        let certificates = certificates.map(|Certificates(certificates)| certificates);
+        let deployment = match scheme {
+            "redis" | "rediss" => single(text, SINGLE, &["protocol"], certificates),
+            "unix" | "redis+unix" => single(text, SOCKET, &["db", "user", "pass"], None),
+            "redis+sentinel" | "rediss+sentinel" => sentinel(rest, uses_tls, certificates),
+            "redis+cluster" | "rediss+cluster" => cluster(rest, uses_tls, certificates),
+            _ => Err(malformed("its scheme is unknown", SINGLE)),
+        };
+        Ok(Self(Arc::new(deployment?)))
+    }
+
+    pub(super) fn deployment(&self) -> &Deployment {
+        &self.0
+    }
+
+    /// Whether TLS is spoken.
+    pub(super) fn uses_tls(&self) -> bool {
+        match self.deployment() {
+            Deployment::Single(client) => is_tls(client.get_connection_info().addr()),
+            Deployment::Sentinel(sentinel) => sentinel.uses_tls(),
+            Deployment::Cluster(cluster) => cluster.nodes.iter().any(|node| is_tls(node.addr())),
+        }
+    }
+}
+
+impl fmt::Display for RedisUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |infos: &[ConnectionInfo]| {
+            infos.iter().map(|info| info.addr().to_string()).collect::<Vec<_>>().join(", ")
+        };
+        match self.deployment() {
+            Deployment::Single(client) => client.get_connection_info().addr().fmt(f),
+            Deployment::Sentinel(Sentinel { master, sentinels, .. }) => {
+                write!(f, "{master} (sentinels {})", list(sentinels))
+            }
+            Deployment::Cluster(Cluster { nodes, .. }) => {
+                write!(f, "{} (cluster)", list(nodes))
+            }
+        }
+    }
+}
+
+impl fmt::Debug for RedisUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RedisUrl({self})")
+    }
+}
+
+// === impl Sentinel ===
+
+impl Sentinel {
+    pub(super) fn uses_tls(&self) -> bool {
+        self.sentinels.iter().any(|each| is_tls(each.addr()))
+    }
+}
+
+fn is_tls(addr: &ConnectionAddr) -> bool {
+    matches!(addr, ConnectionAddr::TcpTls { .. })
+}
+
+// === impl Certificates ===
+
+impl Certificates {
+    /// The authorities whose certificates are trusted, in place of the system's; and a certificate
+    /// with its key that prove who we are. All are texts that were looked at.
+    #[must_use]
+    pub fn new(authority: Option<Vec<u8>>, client: Option<(Vec<u8>, Vec<u8>)>) -> Self {
+        let client_tls =
+            client.map(|(client_cert, client_key)| ClientTlsConfig { client_cert, client_key });
+        Self(TlsCertificates { client_tls, root_cert: authority })
+    }
+}
+
+/// Whether a text holds a certificate.
+///
+/// # Errors
+/// If it holds none, or one that cannot be read.
+pub fn some_certificate(pem: &[u8]) -> Result<(), InvalidPem> {
+    let mut certificates = CertificateDer::pem_slice_iter(pem).peekable();
+    let some = certificates.peek().is_some() && certificates.all(|each| each.is_ok());
+    some.then_some(()).ok_or(InvalidPem("certificate"))
+}
+
+/// Whether a text holds a private key.
+///
+/// # Errors
+/// If it holds none.
+pub fn some_key(pem: &[u8]) -> Result<(), InvalidPem> {
+    PrivateKeyDer::from_pem_slice(pem).map(drop).map_err(|_| InvalidPem("private key"))
+}
+
+// --- the kinds of URL ---
+
+fn malformed(why: impl Into<String>, example: &'static str) -> InvalidStoreUrl {
+    InvalidStoreUrl::Redis { why: why.into(), example }
+}
+
+/// Settings of every connection to a server that holds data.
+fn with_ours(settings: RedisConnectionInfo) -> RedisConnectionInfo {
+    settings
+        .set_protocol(ProtocolVersion::RESP3)
+        .set_lib_name("evertoken", env!("CARGO_PKG_VERSION"))
+}
+
+fn single(
+    text: &str,
+    example: &'static str,
+    known: &[&str],
+    certificates: Option<TlsCertificates>,
+) -> Result<Deployment, InvalidStoreUrl> {
+    let query = text.split_once('?').map_or("", |(_, query)| query);
+    let parameters = parameters(query, known, example)?;
+    if parameters.get("protocol").is_some_and(|version| !["3", "resp3"].contains(version)) {
+        let why = "evertoken speaks RESP3 alone, on one connection for answers and messages: leave \
+                   out protocol";
+        return Err(malformed(why, example));
+    }
+    if text.contains('#') {
+        return Err(malformed("nothing may follow a #", example));
+    }
+    let info = text
+        .into_connection_info()
+        .map_err(|_| malformed("its login, host, port or database is malformed", example))?;
+    let settings = with_ours(info.redis_settings().clone());
+    let info = info.set_redis_settings(settings);
+    let client = match certificates {
+        Some(certificates) => Client::build_with_tls(info, certificates),
+        None => Client::open(info),
+    };
+    Ok(Deployment::Single(client.map_err(|error| malformed(error.to_string(), example))?))
+}
+
+fn sentinel(
+    rest: &str,
+    uses_tls: bool,
+    certificates: Option<TlsCertificates>,
+) -> Result<Deployment, InvalidStoreUrl> {
+    let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let parameters = parameters(query, &["sentinel_username", "sentinel_password"], SENTINEL)?;
+    let parameter = |name: &str| parameters.get(name).copied().unwrap_or_default();
+    let (user, password) = (parameter("sentinel_username"), parameter("sentinel_password"));
+    let login = if parameters.is_empty() { String::new() } else { format!("{user}:{password}@") };
+    let login = format!("redis://{login}sentinel")
+        .into_connection_info()
+        .map_err(|_| malformed("the login of the sentinels is malformed", SENTINEL))?;
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let (master, db) = path.trim_end_matches('/').split_once('/').unwrap_or((path, "0"));
+    let master = master.trim_end_matches('/');
+    if master.is_empty() {
+        return Err(malformed("it does not say which master the sentinels watch", SENTINEL));
+    }
+    let db = db.parse::<u16>().map_err(|_| malformed("its database is no number", SENTINEL))?;
+    let nodes = nodes(authority, uses_tls, SENTINEL_PORT, SENTINEL)?;
+    let settings = with_ours(nodes[0].redis_settings().clone()).set_db(i64::from(db));
+    Ok(Deployment::Sentinel(Sentinel {
+        sentinels: nodes
+            .into_iter()
+            .map(|node| node.set_redis_settings(login.redis_settings().clone()))
+            .collect(),
+        master: master.to_owned(),
+        settings,
+        certificates,
+    }))
+}
+
+fn cluster(
+    rest: &str,
+    uses_tls: bool,
+    certificates: Option<TlsCertificates>,
+) -> Result<Deployment, InvalidStoreUrl> {
+    let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+    parameters(query, &[], CLUSTER)?;
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    if !["", "0"].contains(&path.trim_end_matches('/')) {
+        return Err(malformed("a cluster has no database but 0", CLUSTER));
+    }
+    let nodes = nodes(authority, uses_tls, 6379, CLUSTER)?;
+    Ok(Deployment::Cluster(Cluster { nodes, certificates }))
+}
+
+/// `user:password@host1:port1,host2` as one URL each, which the library reads.
+fn nodes(
+    authority: &str,
+    uses_tls: bool,
+    port: u16,
+    example: &'static str,
+) -> Result<Vec<ConnectionInfo>, InvalidStoreUrl> {
+    let (login, hosts) = match authority.rsplit_once('@') {
+        Some((login, hosts)) => (format!("{login}@"), hosts),
+        None => (String::new(), authority),
+    };
+    let scheme = if uses_tls { "rediss" } else { "redis" };
+    let node = |(at, host): (usize, &str)| {
+        let has_port = host.rsplit(']').next().is_some_and(|tail| tail.contains(':'));
+        let port = if has_port { String::new() } else { format!(":{port}") };
+        let info = format!("{scheme}://{login}{host}{port}").into_connection_info();
+        let info = info.map_err(|_| {
+            let place = at + 1;
+            malformed(
+                format!("host {place} of the list, or what stands before it, is malformed"),
+                example,
+            )
+        })?;
+        let settings = with_ours(info.redis_settings().clone());
+        Ok(info.set_redis_settings(settings))
+    };
+    hosts.split(',').map(str::trim).enumerate().map(node).collect()
+}
+
+/// What follows the question mark, as it was written.
+fn parameters<'a>(
+    query: &'a str,
+    known: &[&str],
+    example: &'static str,
+) -> Result<BTreeMap<&'a str, &'a str>, InvalidStoreUrl> {
+    let pairs = query.split('&').filter(|pair| !pair.is_empty());
+    let pairs = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    pairs
+        .map(|(name, value)| match known {
+            _ if known.contains(&name) => Ok((name, value)),
+            [] => Err(malformed("nothing may follow a ?", example)),
+            _ => {
+                let known = known.join(", ");
+                Err(malformed(format!("after the ? there may only be {known}"), example))
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;
