@@ -6,6 +6,7 @@
 mod idle;
 mod loss;
 mod memory;
+mod redis_cpu;
 mod takeover;
 mod throughput;
 
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let figures = runtime.block_on(async {
         let mut figures = throughput::measure().await;
+        figures.extend(redis_cpu::measure().await);
         figures.extend(memory::measure().await);
         figures.extend(idle::measure().await);
         figures.extend(takeover::measure().await);

@@ -161,6 +161,20 @@ impl RedisServer {
         assert!(kill.expect("kill runs").success(), "kill -{name}");
     }
 
+    /// The processor time that it has used, in steps of a hundredth of a second.
+    ///
+    /// # Panics
+    /// If it does not run, or on a system without `/proc`.
+    pub fn cpu(&self) -> Duration {
+        let child = self.child.as_ref().expect("it runs");
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.id())).expect("it runs");
+        // The name may have blanks; user and system time are the 12th and 13th field after it.
+        let (_, after) = stat.rsplit_once(')').expect("a name");
+        let ticks = after.split_whitespace().skip(11).take(2);
+        let ticks: u64 = ticks.map(|ticks| ticks.parse::<u64>().expect("a number")).sum();
+        Duration::from_millis(10 * ticks)
+    }
+
     /// Where it listens, on 127.0.0.1.
     pub fn port(&self) -> u16 {
         self.port
