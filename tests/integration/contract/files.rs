@@ -4,6 +4,8 @@
 mod ask;
 #[path = "begin.rs"]
 mod begin;
+#[path = "commit.rs"]
+mod commit;
 #[path = "complete.rs"]
 mod complete;
 #[path = "early.rs"]

@@ -5,6 +5,8 @@ mod ask;
 #[path = "begin.rs"]
 mod begin;
 mod clock;
+#[path = "commit.rs"]
+mod commit;
 #[path = "complete.rs"]
 mod complete;
 #[path = "early.rs"]
