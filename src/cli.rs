@@ -4,10 +4,10 @@
 
 mod ask;
 mod check;
-#[cfg(any(test, fuzzing))]
-pub(crate) mod claims;
 #[cfg(feature = "demo")]
 mod demo;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz_properties;
 mod get;
 mod line;
 mod log;
