@@ -5,6 +5,7 @@
 mod ask;
 mod check;
 #[cfg(feature = "demo")]
+#[expect(clippy::indexing_slicing, reason = "a place is one of the demo's own lists")]
 mod demo;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz_properties;
