@@ -21,13 +21,13 @@ TARGET ?= all
 demo:
 	@$(if $(filter redis,$(STORE)),tools/need redis-server)
 	@$(CARGO) build --release --locked --bin evertoken
-	@exec target/release/evertoken demo --on $(STORE) $(if $(FOR),--for $(FOR)) $(ARGS)
+	@exec $${CARGO_TARGET_DIR:-target}/release/evertoken demo --on $(STORE) $(if $(FOR),--for $(FOR)) $(ARGS)
 
 # Most tests wait for a state of their own servers, so more of them run at once than there are cores.
 test:
 	@tools/need redis-server strace faketime
 	$(CARGO) test --locked --workspace --lib --bins
-	$(CARGO) test --locked --workspace --exclude evertoken --tests
+	$(CARGO) test --locked --workspace --exclude evertoken --test '*'
 	$(CARGO) test --locked --test scenarios
 	$(CARGO) test --locked --test integration -- --test-threads=6
 

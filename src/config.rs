@@ -4,10 +4,10 @@
 //! The environment is a value that `main` hands in; nothing here reads the process. Texts become
 //! trees in `config/tree.rs`, trees become settings in `config/read.rs`.
 
-#[cfg(any(test, fuzzing))]
-pub(crate) mod claims;
 mod environment;
 mod fields;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz_properties;
 mod read;
 mod section;
 mod tree;

@@ -4,7 +4,7 @@
 //! claims stand beside what they are about; those of other crates, in them. They exist under the
 //! fuzzer and in tests alone: a test replays the fuzzer's seeds, and inputs made from them.
 
-pub use crate::{cli::claims::hold as arguments, config::claims::hold as config};
+pub use crate::{cli::fuzz_properties::hold as arguments, config::fuzz_properties::hold as config};
 use crate::{credential::Chain, store::StoreUrl};
 
 /// A password that no URL may show.

@@ -37,6 +37,7 @@ pub use evertoken_tls as tls;
 
 pub mod refresh;
 
+#[warn(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 pub mod config;
 pub mod status;
 
@@ -45,6 +46,7 @@ pub mod worker;
 
 pub mod diagnose;
 
+#[warn(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 pub mod cli;
 
 #[cfg(any(test, fuzzing))]

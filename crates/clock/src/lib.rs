@@ -8,6 +8,8 @@
 //! An `Instant` stands still while the machine sleeps (rust-lang/rust#87906). Where that would be
 //! wrong, a [`Moment`] counts the sleep, too.
 
+#![warn(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
 use std::time::Duration;
 
 pub use evertoken_client::{StoreTime, millis};

@@ -16,6 +16,8 @@
 //! - [`SecretSource`]: where a secret is read from. [`Transport`]: HTTP as providers need it.
 //! - One module for each kind: its settings, its client, what its answers mean. [`wechat`].
 
+#![warn(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
 mod base_urls;
 mod credential;
 mod error;

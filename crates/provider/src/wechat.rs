@@ -10,6 +10,7 @@
 mod answer;
 mod client;
 #[cfg(any(test, fuzzing))]
+#[expect(clippy::expect_used, clippy::indexing_slicing, reason = "a property that fails panics")]
 mod fuzz_properties;
 mod probe;
 mod settings;

@@ -235,12 +235,13 @@ impl FaultQueue {
     /// The fault of this call, if it has one, counted as used.
     pub(super) fn take(&mut self, target: Target<'_>) -> Option<FaultKind> {
         let at = self.0.iter().position(|fault| fault.fits(target))?;
-        match self.0[at].count {
+        let fault = self.0.get_mut(at)?;
+        match fault.count {
             1 => return Some(self.0.remove(at).kind),
             0 => {}
-            _ => self.0[at].count -= 1,
+            _ => fault.count -= 1,
         }
-        Some(self.0[at].kind.clone())
+        Some(fault.kind.clone())
     }
 }
 

@@ -235,6 +235,7 @@ impl Issuer {
     ) -> Token {
         let minted = self.mint.token(self.settings.token_len);
         let account = self.accounts.entry(appid.clone()).or_default();
+        #[expect(clippy::expect_used, reason = "callers have asked for the desk before")]
         let desk = account.desk(endpoint).expect("only issuing endpoints issue");
         let (token, retired) = desk.issue(&self.settings, minted, now_ms);
         self.ledger.retire(&retired, false);

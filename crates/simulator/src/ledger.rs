@@ -133,9 +133,10 @@ impl Ledger {
     /// Writes down that tokens end earlier than they would have.
     pub(super) fn retire(&mut self, retired: &[Retired], revoked: bool) {
         for end in retired {
-            if let Some(index) = self.index(end.id) {
-                self.tokens[index].dies_at = end.dies_at;
-                self.tokens[index].revoked |= revoked;
+            let index = self.index(end.id);
+            if let Some(life) = index.and_then(|index| self.tokens.get_mut(index)) {
+                life.dies_at = end.dies_at;
+                life.revoked |= revoked;
             }
         }
     }
@@ -143,14 +144,14 @@ impl Ledger {
     /// Whose token this is and how long it was to live, if it was issued here.
     pub(super) fn find(&self, value: &str) -> Option<Found> {
         let id = *self.by_value.get(value)?;
-        let life = &self.tokens[self.index(id)?];
+        let life = self.tokens.get(self.index(id)?)?;
         Some(Found { id, appid: life.appid.clone(), expires_at: life.expires_at })
     }
 
     /// Whether a token worked at `at_ms`.
     pub(super) fn verdict(&self, value: &str, at_ms: u64) -> Verdict {
         let found = self.by_value.get(value).and_then(|id| self.index(*id));
-        let Some(life) = found.map(|index| &self.tokens[index]) else {
+        let Some(life) = found.and_then(|index| self.tokens.get(index)) else {
             let reason = Reason::Unknown;
             return Verdict {
                 alive: false,
@@ -182,8 +183,7 @@ impl Ledger {
     }
 
     fn index(&self, id: u64) -> Option<usize> {
-        let index = usize::try_from(id.checked_sub(self.first)?).ok()?;
-        (index < self.tokens.len()).then_some(index)
+        usize::try_from(id.checked_sub(self.first)?).ok()
     }
 }
 

@@ -26,6 +26,8 @@
 //! → `wire`. It takes the lock once, or three times if it is delayed, and never across an
 //! await. No token and no secret is ever logged.
 
+#![warn(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
 mod account;
 mod answer;
 mod control;

@@ -2,6 +2,8 @@
 //!
 //! It reads its arguments, starts, and waits for a signal. Everything else is the library's.
 
+#![warn(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -69,7 +69,8 @@ impl Mint {
         value.push_str(&self.random.u8(10..100).to_string());
         value.push('_');
         while value.len() < len {
-            value.push(char::from(BASE64URL[self.random.usize(..64)]));
+            let drawn = self.random.choice(BASE64URL).copied().unwrap_or(b'-');
+            value.push(char::from(drawn));
         }
         Minted { id, value: TokenValue(value.into()) }
     }

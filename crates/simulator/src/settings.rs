@@ -107,8 +107,8 @@ impl Settings {
             return Err(InvalidSettings("the body must be a JSON object".to_owned()));
         };
         let mut merged = serde_json::to_value(self).map_err(sentence)?;
-        for (name, value) in patch {
-            merged[name] = value.clone();
+        if let Some(fields) = merged.as_object_mut() {
+            fields.extend(patch.clone());
         }
         let merged: Self = serde_json::from_value(merged).map_err(sentence)?;
         merged.check()?;

@@ -121,7 +121,7 @@ fn read_stable(is_post: bool, body: &Bytes) -> (String, Ask) {
         return (appid, Ask::Token { secret, grant_type, force: force_refresh });
     }
     let value: Value = serde_json::from_slice(body).unwrap_or_default();
-    let appid = value["appid"].as_str().unwrap_or_default().to_owned();
+    let appid = value.get("appid").and_then(Value::as_str).unwrap_or_default().to_owned();
     (appid, Ask::Unreadable(47001, "data format error"))
 }
 

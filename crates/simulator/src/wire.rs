@@ -108,7 +108,7 @@ impl Wire {
     fn poll_drip(&mut self, cx: &mut Context<'_>, buf: &[u8], ms: u64) -> Poll<io::Result<usize>> {
         if !self.in_body {
             let end = buf.windows(4).position(|four| four == b"\r\n\r\n");
-            let head = end.map_or(buf, |at| &buf[..at + 4]);
+            let head = end.and_then(|at| buf.get(..at + 4)).unwrap_or(buf);
             let sent = ready!(Pin::new(&mut self.stream).poll_write(cx, head))?;
             self.in_body = end.is_some() && sent == head.len();
             return Poll::Ready(Ok(sent));
@@ -120,7 +120,7 @@ impl Wire {
         let sleep = self.pause.get_or_insert_with(|| Box::pin(tokio::time::sleep(pause)));
         ready!(sleep.as_mut().poll(cx));
         self.pause = None;
-        Pin::new(&mut self.stream).poll_write(cx, &buf[..buf.len().min(1)])
+        Pin::new(&mut self.stream).poll_write(cx, buf.get(..1).unwrap_or(buf))
     }
 }
 

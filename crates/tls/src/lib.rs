@@ -1,5 +1,7 @@
 //! The cryptography under TLS, the same for Redis and for issuers, and what its refusals mean.
 
+#![warn(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
 use std::{error::Error, io, sync::Arc};
 
 use rustls::{AlertDescription, CertificateError, InvalidMessage};

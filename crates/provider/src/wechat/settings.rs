@@ -10,6 +10,7 @@ use crate::{BaseUrls, Fields, SecretSource};
 const BASE_URL: &str = "https://api.weixin.qq.com";
 
 /// The same, once for all accounts.
+#[expect(clippy::expect_used, reason = "a constant, which the tests read")]
 static BASE_URLS: LazyLock<BaseUrls> =
     LazyLock::new(|| BaseUrls::parse(&[BASE_URL]).expect("an entry point"));
 
