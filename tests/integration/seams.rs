@@ -1,6 +1,7 @@
 //! Where the next issuers fit in: sketches of providers that no part of the product knows, kept fresh
 //! by its own cycle. On a paused clock, over real files.
 
+mod derived;
 mod second_provider;
 mod sketch;
 
