@@ -8,6 +8,7 @@ mod count;
 mod cycle;
 mod keeper;
 mod memory;
+mod registry;
 mod timetable;
 
 use std::time::Duration;
@@ -18,6 +19,7 @@ pub use self::{
     cycle::{Cycle, CycleReport, Knowledge, Outcome},
     keeper::Keeper,
     memory::Remembered,
+    registry::{Registry, Slot},
 };
 
 /// The times of an attempt. One call fits into one lease, which is never renewed.

@@ -103,6 +103,11 @@ async fn fetched(
         match cycle.run(credential, Knowledge::default(), &mut rng).await.outcome {
             Outcome::Refreshed(_) | Outcome::Restored { .. } => continue,
             Outcome::Failed { message, .. } => return Err(unavailable(message)),
+            Outcome::Waiting { parent, .. } => {
+                return Err(unavailable(format!(
+                    "it needs the token of {parent}, and there is none"
+                )));
+            }
             Outcome::StoreFailed(error) => return Err(error.into()),
             Outcome::NotBefore(moment) => {
                 // It may have been published since the look; only then is there one.

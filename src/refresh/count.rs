@@ -45,6 +45,7 @@ pub(super) fn ended(credential: &CredentialId, outcome: &Outcome) {
             "fenced"
         }
         Outcome::Released => "released",
+        Outcome::Waiting { .. } => "waiting",
         Outcome::Elsewhere(_)
         | Outcome::NotBefore(_)
         | Outcome::StoreLost

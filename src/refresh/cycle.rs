@@ -1,10 +1,11 @@
-//! One cycle for one credential: begin, fetch, then complete or fail. How an attempt ends is in
-//! `cycle/record_result.rs`.
+//! One cycle for one credential: begin, fetch, then complete or fail. What a call needs of other
+//! credentials is in `cycle/inputs.rs`, how an attempt ends in `cycle/record_result.rs`.
 //!
 //! Two round trips to the store and one request to the issuer. The request is sent once, and never
 //! cancelled: a cancelled request is an unknown outcome. What it brought is offered to the store
 //! until the store takes it or the token has ended.
 
+mod inputs;
 mod record_result;
 
 use std::{sync::Arc, time::Duration};
@@ -15,10 +16,10 @@ use tracing::{debug, error, warn};
 use super::{Credential, Times, count, memory::Remembered};
 use crate::{
     clock::{self, Moment, StoreClock, StoreTime},
-    credential::Chain,
+    credential::{Chain, CredentialId},
     lease::{AttemptId, Epoch, Lease},
     metrics, policy,
-    provider::{Fate, Inputs},
+    provider::Fate,
     store::{
         BeginRequest, Begun, Calls, Coordinate, Early, Permit, Protocol, StoreError, StoreErrorKind,
     },
@@ -82,6 +83,13 @@ pub enum Outcome {
     Fenced,
     /// The lease was given back before anything was sent.
     Released,
+    /// Its call needs the token of another credential, and that one is not published or is dead.
+    Waiting {
+        /// The other one.
+        parent: CredentialId,
+        /// When the next try should begin.
+        due_at: StoreTime,
+    },
     /// The store did not do what was asked.
     StoreFailed(StoreError),
 }
@@ -162,11 +170,17 @@ impl Cycle {
             self.store.release(&credential.id, &lease, false).await?;
             return Ok(Outcome::Released);
         }
+        let attempt = Attempt { credential, lease: &lease, failures, calls, mark: &mark };
+        let inputs = match self.inputs(&attempt).await? {
+            Ok(inputs) => inputs,
+            Err(parent) => {
+                return self.wait_for(&attempt, parent, false, rng, &mut told.heard).await;
+            }
+        };
         let deadline = started + self.times.request_timeout;
-        let fetched = credential.provider.fetch(deadline, &Inputs::default()).await;
+        let fetched = credential.provider.fetch(deadline, &inputs).await;
         let took = clock::now() - started;
         count::called(credential, &fetched, took);
-        let attempt = Attempt { credential, lease: &lease, failures, calls, mark: &mark };
         match fetched {
             Ok(issued) => self.complete(&attempt, issued, took, rng, &mut told.heard).await,
             // Nothing was sent, and this worker tries no more: another can begin at once.
@@ -176,7 +190,10 @@ impl Cycle {
                 self.store.release(&credential.id, &lease, true).await?;
                 Ok(Outcome::Released)
             }
-            Err(error) => self.fail(&attempt, &error, rng, &mut told.heard).await,
+            Err(error) => match inputs::dead(&error, &inputs) {
+                Some(input) => self.report_input(&attempt, input, rng, &mut told.heard).await,
+                None => self.fail(&attempt, &error, rng, &mut told.heard).await,
+            },
         }
     }
 

@@ -7,12 +7,13 @@
 mod tests;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     time::Duration,
 };
 
 use tokio::time::Instant;
 
+use super::Registry;
 use crate::{
     clock::{self, StoreTime},
     credential::CredentialId,
@@ -33,7 +34,8 @@ const NO_RECORD: StoreTime = StoreTime::from_millis(u64::MAX);
 #[derive(Debug, Default)]
 pub(super) struct Timetable {
     entries: Vec<Entry>,
-    places: HashMap<CredentialId, Place>,
+    /// The places in the order in which they were added, as the configuration has them.
+    registry: Registry,
     /// By issuer: who is taken when.
     queues: Vec<BTreeSet<(Instant, Place)>>,
     /// Until when this worker leaves a credential to others: its issuer refused it here.
@@ -129,14 +131,21 @@ impl Timetable {
     /// A timetable of all `ids`, in their order, each with its issuer. Nothing is due yet.
     pub(super) fn new<'a>(ids: impl Iterator<Item = (&'a CredentialId, IssuerNumber)>) -> Self {
         let mut timetable = Self::default();
-        for (place, (id, issuer)) in ids.enumerate() {
-            let place = Place::try_from(place).expect("fewer than four billion credentials");
-            timetable.places.insert(id.clone(), place);
-            timetable.entries.push(Entry::of(issuer));
-            let queues = timetable.queues.len().max(usize::from(issuer) + 1);
-            timetable.queues.resize_with(queues, BTreeSet::new);
+        for (id, issuer) in ids {
+            timetable.insert(id, issuer);
         }
         timetable
+    }
+
+    /// A credential comes, of which nothing is known yet. The others stay as they are.
+    pub(super) fn insert(&mut self, id: &CredentialId, issuer: IssuerNumber) -> Place {
+        let place = self.registry.add(id).index;
+        if place as usize == self.entries.len() {
+            self.entries.push(Entry::of(issuer));
+        }
+        let queues = self.queues.len().max(usize::from(issuer) + 1);
+        self.queues.resize_with(queues, BTreeSet::new);
+        place
     }
 
     /// How many credentials there are.
@@ -151,7 +160,7 @@ impl Timetable {
 
     /// Where `id` stands, if it is configured here.
     pub(super) fn place(&self, id: &CredentialId) -> Option<Place> {
-        self.places.get(id).copied()
+        self.registry.get(id).map(|slot| slot.index)
     }
 
     /// Sets when the credential is due, unless a cycle runs: its end will tell.

@@ -107,6 +107,7 @@ pub(super) fn failure() -> FailedAttempt<'static> {
         refused: None,
         not_sent: false,
         left_to_others: false,
+        blameless: false,
     }
 }
 

@@ -23,6 +23,7 @@ mod outage;
 mod refreshing;
 mod refused;
 mod rights;
+mod seams;
 mod sentinel;
 mod shutdown;
 mod stopped;

@@ -2,11 +2,14 @@
 
 use std::{fmt, str::FromStr, sync::Arc};
 
+use serde::{Deserialize, Serialize};
+
 /// The longest id of a credential, in bytes.
 pub const MAX_ID_LEN: usize = 128;
 
 /// Which credential: the user's name for it, `[A-Za-z0-9._-]{1,128}`. Cheap to clone.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct CredentialId(Arc<str>);
 
 /// The text is not an id of a credential.
@@ -33,6 +36,20 @@ impl FromStr for CredentialId {
             return Err(InvalidId(()));
         }
         Ok(Self(text.into()))
+    }
+}
+
+impl TryFrom<String> for CredentialId {
+    type Error = InvalidId;
+
+    fn try_from(text: String) -> Result<Self, InvalidId> {
+        text.parse()
+    }
+}
+
+impl From<CredentialId> for String {
+    fn from(id: CredentialId) -> Self {
+        id.as_str().to_owned()
     }
 }
 

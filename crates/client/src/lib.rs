@@ -1,17 +1,22 @@
-//! What an application and evertoken agree upon: names of credentials, tokens, and the store's time.
-//!
-//! It depends on nothing of the worker's.
+#![doc = include_str!("../README.md")]
 
 mod epoch;
 mod error_chain;
 mod id;
+mod keys;
+pub mod messages;
+#[cfg(feature = "redis")]
+mod redis;
 mod time;
 mod token;
 
+#[cfg(feature = "redis")]
+pub use self::redis::{ReadError, Reader, RedisFailure, ReportError, Reporter};
 pub use self::{
     epoch::Epoch,
     error_chain::Chain,
     id::{CredentialId, InvalidId, MAX_ID_LEN},
+    keys::Keys,
     time::{StoreTime, millis},
     token::{InvalidToken, MAX_TOKEN_LEN, Token},
 };

@@ -49,8 +49,18 @@ impl Credential {
     /// Reads the settings of a credential, those that all kinds share and those of its kind; `None`
     /// if any that it needs is missing or wrong.
     pub fn read(id: CredentialId, fields: &mut dyn Fields, transport: &Transport) -> Option<Self> {
-        let kind = fields.parsed("provider", kind);
-        let read = kind.or(KINDS.first()).map(|kind| kind.read)?;
+        Self::read_among(KINDS, id, fields, transport)
+    }
+
+    /// The same with other kinds than those that are built in, the default first.
+    pub fn read_among(
+        kinds: &[Kind],
+        id: CredentialId,
+        fields: &mut dyn Fields,
+        transport: &Transport,
+    ) -> Option<Self> {
+        let kind = fields.parsed("provider", |text| kind(kinds, text));
+        let read = kind.or(kinds.first()).map(|kind| kind.read)?;
         let provider = read(fields, transport);
         let refresh_before = fields.duration("refresh_before", SHORTEST_REFRESH_BEFORE);
         let quiet_period = fields.duration("quiet_period", Duration::ZERO);
@@ -80,9 +90,9 @@ impl fmt::Debug for Credential {
     }
 }
 
-fn kind(text: &str) -> Result<&'static Kind, String> {
-    KINDS.iter().find(|kind| kind.name == text).ok_or_else(|| {
-        let names: Vec<_> = KINDS.iter().map(|kind| kind.name).collect();
+fn kind<'a>(kinds: &'a [Kind], text: &str) -> Result<&'a Kind, String> {
+    kinds.iter().find(|kind| kind.name == text).ok_or_else(|| {
+        let names: Vec<_> = kinds.iter().map(|kind| kind.name).collect();
         format!("{text:?} is not a provider of this version; it has: {}", names.join(", "))
     })
 }

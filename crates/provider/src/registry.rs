@@ -11,5 +11,5 @@ pub struct Kind {
     /// As the configuration spells it.
     pub name: &'static str,
     /// Reads the settings that are its own; `None` if any is missing or wrong.
-    pub(crate) read: fn(&mut dyn Fields, &Transport) -> Option<Box<dyn Provider>>,
+    pub read: fn(&mut dyn Fields, &Transport) -> Option<Box<dyn Provider>>,
 }

@@ -31,6 +31,8 @@ pub struct FailedAttempt<'a> {
     pub not_sent: bool,
     /// It is left to other workers: the issuer refuses this one's address.
     pub left_to_others: bool,
+    /// The credential has not failed: a token of another one is lacking. Only the wait is recorded.
+    pub blameless: bool,
 }
 
 /// The answer of `fail`.
@@ -99,6 +101,9 @@ fn record_failure(record: &mut Record, now: StoreTime, failed: &FailedAttempt<'_
         (!failed.rate_limited.is_zero()).then(|| now.plus(failed.rate_limited));
     if let Some(attempt) = record.attempt.as_mut().filter(|_| !failed.quiet_period.is_zero()) {
         attempt.quiet_until = now.plus(failed.quiet_period);
+    }
+    if failed.blameless {
+        return;
     }
     let failure = record.failure.get_or_insert_default();
     failure.count = failure.count.saturating_add(1);

@@ -131,6 +131,7 @@ fn a_failure() -> FailedAttempt<'static> {
         refused: Some("0123abcd"),
         not_sent: true,
         left_to_others: false,
+        blameless: false,
     }
 }
 

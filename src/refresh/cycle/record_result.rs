@@ -118,7 +118,7 @@ impl Cycle {
             self.retry_until(ends, rng, || self.standing(credential, in_doubt)).await?;
         let retry = policy::wait_after_failure(standing, failures, rng.f64());
         let Waits { wait, closed, local_backoff } = match error.remedy {
-            // Its own settings are fine. The token that it was made with is looked at in its place.
+            // A dead input is reported instead, if the call was made with it.
             Remedy::Retry | Remedy::InputDead(_) => Waits { wait: retry, ..Waits::default() },
             Remedy::Wait(wait) => Waits { wait, closed: wait, local_backoff: None },
             Remedy::WaitForWindow => {
@@ -145,6 +145,7 @@ impl Cycle {
             refused: refused.then_some(mark),
             not_sent: error.fate == Fate::NotSent,
             left_to_others: local_backoff.is_some() && error.fate == Fate::Refused,
+            blameless: false,
         };
         let asked = Moment::now();
         let (now, failed) =
@@ -210,7 +211,7 @@ impl Cycle {
 
     /// Tries until the store takes it, or until `ends`: what an attempt brought is not given up
     /// for a store that is away for a while.
-    async fn retry_until<T, F>(
+    pub(super) async fn retry_until<T, F>(
         &self,
         ends: Instant,
         rng: &mut fastrand::Rng,

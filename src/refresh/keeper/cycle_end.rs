@@ -88,6 +88,7 @@ impl Keeper {
                 }
                 self.behind(due_at, Duration::ZERO, now)
             }
+            Outcome::Waiting { due_at, .. } => self.behind(due_at, Duration::ZERO, now),
             Outcome::Fenced => now + self.up_to(SOON),
             Outcome::Released => now + RELEASED_WAIT,
             Outcome::StoreFailed(error) if error.kind() == StoreErrorKind::Entry => {

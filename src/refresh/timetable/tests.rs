@@ -113,6 +113,21 @@ fn what_is_forgotten_is_due_again_once_it_is_looked_at() {
 }
 
 #[test]
+fn a_credential_that_comes_later_moves_no_other() {
+    let (mut table, now) = (table(&["a", "b"]), clock::now());
+    table.set_due(0, now + SECOND);
+    table.set_due(1, now + 2 * SECOND);
+    let id = "c".parse().expect("an id");
+    let place = table.insert(&id, 1);
+    assert_eq!((place, table.place(&id), table.len()), (2, Some(2), 3));
+    assert_eq!((table.due(0), table.due(1)), (Some(now + SECOND), Some(now + 2 * SECOND)));
+    assert_eq!(table.next(1), None, "nothing is due that was not looked at");
+    table.set_due(place, now);
+    assert_eq!(table.take(1, now), Some(Taken::Due(place)));
+    assert_eq!(table.next(0), Some(now + SECOND));
+}
+
+#[test]
 fn an_entry_is_small() {
     assert!(size_of::<Entry>() <= 64, "{} bytes", size_of::<Entry>());
 }

@@ -8,7 +8,7 @@ use crate::{
     Committed, StoreError, StoreErrorCode, Timed,
     protocol::{COMMIT_WITHIN, changed_fields},
 };
-use evertoken_client::CredentialId;
+use evertoken_client::{CredentialId, messages::Changed};
 use evertoken_clock::millis;
 
 // === impl RedisStore ===
@@ -74,11 +74,8 @@ fn add_message(
         None => call.arg("").arg(""),
         Some(Message::Look) => call.arg(keys.rejected_channel()).arg(id.as_str()),
         Some(Message::Changed { epoch, expires_at, due_at }) => {
-            let (expires_at, due_at) = (expires_at.as_millis(), due_at.as_millis());
-            // An id needs no escaping.
-            let message = format!(
-                r#"{{"id":"{id}","epoch":{epoch},"expires_at":{expires_at},"due_at":{due_at}}}"#
-            );
+            let message = Changed { id: id.clone(), epoch, expires_at, due_at };
+            let message = serde_json::to_string(&message).expect("plain fields have a text");
             call.arg(keys.changed_channel()).arg(message)
         }
     };

@@ -1,6 +1,7 @@
-//! Every key and channel, spelled once. A contract: applications read and write these names.
+//! The workers' own keys, spelled once; those that applications use, too, are the client's. A
+//! contract: rights are given by these names.
 
-use evertoken_client::CredentialId;
+use evertoken_client::{CredentialId, Keys as PublicKeys};
 
 /// Tags whose slots lie in the middle of each sixteenth of the 16384 slots of a cluster, in order.
 const SPREAD_TAGS: [&str; 16] = [
@@ -11,54 +12,55 @@ const SPREAD_TAGS: [&str; 16] = [
 /// in one slot of a Redis Cluster.
 #[derive(Clone, Debug)]
 pub(super) struct Keys {
-    prefix: String,
+    public: PublicKeys,
 }
 
 impl Keys {
     pub(super) fn new(prefix: &str) -> Self {
-        Self { prefix: prefix.to_owned() }
+        Self { public: PublicKeys::new(prefix) }
     }
 
     /// The token's bytes, nothing else. It expires with the token.
     pub(super) fn token(&self, id: &CredentialId) -> String {
-        format!("{}:{{{id}}}:token", self.prefix)
+        self.public.token(id)
     }
 
     /// The holder and the attempt. It expires with the lease.
     pub(super) fn lock(&self, id: &CredentialId) -> String {
-        format!("{}:{{{id}}}:lock", self.prefix)
+        self.public.of(id, "lock")
     }
 
     /// A hash: what is known beside the token.
     pub(super) fn record(&self, id: &CredentialId) -> String {
-        format!("{}:{{{id}}}:record", self.prefix)
+        self.public.of(id, "record")
     }
 
     /// The token that an application reports as dead.
     pub(super) fn rejected(&self, id: &CredentialId) -> String {
-        format!("{}:{{{id}}}:rejected", self.prefix)
+        self.public.rejected(id)
     }
 
     /// A uuid that tells whether the store lost its data.
     pub(super) fn canary(&self) -> String {
-        format!("{}:canary", self.prefix)
+        format!("{}:canary", self.public.prefix())
     }
 
     /// The same for a cluster, which may lose the data of one master alone: a key in each sixteenth
     /// of the slots, so that up to sixteen masters with equal shares have one each.
     pub(super) fn canaries(&self) -> Vec<String> {
-        let tags = SPREAD_TAGS.iter().map(|tag| format!("{}:{{{tag}}}:canary", self.prefix));
+        let tags =
+            SPREAD_TAGS.iter().map(|tag| format!("{}:{{{tag}}}:canary", self.public.prefix()));
         std::iter::once(self.canary()).chain(tags).collect()
     }
 
     /// The channel of the message after each publication.
     pub(super) fn changed_channel(&self) -> String {
-        format!("{}:changed", self.prefix)
+        self.public.changed_channel()
     }
 
     /// The channel that carries an id to be looked at.
     pub(super) fn rejected_channel(&self) -> String {
-        format!("{}:rejected", self.prefix)
+        self.public.rejected_channel()
     }
 }
 

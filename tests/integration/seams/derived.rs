@@ -1,0 +1,176 @@
+//! A derived credential: a call that needs the token of another one.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use evertoken::{
+    credential::{CredentialId, Token},
+    policy::Issuance,
+    provider::{Account, Credential, Fate, FetchError, Inputs, Issued, Probed, Provider, Remedy},
+    refresh::Outcome,
+};
+use evertoken_testkit::provider::{Double, Issuer};
+use futures_util::future::BoxFuture;
+use tokio::time::{Instant, sleep};
+
+use super::Bench;
+
+const LIFE: Duration = Duration::from_secs(3600);
+
+/// The parent's issuer: it numbers its tokens.
+struct Numbering(AtomicUsize);
+
+/// A ticket, got with the token of `parents`. Its issuer refuses a dead one.
+#[derive(Debug)]
+struct Ticket {
+    parents: Vec<CredentialId>,
+    /// The parent's first token is dead.
+    first_is_dead: AtomicBool,
+    calls: Arc<AtomicUsize>,
+}
+
+// === impl Numbering ===
+
+impl Issuer for Numbering {
+    async fn call(&self, _deadline: Instant) -> Result<Issued, FetchError> {
+        let number = self.0.fetch_add(1, Ordering::SeqCst);
+        Ok(Issued::new(Token::new(&format!("shop-{number}")).expect("a token"), LIFE))
+    }
+}
+
+// === impl Ticket ===
+
+impl Provider for Ticket {
+    fn kind(&self) -> &'static str {
+        "ticket"
+    }
+
+    fn account(&self) -> Account<'_> {
+        Account { issuer: "issuer.test", name: "shop", token: "ticket" }
+    }
+
+    fn issuance(&self) -> Issuance {
+        Issuance::Anew
+    }
+
+    fn daily_quota(&self) -> u64 {
+        100
+    }
+
+    fn quota_day_offset(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn inputs(&self) -> &[CredentialId] {
+        &self.parents
+    }
+
+    fn mark(&self, _deadline: Instant) -> BoxFuture<'_, String> {
+        Box::pin(std::future::ready("aaaaaaaa".to_owned()))
+    }
+
+    fn readable(&self, _deadline: Instant) -> BoxFuture<'_, Result<(), FetchError>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn fetch<'a>(
+        &'a self,
+        _deadline: Instant,
+        inputs: &'a Inputs,
+    ) -> BoxFuture<'a, Result<Issued, FetchError>> {
+        self.calls.fetch_add(1, Ordering::SeqCst);
+        let parent = &self.parents[0];
+        let token = inputs.token(parent).expect("the token that was named").expose();
+        let answer = if self.first_is_dead.load(Ordering::SeqCst) && token == "shop-0" {
+            let remedy = Remedy::InputDead(parent.clone());
+            Err(FetchError::new(remedy, Fate::Refused, "the access token is dead"))
+        } else {
+            let ticket = Token::new(&format!("ticket-of-{token}")).expect("a token");
+            Ok(Issued::new(ticket, LIFE))
+        };
+        Box::pin(std::future::ready(answer))
+    }
+
+    fn probe<'a>(&'a self, _token: &'a Token, _deadline: Instant) -> BoxFuture<'a, Probed> {
+        Box::pin(std::future::ready(Probed::Alive))
+    }
+}
+
+fn id(text: &str) -> CredentialId {
+    text.parse().expect("an id")
+}
+
+fn shop() -> Credential {
+    Credential::new(id("shop"), Box::new(Double(Numbering(AtomicUsize::new(0)))))
+}
+
+fn ticket(first_is_dead: bool) -> (Credential, Arc<AtomicUsize>) {
+    let calls = Arc::<AtomicUsize>::default();
+    let provider = Ticket {
+        parents: vec![id("shop")],
+        first_is_dead: first_is_dead.into(),
+        calls: Arc::clone(&calls),
+    };
+    (Credential::new(id("ticket"), Box::new(provider)), calls)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_has_the_token_that_its_parent_has_when_the_lease_is_granted() {
+    let bench = Bench::new();
+    let (ticket, _) = ticket(false);
+    bench.cycle(&shop()).await;
+    let outcome = bench.cycle(&ticket).await;
+    assert!(matches!(outcome, Outcome::Refreshed(_)), "{outcome:?}");
+    assert_eq!(bench.token("ticket").await.as_deref(), Some("ticket-of-shop-0"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_token_of_its_parent_nothing_is_sent_and_it_waits() {
+    let bench = Bench::new();
+    let (ticket, calls) = ticket(false);
+    let outcome = bench.cycle(&ticket).await;
+    assert!(matches!(&outcome, Outcome::Waiting { parent, .. } if *parent == id("shop")));
+    assert_eq!(calls.load(Ordering::SeqCst), 0);
+    let record = bench.record("ticket").await;
+    assert_eq!((record.open_attempt(), record.calls().count, record.failures()), (None, 0, 0));
+    let again = bench.cycle(&ticket).await;
+    assert!(
+        matches!(again, Outcome::Elsewhere(_)),
+        "the fleet does not try it by turns: {again:?}"
+    );
+    bench.cycle(&shop()).await;
+    sleep(Duration::from_secs(6)).await;
+    let outcome = bench.cycle(&ticket).await;
+    assert!(matches!(outcome, Outcome::Refreshed(_)), "{outcome:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_token_of_its_parent_is_reported_and_is_no_failure_of_its_own() {
+    let bench = Bench::new();
+    let (shop, (ticket, calls)) = (shop(), ticket(true));
+    bench.cycle(&shop).await;
+    // The token is old enough for a report to be believed.
+    sleep(Duration::from_secs(120)).await;
+    let outcome = bench.cycle(&ticket).await;
+    assert!(matches!(&outcome, Outcome::Waiting { parent, .. } if *parent == id("shop")));
+    let record = bench.record("ticket").await;
+    assert_eq!((record.failures(), record.calls().count), (0, 1), "the call counts all the same");
+    // Until the parent is refreshed, nothing more is sent.
+    sleep(Duration::from_secs(6)).await;
+    let outcome = bench.cycle(&ticket).await;
+    assert!(matches!(outcome, Outcome::Waiting { .. }), "{outcome:?}");
+    assert_eq!(calls.load(Ordering::SeqCst), 1);
+    // The report makes the parent due.
+    let outcome = bench.cycle(&shop).await;
+    assert!(matches!(outcome, Outcome::Refreshed(_)), "{outcome:?}");
+    assert_eq!(bench.token("shop").await.as_deref(), Some("shop-1"));
+    sleep(Duration::from_secs(6)).await;
+    let outcome = bench.cycle(&ticket).await;
+    assert!(matches!(outcome, Outcome::Refreshed(_)), "{outcome:?}");
+    assert_eq!(bench.token("ticket").await.as_deref(), Some("ticket-of-shop-1"));
+}
