@@ -27,6 +27,20 @@ async fn failed(pair: &Pair, failure: &FailedAttempt<'_>) -> evertoken::clock::S
 }
 
 #[tokio::test]
+async fn a_blameless_failure_records_its_wait_alone() {
+    let pair = Pair::with_token("first").await;
+    pair.make_due().await;
+    let blameless = FailedAttempt { blameless: true, not_sent: true, ..failure() };
+    let due_at = failed(&pair, &blameless).await;
+    assert_eq!(pair.moment("due_at").await, Some(due_at));
+    for field in ["failure.count", "failure.error", "failure.at"] {
+        assert_eq!(pair.field(field).await, None, "{field}");
+    }
+    assert_eq!(pair.field("calls").await.as_deref(), Some("1"), "that of the first token");
+    assert_eq!(pair.shown().await.as_deref(), Some("first"));
+}
+
+#[tokio::test]
 async fn a_failure_is_recorded_and_the_token_stays() {
     let pair = Pair::with_token("first").await;
     pair.make_due().await;
