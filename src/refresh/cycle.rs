@@ -1,9 +1,10 @@
 //! One cycle for one credential: begin, fetch, then complete or fail. What a call needs of other
 //! credentials is in `cycle/inputs.rs`, how an attempt ends in `cycle/record_result.rs`.
 //!
-//! Two round trips to the store and one request to the issuer. The request is sent once, and never
-//! cancelled: a cancelled request is an unknown outcome. What it brought is offered to the store
-//! until the store takes it or the token has ended.
+//! A success costs three round trips to the store (load, commit the grant, commit the token) and one
+//! request to the issuer. The request is sent once, and never cancelled: a cancelled request is an
+//! unknown outcome. What it brought is offered to the store until the store takes it or the token
+//! has ended.
 
 mod inputs;
 mod record_result;
@@ -38,7 +39,7 @@ pub struct Cycle {
 /// What a worker knows of a credential's publications when it asks for a lease.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Knowledge {
-    /// The epoch of the latest publication that it has heard of; 0 if of none.
+    /// The epoch of the latest publication that it made or saw in a record; 0 if none.
     pub heard: Epoch,
     /// The store may have lost data since then, and the worker has waited for attempts that the
     /// store may have forgotten.

@@ -1,13 +1,12 @@
 //! Permission to call the issuer: who holds it, for how long, and under which number.
 //!
 //! A lease is never renewed. It fits one call to the issuer, whose deadline lies inside it.
-//! The epoch orders grants; it is compared inside the store's scripts, never here.
+//! The epoch orders grants; the rules compare it, never this module.
 
 use std::{sync::Arc, time::Duration};
 
 use evertoken_client::Epoch;
-use evertoken_rules::{AttemptId, Reason};
-use evertoken_rules::{Granted, Snapshot};
+use evertoken_rules::{AttemptId, Granted, Reason, Snapshot};
 
 use evertoken_clock::{Moment, StoreTime};
 
