@@ -177,7 +177,7 @@ impl Keeper {
         });
         if drained.await.is_err() {
             error!(
-                event = "attempts_left_open",
+                event = "worker.attempts_left",
                 "some attempts have no recorded result: other workers take over when their leases end"
             );
         }
@@ -263,7 +263,7 @@ impl Keeper {
             Ok(Done::Offered(offers)) => self.on_offered(offers),
             Ok(Done::Probed(probe, looked)) => self.on_probe_ended(probe, looked),
             // Panics are caught inside the jobs, and jobs are cancelled only at the end.
-            Err(error) => error!(event = "job_lost", %error, "a job was lost"),
+            Err(error) => error!(event = "defect.met", %error, "a job was lost"),
         }
     }
 }
