@@ -17,6 +17,8 @@
 //!
 //! Modules in reading order: the nouns, then what decides, then what talks, then what runs.
 
+#![warn(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
 pub use evertoken_client as credential;
 
 pub use evertoken_clock as clock;
@@ -35,9 +37,9 @@ pub use evertoken_provider as provider;
 pub use evertoken_store as store;
 pub use evertoken_tls as tls;
 
+#[expect(clippy::indexing_slicing, reason = "places are of lists that never shrink")]
 pub mod refresh;
 
-#[warn(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 pub mod config;
 pub mod status;
 
@@ -46,7 +48,6 @@ pub mod worker;
 
 pub mod diagnose;
 
-#[warn(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 pub mod cli;
 
 #[cfg(any(test, fuzzing))]

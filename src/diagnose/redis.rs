@@ -183,7 +183,7 @@ fn sentinels(watchers: &[SentinelFacts]) -> Vec<Finding> {
         }
     }
     let all = watchers.len();
-    if named.windows(2).any(|pair| pair[0] != pair[1]) {
+    if named.iter().any(|name| Some(name) != named.first()) {
         findings.push(danger(format!(
             "the sentinels do not name the same master ({}): a failover is under way, or they \
              cannot see each other",

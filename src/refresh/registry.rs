@@ -38,6 +38,10 @@ impl Registry {
         }
         let index = self.free.pop().unwrap_or_else(|| {
             self.generations.push(0);
+            #[expect(
+                clippy::expect_used,
+                reason = "said above: more than four billion credentials"
+            )]
             u32::try_from(self.generations.len() - 1).expect("fewer than four billion credentials")
         });
         let slot = Slot { index, generation: self.generations[index as usize] };

@@ -14,6 +14,8 @@
 //! - `request`: what is asked for beside the timetable. `clock_set`: if the store's clock was set.
 //! - [`policy`]: how long to wait after what.
 
+#![warn(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
 mod begin;
 mod clock_set;
 mod complete;
@@ -22,6 +24,7 @@ mod fields;
 pub mod foreign;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
+#[expect(clippy::expect_used, reason = "a property that fails panics")]
 pub mod fuzz_properties;
 mod lease;
 pub mod policy;

@@ -15,6 +15,7 @@ mod file_record;
 mod files;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
+#[expect(clippy::expect_used, reason = "a property that fails panics")]
 pub mod fuzz_properties;
 mod watch;
 

@@ -6,6 +6,8 @@
 //! [`RedisStore`], and [`FileStore`] for the processes of one machine. Only the first speaks Redis,
 //! only the second touches files.
 
+#![warn(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
 pub mod diagnosis;
 mod error;
 mod file;

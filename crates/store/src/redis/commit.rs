@@ -75,6 +75,7 @@ fn add_message(
         Some(Message::Look) => call.arg(keys.rejected_channel()).arg(id.as_str()),
         Some(Message::Changed { epoch, expires_at, due_at }) => {
             let message = Changed { id: id.clone(), epoch, expires_at, due_at };
+            #[expect(clippy::expect_used, reason = "numbers and an id always have a text")]
             let message = serde_json::to_string(&message).expect("plain fields have a text");
             call.arg(keys.changed_channel()).arg(message)
         }

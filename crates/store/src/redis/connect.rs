@@ -173,6 +173,10 @@ async fn one(client: &Client, channels: Option<&Channels>) -> RedisResult<(Conne
 async fn master(sentinel: &Sentinel) -> RedisResult<Client> {
     let addresses = sentinel.sentinels.iter().map(|each| each.addr().clone());
     // All of them have the same login.
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "a URL without a sentinel is refused when it is read"
+    )]
     let login = sentinel.sentinels[0].redis_settings();
     let mut builder =
         SentinelClientBuilder::new(addresses, &sentinel.master, SentinelServerType::Master)?

@@ -119,11 +119,13 @@ impl RedisStore {
         ];
         let mut pipeline = redis::pipe();
         pipeline.ignore_errors();
+        #[expect(clippy::indexing_slicing, reason = "each try above has a first word")]
         for words in tries {
             pipeline.cmd(words[0]).arg(&words[1..]);
         }
         let values: Vec<Result<Value, RedisError>> = self.query(&pipeline).await?;
         let mut missing = Vec::new();
+        #[expect(clippy::indexing_slicing, reason = "each try above has a first word")]
         for (words, value) in tries.iter().zip(values) {
             match value {
                 Err(error) if errors::is_right(&error) => missing.push(words[0].to_owned()),

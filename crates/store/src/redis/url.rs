@@ -229,6 +229,7 @@ fn sentinel(
     }
     let db = db.parse::<u16>().map_err(|_| malformed("its database is no number", SENTINEL))?;
     let nodes = nodes(authority, uses_tls, SENTINEL_PORT, SENTINEL)?;
+    #[expect(clippy::indexing_slicing, reason = "a list without a node was refused above")]
     let settings = with_ours(nodes[0].redis_settings().clone()).set_db(i64::from(db));
     Ok(Deployment::Sentinel(Sentinel {
         sentinels: nodes
