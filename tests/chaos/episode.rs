@@ -63,11 +63,7 @@ async fn strike(fleet: &mut Fleet, configuration: &str, fault: Fault, rng: &mut 
             // Three leases of one second: time itself is the fault here.
             tokio::time::sleep(Duration::from_secs(3)).await;
             fleet.workers[sleeper].signal("CONT");
-            wait_until("the sleeper has learned that it was overtaken", || {
-                let said = fleet.workers[sleeper].stderr();
-                said.contains("a later attempt has begun") || said.contains("by a later one")
-            })
-            .await;
+            fleet.told(sleeper, "refresh.fenced").await;
             // It would be taken for awake the next time.
             replace(fleet, sleeper, configuration);
         }
@@ -109,8 +105,5 @@ fn replace(fleet: &mut Fleet, place: usize, configuration: &str) {
 }
 
 async fn everybody_is_there(fleet: &Fleet) {
-    wait_until("every worker is there", || {
-        fleet.workers.iter().all(|worker| worker.stderr().contains("the store is reached"))
-    })
-    .await;
+    fleet.all_told("store.reached").await;
 }

@@ -73,10 +73,7 @@ async fn a_report_made_while_no_worker_ran_is_heard_at_the_start() {
 async fn a_report_about_another_token_costs_nothing() {
     let (mut fleet, configuration, token) = fleet_of(1).await;
     report(&fleet, "66_somebody-elses").await;
-    wait_until("the worker has looked", || {
-        fleet.workers[0].stderr().contains("a look was asked for")
-    })
-    .await;
+    fleet.told(0, "hint.look").await;
     let ended = fleet.command(&["status", "--json", "--config", &configuration]).await;
     assert!(ended.stdout.contains(r#""state":"fresh""#), "{}", ended.stdout);
     assert_eq!(fleet.published().await, token);
@@ -138,8 +135,7 @@ async fn a_new_token_that_is_reported_dead_at_once_is_said_loudly_once_with_what
         report(&fleet, &second).await;
     }
     let said = |fleet: &Fleet| -> usize {
-        let count = |said: String| said.matches("a refresh on request did not cure it").count();
-        fleet.workers.iter().map(|worker| count(worker.stderr())).sum()
+        fleet.workers.iter().map(|worker| worker.told("report.not_cured")).sum()
     };
     wait_until("a worker says so", || 0 < said(&fleet)).await;
     let status = fleet.command(&["status", "--json", "--config", &configuration]).await;
@@ -177,9 +173,9 @@ async fn requests_beyond_the_days_budget_are_refused_in_a_clear_sentence() {
         "today's refreshes on request of shop are used up: the next request is heard after";
     assert!(refused.stderr.contains(sentence), "{}", refused.stderr);
     // The token that it brought is no cure, which is said first; that no more are left, after that.
-    for part in ["did not cure it", "today's refreshes on request are used up"] {
+    for event in ["report.not_cured", "report.budget_used_up"] {
         report(&fleet, &second).await;
-        wait_until("the worker says so", || fleet.workers[worker].stderr().contains(part)).await;
+        fleet.told(worker, event).await;
     }
     let status = fleet.command(&["status", "--json", "--config", &configuration]).await;
     assert!(status.stdout.contains("refreshes on request are used up"), "{}", status.stdout);

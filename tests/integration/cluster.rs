@@ -178,8 +178,7 @@ async fn a_lost_master_costs_one_call_at_the_most(signal: &str) {
     })
     .await;
     wait_until("every worker is back", || {
-        let back = |text: &str| text.contains("the store is back") || !text.contains("is away");
-        fleet.workers.iter().all(|worker| back(&worker.stderr()))
+        fleet.workers.iter().all(|worker| worker.told("store.away") <= worker.told("store.back"))
     })
     .await;
     for worker in &fleet.workers {

@@ -151,11 +151,7 @@ async fn status_tells_every_state_in_words_and_in_json() {
     assert!(before.stdout.contains("when a worker runs"), "{}", before.stdout);
     fleet.start(&configuration);
     fleet.published().await;
-    evertoken_testkit::wait_for("the other was refused", || async {
-        let said = fleet.workers[0].stderr();
-        said.contains("someone has to mend this").then_some(())
-    })
-    .await;
+    fleet.told(0, "refresh.refused").await;
     let table = fleet.command(&["status", "--config", &configuration]).await;
     let rows = lines(&table.stdout);
     assert!(3 <= rows.len(), "{}", table.stdout);

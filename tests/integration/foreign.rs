@@ -47,13 +47,12 @@ async fn tokens_that_die_early_again_and_again_are_said_by_name_with_what_to_do(
     let said = fleet.command(&status).await.stdout;
     assert!(said.contains(&format!("\"error\":\"{advice}")), "{said}");
     assert!(said.contains(r#""state":"fresh""#), "the token that stands is good: {said}");
-    let log = fleet.workers[0].stderr();
-    let deaths = log.lines().filter(|line| line.contains("\"deaths_today\":")).count();
-    assert_eq!(deaths, 3, "each death is a line: {log}");
-    assert!(
-        log.contains(advice) && log.contains("reset the AppSecret and give the new one"),
-        "{log}"
-    );
+    let deaths = fleet.workers[0].lines("token.died_early");
+    assert_eq!(deaths.len(), 3, "each death is a line: {deaths:?}");
+    let last = deaths[2]["message"].as_str().expect("a message");
+    for part in [advice, "reset the AppSecret and give the new one"] {
+        assert!(last.contains(part), "{part} in {last}");
+    }
 
     // With the issuer's day it goes away.
     fleet.set_field("deaths.until", 1).await;
@@ -97,9 +96,8 @@ async fn a_foreign_refresh_is_found_by_the_probe_without_any_report() {
     assert_eq!(fleet.summary().calls, 2);
     let dead = probes(&fleet).iter().filter(|probe| probe.errcode == Some(40001)).count();
     assert_eq!(dead, 1, "it is reported, and not asked for again");
-    let said = "the issuer calls the published token dead";
-    let workers = fleet.workers.iter().filter(|worker| worker.stderr().contains(said)).count();
-    assert_eq!(workers, 1);
+    let told: usize = fleet.workers.iter().map(|worker| worker.told("probe.dead")).sum();
+    assert_eq!(told, 1);
     assert_eq!(fleet.field("deaths.today").await.as_deref(), Some("1"));
     assert_eq!(fleet.field("suspect").await, None);
     fleet.end().await;
@@ -153,11 +151,9 @@ async fn an_answer_to_a_probe_that_does_not_say_dead_changes_nothing() {
     assert_eq!(fleet.published().await, token);
     assert_eq!(record(&fleet).await, before);
     assert_eq!(fleet.summary().calls, 1);
-    let log = fleet.workers[0].stderr();
-    let said = log.lines().filter(|line| {
-        line.contains("WARN") && line.contains("a probe of the published token has no clear answer")
-    });
-    assert_eq!(said.count(), 1, "it is said once: {log}");
+    let mut unclear = fleet.workers[0].lines("probe.unclear");
+    unclear.retain(|line| line["level"] == "WARN");
+    assert_eq!(unclear.len(), 1, "it is said once: {unclear:?}");
     fleet.end().await;
 }
 

@@ -6,7 +6,7 @@ use evertoken_simulator::{CallerState, Fault, FaultKind, Simulator};
 use evertoken_testkit::{
     fleet::{APPID, Fleet, issuer_settings},
     redis::free_port,
-    wait_for, wait_until,
+    wait_for,
 };
 use redis::AsyncCommands;
 use serde_json::json;
@@ -167,8 +167,7 @@ async fn a_worker_whose_address_is_refused_steps_aside_for_another() {
     fleet.published_after(&token).await;
     let by_refused = fleet.calls().iter().filter(|call| call.caller == refused).count();
     assert_eq!(by_refused, 1);
-    let said = fleet.workers[first].stderr();
-    assert!(said.contains("this worker leaves the credential to others"), "{said}");
+    assert!(0 < fleet.workers[first].told("refresh.refused_here"));
     fleet.end().await;
 }
 
@@ -185,7 +184,7 @@ async fn three_workers_whose_address_is_refused_are_enough_to_make_all_wait() {
         (failed_at + 600_000 <= due_at).then_some(())
     })
     .await;
-    fleet.all_know().await;
+    fleet.all_told("records.looked").await;
     assert_eq!(fleet.field("failure.count").await.as_deref(), Some("3"));
     assert_eq!(fleet.summary().calls, 3);
     fleet.end().await;
@@ -208,10 +207,7 @@ async fn an_address_that_awaits_confirmation_is_left_alone_for_the_stated_time()
         assert!(error.contains(errcode), "{error}");
         let calls = fleet.summary().calls;
         fleet.make_due().await;
-        wait_until("the worker has heard", || {
-            fleet.workers[0].stderr().contains("a look was asked for")
-        })
-        .await;
+        fleet.told(0, "hint.look").await;
         // Whatever it would do about it, it does before it ends.
         fleet.workers[0].signal("TERM");
         fleet.workers[0].ended().await;
@@ -261,18 +257,14 @@ async fn that_the_quota_is_used_up_is_said_once_however_many_messages_come() {
         let () = connection.publish("evertoken:rejected", "shop").await.expect("redis answers");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    let said = fleet.workers[0].stderr();
-    assert_eq!(said.matches("calls to the issuer are used up for now").count(), 1, "{said}");
+    assert_eq!(fleet.workers[0].told("quota.used_up"), 1);
     fleet.end().await;
 }
 
 /// The credential is due, the worker is woken, and yet makes no call.
 async fn closed_to_more_calls(fleet: &Fleet, calls: u64) {
     fleet.make_due().await;
-    wait_until("the worker says why it does not call", || {
-        fleet.workers[0].stderr().contains("calls to the issuer are used up for now")
-    })
-    .await;
+    fleet.told(0, "quota.used_up").await;
     assert_eq!(fleet.summary().calls, calls);
 }
 
@@ -290,8 +282,7 @@ async fn a_wrong_secret_is_tried_once_and_a_changed_file_at_once() {
     assert!(error.contains("40125") && error.contains("is wrong: copy it anew"), "{error}");
     // A worker that starts now reads in the record that these settings were refused.
     let late = fleet.start(&configuration);
-    wait_until("it is there", || fleet.workers[late].stderr().contains("the store is reached"))
-        .await;
+    fleet.told(late, "store.reached").await;
     assert_eq!(fleet.summary().calls, 1, "a refused secret is not hammered");
     fleet.write("secret", &format!("secret-of-{APPID}\n"));
     let token = fleet.published().await;
@@ -392,10 +383,7 @@ async fn a_changed_secret_is_seen_by_a_worker_that_was_not_refused_itself() {
     let first = fleet.start(&configuration);
     wait_for("the refusal stands in the record", || fleet.field("failure.error")).await;
     let second = fleet.start(&configuration);
-    wait_until("the second is there", || {
-        fleet.workers[second].stderr().contains("the store is reached")
-    })
-    .await;
+    fleet.told(second, "store.reached").await;
     fleet.workers[first].kill();
     fleet.write("secret", &format!("secret-of-{APPID}"));
     fleet.published().await;

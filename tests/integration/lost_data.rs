@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, time::Duration};
 use evertoken_testkit::{
     fleet::{Fleet, issuer_settings},
     reader::Reader,
-    wait_for, wait_until,
+    wait_for,
 };
 use redis::{AsyncCommands, aio::MultiplexedConnection};
 
@@ -15,7 +15,7 @@ const LIFETIME: Duration = Duration::from_secs(7200);
 /// Shorter than usual, and with it the wait after a loss.
 const QUIET: &str = "quiet_period = \"500ms\"";
 
-const NOTICED: &str = "the store may have lost data";
+const LOST: &str = "store.lost_data";
 
 const KEYS: [&str; 2] = ["evertoken:{shop}:token", "evertoken:{shop}:record"];
 
@@ -24,10 +24,7 @@ async fn flush(connection: &mut MultiplexedConnection) {
 }
 
 async fn all_noticed(fleet: &Fleet) {
-    wait_until("every worker has noticed", || {
-        fleet.workers.iter().all(|worker| worker.stderr().contains(NOTICED))
-    })
-    .await;
+    fleet.all_told(LOST).await;
 }
 
 /// The credential's keys as they are now, to be put back later: what a replica had that became the
@@ -203,7 +200,7 @@ async fn two_fleets_in_two_databases_of_one_redis_do_not_mind_each_other() {
     })
     .await;
     for worker in &fleet.workers {
-        assert!(!worker.stderr().contains(NOTICED), "nothing was lost");
+        assert_eq!(worker.told(LOST), 0, "nothing was lost");
     }
     assert_eq!(fleet.issuer.summary(None).calls, 4);
     fleet.end().await;
@@ -234,7 +231,7 @@ async fn an_older_record_comes_back(tell: impl AsyncFn(&Fleet, &mut MultiplexedC
     assert!(fleet.issuer.alive(&third).alive);
     assert_eq!(fleet.summary().calls, 3, "the loss cost one call");
     assert_eq!(fleet.field("suspect").await, None);
-    assert!(fleet.workers[1].stderr().contains(NOTICED));
+    assert!(0 < fleet.workers[1].told(LOST));
     drop(reader.seen(&fleet).await);
     fleet.end().await;
 }

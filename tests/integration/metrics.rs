@@ -178,6 +178,8 @@ async fn a_store_that_is_away_is_counted_and_said() {
     let configuration = fleet.write("evertoken.toml", &text);
     fleet.start(&configuration);
     fleet.published().await;
+    // The worker has heard that the store took its token, too.
+    fleet.all_know().await;
     let page = scraper.scrape_until("evertoken_store_up", 1.0).await;
     assert_eq!(page.sum("evertoken_store_errors_total"), 0.0);
     fleet.redis.stop();

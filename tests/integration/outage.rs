@@ -2,14 +2,7 @@
 
 use std::time::Duration;
 
-use evertoken_testkit::{
-    fleet::{Fleet, issuer_settings},
-    wait_until,
-};
-
-fn count(text: &str, part: &str) -> usize {
-    text.matches(part).count()
-}
+use evertoken_testkit::fleet::{Fleet, issuer_settings};
 
 #[tokio::test]
 async fn a_worker_started_before_its_redis_says_so_once_and_then_works() {
@@ -17,18 +10,15 @@ async fn a_worker_started_before_its_redis_says_so_once_and_then_works() {
     let configuration = fleet.write("evertoken.toml", &fleet.configuration("token", ""));
     fleet.redis.stop();
     let worker = fleet.start(&configuration);
-    wait_until("it has said that the store is not there", || {
-        fleet.workers[worker].stderr().contains("the store cannot be reached")
-    })
-    .await;
+    fleet.told(worker, "store.away").await;
     // Long enough for several tries, which are not to be said.
     tokio::time::sleep(Duration::from_secs(2)).await;
     fleet.redis.resume().await;
     let token = fleet.published().await;
     assert!(fleet.issuer.alive(&token).alive);
-    let said = fleet.workers[worker].stderr();
-    assert_eq!(count(&said, "the store cannot be reached"), 1, "{said}");
-    assert_eq!(count(&said, "the store is back"), 1, "{said}");
+    let worker = &fleet.workers[worker];
+    let told = ["store.away", "store.back"].map(|event| worker.told(event));
+    assert_eq!(told, [1, 1], "{}", worker.stderr());
     assert_eq!(fleet.summary().calls, 1);
     fleet.end().await;
 }
@@ -39,24 +29,15 @@ async fn a_redis_that_is_away_for_five_seconds_costs_no_call() {
     let configuration = fleet.write("evertoken.toml", &fleet.configuration("token", ""));
     fleet.start_many(3, &configuration);
     let token = fleet.published().await;
-    wait_until("every worker is there", || {
-        fleet.workers.iter().all(|worker| worker.stderr().contains("the store is reached"))
-    })
-    .await;
+    fleet.all_told("store.reached").await;
     fleet.redis.stop();
-    wait_until("every worker has noticed", || {
-        fleet.workers.iter().all(|worker| worker.stderr().contains("the store is away"))
-    })
-    .await;
+    fleet.all_told("store.away").await;
     tokio::time::sleep(Duration::from_secs(5)).await;
     fleet.redis.resume().await;
-    wait_until("every worker is back", || {
-        fleet.workers.iter().all(|worker| worker.stderr().contains("the store is back"))
-    })
-    .await;
+    fleet.all_told("store.back").await;
     assert_eq!(fleet.published().await, token, "it kept its data");
     for worker in &fleet.workers {
-        assert_eq!(count(&worker.stderr(), "the store is away"), 1, "said once");
+        assert_eq!(worker.told("store.away"), 1, "said once");
     }
     fleet.make_due().await;
     fleet.published_after(&token).await;
@@ -72,10 +53,7 @@ async fn a_token_fetched_while_redis_is_away_is_held_and_published_later() {
     let worker = fleet.start(&configuration);
     fleet.call_under_way().await;
     fleet.redis.stop();
-    wait_until("the worker holds what it fetched", || {
-        fleet.workers[worker].stderr().contains("it is held and offered again")
-    })
-    .await;
+    fleet.told(worker, "store.result_held").await;
     // Longer than the lease: the token is good all the same.
     tokio::time::sleep(Duration::from_secs(2)).await;
     fleet.redis.resume().await;
@@ -94,20 +72,16 @@ async fn a_missing_right_is_told_once_and_tried_with_back_off() {
     let text = fleet.configuration("token", "").replace("redis://", "redis://weak:pw@");
     let configuration = fleet.write("evertoken.toml", &text);
     let worker = fleet.start(&configuration);
-    wait_until("it has said what is missing", || {
-        fleet.workers[worker].stderr().contains("does not allow this user")
-    })
-    .await;
+    fleet.told(worker, "store.away").await;
     // Long enough for a loop without back-off to show.
     tokio::time::sleep(Duration::from_secs(3)).await;
-    let said = fleet.workers[worker].stderr();
-    assert_eq!(count(&said, "does not allow this user"), 1, "{said}");
+    let away = fleet.workers[worker].lines("store.away");
+    assert_eq!(away.len(), 1, "{away:?}");
+    let error = away[0]["error"].as_str().expect("an error");
+    assert!(error.contains("does not allow this user"), "{error}");
     let rules = ["SETUSER", "weak", "+@all"];
     let () = redis::cmd("ACL").arg(&rules).query_async(&mut connection).await.expect("an answer");
     fleet.published().await;
-    wait_until("it says that it works again", || {
-        fleet.workers[worker].stderr().contains("the store is back")
-    })
-    .await;
+    fleet.told(worker, "store.back").await;
     fleet.end().await;
 }

@@ -67,10 +67,7 @@ async fn a_rolling_restart_of_all_workers_costs_no_call() {
     let token = fleet.published().await;
     for old in 0..3 {
         let new = fleet.start(&configuration);
-        wait_until("the new worker is there", || {
-            fleet.workers[new].stderr().contains("the store is reached")
-        })
-        .await;
+        fleet.told(new, "store.reached").await;
         fleet.workers[old].signal("TERM");
         assert!(fleet.workers[old].ended().await.status.success());
     }
@@ -92,10 +89,7 @@ async fn jitter_is_drawn_once_per_token_and_kept_over_a_restart() {
     fleet.workers[first].signal("TERM");
     fleet.workers[first].ended().await;
     let second = fleet.start(&configuration);
-    wait_until("the new worker is there", || {
-        fleet.workers[second].stderr().contains("the store is reached")
-    })
-    .await;
+    fleet.told(second, "store.reached").await;
     assert_eq!(fleet.field("due_at").await, due_at);
     fleet.end().await;
 }

@@ -87,7 +87,7 @@ async fn a_worker_with_its_rights_does_everything() {
     fleet.issuer.fault(Fault::new(FaultKind::EmptyBody)).expect("a fault");
     fleet.make_due().await;
     wait_until("a refresh has failed", || {
-        workers.iter().any(|worker| fleet.workers[*worker].stderr().contains("refresh failed"))
+        workers.iter().any(|worker| 0 < fleet.workers[*worker].told("refresh.failed"))
     })
     .await;
     for worker in workers {

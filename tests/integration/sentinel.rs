@@ -7,7 +7,7 @@ use evertoken_testkit::{
     reader::Reader,
     redis::RedisServer,
     sentinel::Watched,
-    wait_for, wait_until,
+    wait_for,
 };
 
 /// A fleet whose Redis is watched by sentinels, and a configuration that names those.
@@ -30,10 +30,7 @@ async fn has_token(server: &RedisServer, token: &str) {
 }
 
 async fn all_are_back(fleet: &Fleet) {
-    wait_until("every worker is back", || {
-        fleet.workers.iter().all(|worker| worker.stderr().contains("the store is back"))
-    })
-    .await;
+    fleet.all_told("store.back").await;
 }
 
 #[tokio::test]

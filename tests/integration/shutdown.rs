@@ -6,7 +6,7 @@ use evertoken_simulator::{Fault, FaultKind};
 use evertoken_testkit::{
     fleet::{Fleet, issuer_settings},
     point::{CALM, Point, Scene},
-    wait_for, wait_until,
+    wait_for,
 };
 use redis::AsyncCommands;
 use tokio::net::TcpListener;
@@ -160,15 +160,14 @@ async fn a_worker_whose_store_never_answers_stops_and_says_what_it_leaves() {
     // The token would be held and offered for as long as it lives: a worker that stops cannot.
     let ended = scene.fleet.workers[scene.worker].ended().await;
     assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
-    assert!(ended.stderr.contains("some attempts have no recorded result"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("worker.attempts_left"), "{}", ended.stderr);
     scene.fleet.end().await;
 }
 
 async fn told_to_stop(scene: &Scene) {
     let worker = &scene.fleet.workers[scene.worker];
     worker.signal("TERM");
-    wait_until("the signal is heard", || worker.stderr().contains("nothing is begun any more"))
-        .await;
+    scene.fleet.told(scene.worker, "worker.stopping").await;
 }
 
 #[tokio::test]

@@ -121,7 +121,7 @@ impl RealStage {
             let place = self.worker(number).take().expect("it runs");
             // Before that it does not listen for signals yet.
             let process = &mut self.fleet.workers[place];
-            wait_until("the worker has started", || process.stderr().contains("started")).await;
+            wait_until("the worker has started", || 0 < process.told("worker.started")).await;
             process.signal("TERM");
             assert!(process.ended().await.status.success(), "it ends in order");
         }

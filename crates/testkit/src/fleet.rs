@@ -1,6 +1,11 @@
 //! A fleet: a Redis, a simulated issuer, and worker processes, in a directory of their own.
 
-use std::{collections::BTreeMap, net::SocketAddr, path::Path, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    path::Path,
+    time::Duration,
+};
 
 use evertoken_simulator::{CallFilter, CallRecord, Endpoint, Settings, Simulator, Summary};
 use redis::{AsyncCommands, aio::MultiplexedConnection};
@@ -226,11 +231,39 @@ impl Fleet {
             .expect("redis answers");
     }
 
-    /// Waits until every worker knows what all records say.
+    /// Waits until a worker has told this event.
+    pub async fn told(&self, worker: usize, event: &str) {
+        let what = format!("worker {worker} tells {event}");
+        wait_until(&what, || 0 < self.workers[worker].told(event)).await;
+    }
+
+    /// Waits until every worker has told this event.
+    pub async fn all_told(&self, event: &str) {
+        let what = format!("every worker tells {event}");
+        wait_until(&what, || self.workers.iter().all(|worker| 0 < worker.told(event))).await;
+    }
+
+    /// Waits until every worker has seen each publication that stands now.
     pub async fn all_know(&self) {
-        wait_until("every worker knows all there is", || {
-            let knows = "looked at all records that waited for it";
-            self.workers.iter().all(|worker| worker.stderr().contains(knows))
+        let mut connection = self.redis.connect().await;
+        let keys: Vec<String> =
+            connection.keys("evertoken:{*}:record").await.expect("redis answers");
+        let mut published = BTreeSet::new();
+        for key in keys {
+            let epoch: Option<u64> = connection.hget(&key, "epoch").await.expect("redis answers");
+            let id = key.split(['{', '}']).nth(1).expect("an id").to_owned();
+            published.extend(epoch.map(|epoch| (id, epoch)));
+        }
+        let seen = |worker: &Process| -> BTreeSet<(String, u64)> {
+            let lines = worker.lines("token.seen").into_iter();
+            lines
+                .filter_map(|line| {
+                    Some((line["credential"].as_str()?.to_owned(), line["epoch"].as_u64()?))
+                })
+                .collect()
+        };
+        wait_until("every worker has seen all that is published", || {
+            self.workers.iter().all(|worker| published.is_subset(&seen(worker)))
         })
         .await;
     }
@@ -260,7 +293,7 @@ impl Fleet {
         for worker in &mut self.workers {
             if worker.is_running() {
                 // Before that it does not listen for signals yet.
-                wait_until("the worker has started", || worker.stderr().contains("started")).await;
+                wait_until("the worker has started", || 0 < worker.told("worker.started")).await;
                 worker.signal("TERM");
                 let ended = worker.ended().await;
                 assert!(ended.status.success(), "a worker ended with {}", ended.status);

@@ -119,10 +119,7 @@ impl Scene {
     /// Another worker, with ways of its own.
     pub async fn join(&mut self) {
         let other = self.fleet.start(&self.direct);
-        wait_until("the other is there", || {
-            self.fleet.workers[other].stderr().contains("the store is reached")
-        })
-        .await;
+        self.fleet.told(other, "store.reached").await;
     }
 
     /// Has the worker make its call, and waits until it is at the point. Others are kept from

@@ -5,6 +5,8 @@ use std::{
     process::{Child, Command, ExitStatus, Stdio},
 };
 
+use serde_json::Value;
+
 use crate::wait_until;
 
 /// A running process of evertoken. It is killed when dropped.
@@ -116,6 +118,20 @@ impl Process {
     /// What it has printed on stderr so far.
     pub fn stderr(&self) -> String {
         std::fs::read_to_string(&self.stderr).unwrap_or_default()
+    }
+
+    /// The log lines so far that tell this event.
+    pub fn lines(&self, event: &str) -> Vec<Value> {
+        let named = format!("\"event\":\"{event}\"");
+        let text = self.stderr();
+        let lines = text.lines().filter(|line| line.contains(&named));
+        // The last one may be half written.
+        lines.filter_map(|line| line.parse().ok()).collect()
+    }
+
+    /// How often it has told this event so far.
+    pub fn told(&self, event: &str) -> usize {
+        self.lines(event).len()
     }
 
     /// Waits for its end.

@@ -113,7 +113,7 @@ impl Keeper {
         due_at: StoreTime,
         now: Instant,
     ) -> Instant {
-        self.timetable.stands(place, epoch);
+        self.seen(place, epoch);
         let store_now = self.store_clock.map_or(due_at, |clock| clock.now(Moment::now()));
         let lead = self.watch_lead(expires_at.since(store_now));
         self.watch_end(place, expires_at, store_now, lead, now);

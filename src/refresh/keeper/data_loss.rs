@@ -120,7 +120,7 @@ impl Keeper {
                 Ok(Offered::Expired) => {}
                 Ok(offered) => {
                     self.data_loss.restored += usize::from(offered == Offered::Restored);
-                    self.timetable.stands(place, known.epoch);
+                    self.seen(place, known.epoch);
                 }
                 Err(error) if error.kind() == StoreErrorKind::Unavailable => {
                     self.data_loss.to_offer.push_back((place, known));

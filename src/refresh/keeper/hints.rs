@@ -9,6 +9,7 @@ use tracing::{debug, error, trace};
 use super::{APART, Done, Keeper, Place, SOON, guarded, needs::Need};
 use crate::{
     clock::{self, Moment, StoreClock, StoreTime},
+    lease::Epoch,
     metrics, policy,
     store::{Glance, Hint, Record, StoreError, StoreErrorKind},
 };
@@ -94,7 +95,7 @@ impl Keeper {
                 self.wait_for_return(place, glance.has_token, now);
                 continue;
             }
-            self.timetable.stands(place, stands);
+            self.seen(place, stands);
             self.memory.forget_before(place, stands);
             let no_record = Record::default();
             let record = glance.record.as_ref().unwrap_or(&no_record);
@@ -104,6 +105,15 @@ impl Keeper {
             self.set_due_by(place, glance, record, store_now, now);
             self.note_refused(place, record, store_now, now);
         }
+    }
+
+    /// A publication of this epoch stands.
+    pub(super) fn seen(&mut self, place: Place, epoch: Epoch) {
+        if self.timetable.epoch(place) < epoch {
+            let id = &self.credentials[place as usize].id;
+            debug!(event = "token.seen", credential = %id, epoch = epoch.0, "a token is published");
+        }
+        self.timetable.stands(place, epoch);
     }
 
     /// Sets when a credential is due, as its record says, and when its token's end is looked at.

@@ -84,11 +84,7 @@ async fn stopped_after_the_issue(endpoint: &str, arrives_asleep: bool) {
     wait_until("three leases have passed", || woken <= now()).await;
     fleet.workers[sleeper].signal("CONT");
     wire.let_go();
-    wait_until("the sleeper hears that it was overtaken", || {
-        let said = fleet.workers[sleeper].stderr();
-        said.contains("a later attempt has begun") || said.contains("overtaken by a later one")
-    })
-    .await;
+    fleet.told(sleeper, "refresh.fenced").await;
     wait_until("no doubt and no attempt is left, and applications read what is recorded", || {
         let is_settled =
             field(&fleet, "suspect").is_none() && field(&fleet, "attempt.quiet_until").is_none();

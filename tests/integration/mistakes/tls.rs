@@ -129,8 +129,7 @@ async fn a_clock_far_off_is_told_with_what_to_do() {
         Process::start_at(fleet.path(), "worker-off", "2011-11-11 11:11:11", &arguments, &[]);
     fleet.workers.push(worker);
     let said = wait_for("the worker tells it", || async {
-        let said = fleet.workers[0].stderr();
-        said.lines().find(|line| line.contains("clock is far from the store's")).map(str::to_owned)
+        fleet.workers[0].lines("clock.differs").pop().map(|line| line.to_string())
     })
     .await;
     super::tells(&said, &["set it right", "\"level\":\"WARN\"", "\"ours\":\"2011-11-11"]);
