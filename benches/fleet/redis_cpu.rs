@@ -115,7 +115,8 @@ async fn refresh(store: &dyn Coordinate, id: &CredentialId) {
         quiet_period: Duration::from_secs(15),
         daily_quota: 2_000,
         quota_day_offset: Duration::from_secs(8 * 3600),
-        fingerprint: "0123abcd",
+        settings_fingerprint: "0123abcd",
+        with_grant: false,
         issues_anew: true,
         heard: Epoch::default(),
         waited: false,
@@ -129,6 +130,7 @@ async fn refresh(store: &dyn Coordinate, id: &CredentialId) {
         due_at: permit.lease.granted_at.plus(Duration::from_secs(5400)),
         issues_anew: true,
         late: false,
+        next_grant: None,
     };
     store.complete(id, &permit.lease, publication).await.expect("redis answers");
 }

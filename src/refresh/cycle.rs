@@ -21,9 +21,7 @@ use crate::{
     lease::{AttemptId, Epoch, Lease},
     metrics, policy,
     provider::Fate,
-    store::{
-        BeginRequest, Begun, Calls, Coordinate, Early, Permit, Protocol, StoreError, StoreErrorKind,
-    },
+    store::{BeginRequest, Begun, Coordinate, Early, Permit, Protocol, StoreError, StoreErrorKind},
 };
 
 /// What a cycle works with.
@@ -74,7 +72,7 @@ pub enum Outcome {
         due_at: StoreTime,
         /// How long this worker leaves the credential to others.
         local_backoff: Option<Duration>,
-        /// The mark of settings that were refused or could not be used here: their change is worth
+        /// The fingerprint of settings that were refused or could not be used here: their change is worth
         /// a try at once.
         refused: Option<String>,
         /// What to tell a person.
@@ -117,9 +115,8 @@ struct Told {
 struct Attempt<'a> {
     credential: &'a Credential,
     lease: &'a Lease,
-    failures: u32,
-    calls: Calls,
-    mark: &'a str,
+    permit: &'a Permit,
+    fingerprint: &'a str,
 }
 
 // === impl Cycle ===
@@ -148,30 +145,32 @@ impl Cycle {
         rng: &mut fastrand::Rng,
         told: &mut Told,
     ) -> Result<Outcome, StoreError> {
-        let mark = credential.provider.mark(clock::now() + self.times.request_timeout).await;
+        let fingerprint = credential
+            .provider
+            .settings_fingerprint(clock::now() + self.times.request_timeout)
+            .await;
         let asked = Moment::now();
-        let (now, begun) = self.begin(credential, known, &mark).await?;
+        let (now, begun) = self.begin(credential, known, &fingerprint).await?;
         count::begun(&credential.id, &begun);
         told.heard = Some(StoreClock::heard(now, asked));
-        let (lease, failures, calls) = match self.granted(credential, known, now, begun, rng, told)
-        {
-            Ok(granted) => granted,
+        let permit = match self.granted(credential, known, now, begun, rng, told) {
+            Ok(permit) => permit,
             Err(outcome) => return Ok(outcome),
         };
-        let started = clock::now();
+        let (lease, started) = (&permit.lease, clock::now());
         if *self.stopping.borrow() {
             debug!(event = "refresh.released", credential = %credential.id, "gave the lease back before anything was sent");
-            self.store.release(&credential.id, &lease, true).await?;
+            self.store.release(&credential.id, lease, true).await?;
             return Ok(Outcome::Released);
         }
         if !lease.allows(self.times.request_timeout, Moment::now()) {
             warn!(event = "refresh.released", credential = %credential.id,
                 "the store was too slow: what was left of the lease is too short for a call");
             // The others share the store, and would fare no better if they were woken.
-            self.store.release(&credential.id, &lease, false).await?;
+            self.store.release(&credential.id, lease, false).await?;
             return Ok(Outcome::Released);
         }
-        let attempt = Attempt { credential, lease: &lease, failures, calls, mark: &mark };
+        let attempt = Attempt { credential, lease, permit: &permit, fingerprint: &fingerprint };
         let inputs = match self.inputs(&attempt).await? {
             Ok(inputs) => inputs,
             Err(parent) => {
@@ -188,7 +187,7 @@ impl Cycle {
             Err(error) if error.fate == Fate::NotSent && *self.stopping.borrow() => {
                 debug!(event = "refresh.released", credential = %credential.id, error = %Chain(&error),
                     "gave the lease back before anything was sent");
-                self.store.release(&credential.id, &lease, true).await?;
+                self.store.release(&credential.id, lease, true).await?;
                 Ok(Outcome::Released)
             }
             Err(error) => match inputs::dead(&error, &inputs) {
@@ -198,8 +197,7 @@ impl Cycle {
         }
     }
 
-    /// The lease, with the failures before it and the calls that are counted; or how the cycle ends
-    /// that was granted none.
+    /// What was granted, or how the cycle ends that was granted nothing.
     fn granted(
         &self,
         credential: &Credential,
@@ -208,12 +206,10 @@ impl Cycle {
         begun: Begun,
         rng: &mut fastrand::Rng,
         told: &mut Told,
-    ) -> Result<(Lease, u32, Calls), Outcome> {
+    ) -> Result<Permit, Outcome> {
         let id = &credential.id;
         Err(match begun {
-            Begun::Granted(Permit { lease, failures, calls }) => {
-                return Ok((lease, failures, calls));
-            }
+            Begun::Granted(permit) => return Ok(permit),
             Begun::Lost => Outcome::StoreLost,
             Begun::RetryIn(wait, _) => Outcome::Elsewhere(wait),
             Begun::NotBefore(due_at, Early::NotDue) => Outcome::NotBefore(due_at),
@@ -250,7 +246,7 @@ impl Cycle {
         &self,
         credential: &Credential,
         known: Knowledge,
-        mark: &str,
+        fingerprint: &str,
     ) -> Result<(StoreTime, Begun), StoreError> {
         let attempt = AttemptId::fresh();
         let asked = Moment::now();
@@ -260,7 +256,8 @@ impl Cycle {
             quiet_period: credential.quiet_period,
             daily_quota: credential.daily_quota,
             quota_day_offset: credential.provider.quota_day_offset(),
-            fingerprint: mark,
+            settings_fingerprint: fingerprint,
+            with_grant: credential.provider.has_grant(),
             issues_anew: credential.issues_anew(),
             heard: known.heard,
             waited: known.waited,

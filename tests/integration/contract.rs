@@ -36,8 +36,8 @@ const COOL_DOWN: Duration = Duration::from_secs(60);
 pub(super) const QUOTA: u64 = 1000;
 const CHINA: Duration = Duration::from_secs(8 * 3600);
 
-const MARK: &str = "aaaaaaaa";
-const OTHER_MARK: &str = "bbbbbbbb";
+const FINGERPRINT: &str = "aaaaaaaa";
+const OTHER_FINGERPRINT: &str = "bbbbbbbb";
 
 /// One store, and two workers that keep the same credential.
 pub(super) struct Pair<B> {
@@ -56,7 +56,8 @@ pub(super) fn request(attempt: &AttemptId) -> BeginRequest<'_> {
         quiet_period: QUIET,
         daily_quota: QUOTA,
         quota_day_offset: CHINA,
-        fingerprint: MARK,
+        settings_fingerprint: FINGERPRINT,
+        with_grant: false,
         issues_anew: true,
         heard: Epoch::default(),
         waited: false,
@@ -87,6 +88,7 @@ pub(super) fn publication<'a>(lease: &Lease, token: &'a Token) -> Publication<'a
         due_at: lease.granted_at.plus(DUE),
         issues_anew: true,
         late: false,
+        next_grant: None,
     }
 }
 

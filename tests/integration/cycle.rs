@@ -17,7 +17,7 @@ use evertoken::{
     clock::{self, StoreTime, WallClock},
     credential::{CredentialId, Token},
     lease::Holder,
-    provider::{Credential, Fate, FetchError, Issued, Remedy},
+    provider::{Credential, Fate, FetchError, Inputs, Issued, Remedy},
     refresh::{Cycle, Keeper, Knowledge, Outcome, Times},
     store::{Committed, Coordinate, FileStore, Glance, Hearing, Read, Record, StoreError, Timed},
 };
@@ -183,7 +183,7 @@ impl Worker {
 // === impl OneCall ===
 
 impl Issuer for OneCall {
-    async fn call(&self, _deadline: Instant) -> Result<Issued, FetchError> {
+    async fn call(&self, _: Instant, _: &Inputs) -> Result<Issued, FetchError> {
         let before = self.calls.fetch_add(1, Ordering::SeqCst);
         let call = if before == 0 { self.first.clone() } else { Call::Token(Duration::ZERO) };
         let token = Token::new(&format!("{}-{before}", self.name)).expect("a token");

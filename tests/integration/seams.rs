@@ -2,6 +2,7 @@
 //! by its own cycle. On a paused clock, over real files.
 
 mod derived;
+mod grant;
 mod second_provider;
 mod sketch;
 

@@ -20,7 +20,7 @@ use evertoken::{
     credential::{CredentialId, Token},
     lease::{AttemptId, Epoch, Holder, Lease},
     policy::{Issuance, default_quiet_period},
-    provider::{Credential, Fate, FetchError, Issued, Remedy},
+    provider::{Credential, Fate, FetchError, Inputs, Issued, Remedy},
     refresh::{Cycle, Keeper},
     store::{BeginRequest, Begun, FileStore, Hint, Permit, Protocol, Timed},
 };
@@ -245,7 +245,8 @@ impl Crowd {
             quiet_period: default_quiet_period(Issuance::Anew),
             daily_quota: 2_000,
             quota_day_offset: Duration::from_secs(8 * 3600),
-            fingerprint: "settings",
+            settings_fingerprint: "settings",
+            with_grant: false,
             issues_anew: true,
             heard: Epoch::default(),
             waited: false,
@@ -367,7 +368,7 @@ impl Way {
 }
 
 impl Issuer for Way {
-    async fn call(&self, deadline: Instant) -> Result<Issued, FetchError> {
+    async fn call(&self, deadline: Instant, _: &Inputs) -> Result<Issued, FetchError> {
         let issuer = self.member.issuer;
         self.office.notes().change_under_way(issuer, |calls| calls + 1);
         let fetched = self.answer(deadline).await;

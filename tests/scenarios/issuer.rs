@@ -12,7 +12,7 @@ use evertoken::{
     clock,
     credential::Token,
     policy::Issuance,
-    provider::{Fate, FetchError, Issued, Probed, Remedy},
+    provider::{Fate, FetchError, Inputs, Issued, Probed, Remedy},
 };
 use evertoken_testkit::provider;
 use tokio::{sync::Notify, time::Instant};
@@ -272,7 +272,11 @@ impl Drop for UnderWay<'_> {
 // === impl Way ===
 
 impl provider::Issuer for Way {
-    fn call(&self, deadline: Instant) -> impl Future<Output = Result<Issued, FetchError>> + Send {
+    fn call(
+        &self,
+        deadline: Instant,
+        _: &Inputs,
+    ) -> impl Future<Output = Result<Issued, FetchError>> + Send {
         self.0.call(deadline)
     }
 
@@ -288,7 +292,7 @@ impl provider::Issuer for Way {
         }
     }
 
-    fn mark(&self) -> String {
+    fn settings_fingerprint(&self) -> String {
         self.0.state().sent.clone()
     }
 }

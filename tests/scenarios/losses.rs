@@ -43,8 +43,14 @@ async fn another_publishes(crowd: &Crowd, id: &CredentialId) {
     let token = Token::new("of-another").expect("a token");
     let (expires_at, due_at) =
         (lease.granted_at.plus(LIFETIME), lease.granted_at.plus(LIFETIME / 2));
-    let publication =
-        Publication { token: &token, expires_at, due_at, issues_anew: true, late: false };
+    let publication = Publication {
+        token: &token,
+        expires_at,
+        due_at,
+        issues_anew: true,
+        late: false,
+        next_grant: None,
+    };
     another.complete(id, &lease, publication).await.expect("an answer");
 }
 

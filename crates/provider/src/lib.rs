@@ -75,11 +75,17 @@ pub trait Provider: fmt::Debug + Send + Sync {
         &[]
     }
 
-    /// A mark of the settings, the secret among them, that changes when they change. It lets a
+    /// Whether the issuer is asked with a grant, and hands back the next one. The first one is a
+    /// setting.
+    fn has_grant(&self) -> bool {
+        false
+    }
+
+    /// A fingerprint of the settings, the secret among them, that changes when they change. It lets a
     /// worker see that what the issuer refused is not what it would send now. It is a short hash:
     /// eight hexadecimal digits, too few to tell the secret. Empty if the secret cannot be read by
     /// `deadline`.
-    fn mark(&self, deadline: Instant) -> BoxFuture<'_, String>;
+    fn settings_fingerprint(&self, deadline: Instant) -> BoxFuture<'_, String>;
 
     /// Whether what a call needs can be read by `deadline`, the secret for one. Calls nobody.
     ///

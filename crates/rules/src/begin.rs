@@ -7,6 +7,7 @@ use evertoken_client::{Epoch, StoreTime};
 
 use crate::{
     clock_set,
+    grant::Grant,
     lease::{AttemptId, Holder, LockOwner, Reason},
     policy,
     record::{Attempt, Calls, Doubt, Record},
@@ -39,7 +40,9 @@ pub struct BeginRequest<'a> {
     /// How far the issuer's day is ahead of UTC.
     pub quota_day_offset: Duration,
     /// A fingerprint of the credential's settings.
-    pub fingerprint: &'a str,
+    pub settings_fingerprint: &'a str,
+    /// The issuer is asked with a grant, which is handed out with the lease.
+    pub with_grant: bool,
     /// A call retires the published token.
     pub issues_anew: bool,
     /// The epoch of the latest publication that the asker knows of; 0 if of none.
@@ -50,8 +53,8 @@ pub struct BeginRequest<'a> {
 }
 
 /// The answer of `begin`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Begun<G = Grant> {
+#[derive(Clone, Debug, PartialEq)]
+pub enum Begun<G = Permission> {
     /// The issuer may be called, once.
     Granted(G),
     /// The store does not know a publication as late as the one that was heard of: it lost data.
@@ -64,8 +67,8 @@ pub enum Begun<G = Grant> {
 }
 
 /// Permission to call the issuer, as the record has it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Grant {
+#[derive(Clone, Debug, PartialEq)]
+pub struct Permission {
     /// The number of this grant.
     pub epoch: Epoch,
     /// Why it was granted.
@@ -76,6 +79,8 @@ pub struct Grant {
     pub failures: u32,
     /// The calls that are counted, this one included.
     pub calls: Calls,
+    /// The grant to ask the issuer with, if the snapshot has one.
+    pub grant: Option<Grant>,
 }
 
 /// Why nobody may call the issuer now.
@@ -138,7 +143,11 @@ pub fn begin(snapshot: &Snapshot, holder: &Holder, request: &BeginRequest<'_>) -
         && *by == owner.to_string()
         && let Some(attempt) = record.open_attempt()
     {
-        return Decision::nothing(Begun::Granted(granted(&record, attempt)));
+        return Decision::nothing(Begun::Granted(granted(
+            &record,
+            attempt,
+            snapshot.grant.as_ref(),
+        )));
     }
     let lost = record.epoch() < request.heard;
     if lost && !request.waited {
@@ -193,13 +202,14 @@ fn window(record: &Record, now: StoreTime, request: &BeginRequest<'_>) -> Window
     }
 }
 
-fn granted(record: &Record, attempt: &Attempt) -> Grant {
-    Grant {
+fn granted(record: &Record, attempt: &Attempt, grant: Option<&Grant>) -> Permission {
+    Permission {
         epoch: attempt.epoch,
         reason: Reason::from_name(&attempt.reason).unwrap_or(Reason::Due),
         granted_at: attempt.granted_at,
         failures: record.failures(),
         calls: record.calls(),
+        grant: grant.cloned(),
     }
 }
 
@@ -301,7 +311,7 @@ impl Question<'_> {
 
     /// The issuer refused settings, and these are others.
     fn settings_changed(&self) -> bool {
-        let (refused, fingerprint) = (self.record.refused(), self.request.fingerprint);
+        let (refused, fingerprint) = (self.record.refused(), self.request.settings_fingerprint);
         !refused.is_empty()
             && !fingerprint.is_empty()
             && !refused.iter().any(|known| known == fingerprint)
@@ -393,9 +403,9 @@ impl Question<'_> {
         }
         // Changed settings are tried at once, but once: after that, due times hold for them, too.
         if reason == Reason::SettingsChanged {
-            record.remember_refused(Some(request.fingerprint));
+            record.remember_refused(Some(request.settings_fingerprint));
         }
-        let answer = Begun::Granted(granted(record, &attempt));
+        let answer = Begun::Granted(granted(record, &attempt, self.snapshot.grant.as_ref()));
         record.attempt = Some(attempt);
         let lock = LockChange::Take { by: owner.to_string(), epoch, length: request.lease };
         Decision::commit(answer, Changes { record: self.record, lock, ..Changes::default() })

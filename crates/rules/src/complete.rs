@@ -9,6 +9,7 @@ use std::time::Duration;
 use evertoken_client::{Epoch, StoreTime, Token};
 
 use crate::{
+    grant::{NextGrant, replaced},
     lease::{AttemptId, Holder, LockOwner},
     record::{Attempt, Calls, Overtaken, Published, Record},
     snapshot::{Changes, Decision, LockChange, Message, Snapshot},
@@ -42,6 +43,9 @@ pub struct Publication<'a> {
     pub issues_anew: bool,
     /// The answer came after the lease had ended.
     pub late: bool,
+    /// What came with the token, to ask with at the next call. It is kept whatever becomes of the
+    /// token.
+    pub next_grant: Option<&'a NextGrant>,
 }
 
 /// The answer of `complete`.
@@ -120,6 +124,21 @@ pub fn complete(
     granted: Granted<'_>,
     publication: &Publication<'_>,
 ) -> Decision<Completed> {
+    let mut decision = publish_or_fence(snapshot, holder, granted, publication);
+    if let Some(grant) = replaced(snapshot, publication.next_grant) {
+        let record = snapshot.record.clone();
+        let nothing_else = || Changes { record, ..Changes::default() };
+        decision.changes.get_or_insert_with(nothing_else).grant = Some(grant);
+    }
+    decision
+}
+
+fn publish_or_fence(
+    snapshot: &Snapshot,
+    holder: &Holder,
+    granted: Granted<'_>,
+    publication: &Publication<'_>,
+) -> Decision<Completed> {
     let now = snapshot.now;
     let record = &snapshot.record;
     if granted.epoch < record.begun() {
@@ -182,6 +201,7 @@ pub(crate) fn published_changes(
         token: Some(token.clone()),
         lock: LockChange::Free { by: owner.to_string(), epoch },
         clear_report: true,
+        grant: None,
     }
 }
 

@@ -30,7 +30,7 @@ pub fn hold(bytes: &[u8]) {
         for report in [None, Some(token.clone())] {
             let record = record.clone();
             let token = Some(token.clone());
-            obeyed(&Snapshot { now: NOW, record, lock: lock.clone(), token, report });
+            obeyed(&Snapshot { now: NOW, record, lock: lock.clone(), token, report, grant: None });
         }
     }
 }
@@ -76,8 +76,14 @@ fn ended(seen: &Snapshot, holder: &Holder, attempt: &AttemptId, epoch: Epoch) {
     let granted = Granted { attempt, epoch, granted_at: NOW, length: 10 * SECOND };
     let token = Token::new("a-new-token").expect("a token");
     let (expires_at, due_at) = (NOW.plus(7200 * SECOND), NOW.plus(3600 * SECOND));
-    let publication =
-        Publication { token: &token, expires_at, due_at, issues_anew: true, late: true };
+    let publication = Publication {
+        token: &token,
+        expires_at,
+        due_at,
+        issues_anew: true,
+        late: true,
+        next_grant: None,
+    };
     let completed = complete(seen, holder, granted, &publication).changes;
     let offered = offer(seen, holder, &an_offer(&token, attempt, epoch)).changes;
     for changes in [completed, offered].into_iter().flatten() {
@@ -108,7 +114,8 @@ fn question(attempt: &AttemptId) -> BeginRequest<'_> {
         quiet_period: 15 * SECOND,
         daily_quota: 2000,
         quota_day_offset: 8 * 3600 * SECOND,
-        fingerprint: "0123abcd",
+        settings_fingerprint: "0123abcd",
+        with_grant: false,
         issues_anew: true,
         heard: Epoch::default(),
         waited: false,

@@ -11,6 +11,7 @@
 //! - `record`: the parts of what is known. `fields`: as a store keeps them.
 //! - `snapshot`: what a decision is made from, and what it comes to.
 //! - `begin`: when is a token due? `complete`: who may publish? `fail`: what if there is no token?
+//! - `grant`: a secret that is a state.
 //! - `request`: what is asked for beside the timetable. `clock_set`: if the store's clock was set.
 //! - [`policy`]: how long to wait after what.
 
@@ -26,6 +27,7 @@ pub mod foreign;
 #[doc(hidden)]
 #[expect(clippy::expect_used, reason = "a property that fails panics")]
 pub mod fuzz_properties;
+mod grant;
 mod lease;
 pub mod policy;
 mod record;
@@ -33,11 +35,12 @@ mod request;
 mod snapshot;
 
 pub use self::{
-    begin::{BeginRequest, Begun, Busy, Early, Grant, begin},
+    begin::{BeginRequest, Begun, Busy, Early, Permission, begin},
     clock_set::CLOCK_TOLERANCE,
     complete::{Completed, Granted, Offer, Offered, Publication, complete, offer},
     fail::{Failed, FailedAttempt, fail, release},
     fields::{FIELDS, MAX_FIELD},
+    grant::{Grant, NextGrant},
     lease::{AttemptId, Holder, LockOwner, Reason},
     record::{
         Attempt, Budget, Calls, Deaths, Doubt, Failure, Overtaken, Published, Record, Requests,

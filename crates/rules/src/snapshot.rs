@@ -6,7 +6,7 @@ use std::{fmt, time::Duration};
 use evertoken_client::{Epoch, StoreTime, Token};
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::record::Record;
+use crate::{grant::Grant, record::Record};
 
 /// One credential as a store has it at one moment.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +21,8 @@ pub struct Snapshot {
     pub token: Option<Foreign>,
     /// What an application reports as dead.
     pub report: Option<Foreign>,
+    /// What the issuer is asked with, where that is a state, and was loaded.
+    pub grant: Option<Grant>,
 }
 
 /// The lock that is the lease.
@@ -64,6 +66,8 @@ pub struct Changes {
     pub record: Record,
     /// The token to publish, in place of whatever stands there. It ends as the record says.
     pub token: Option<Token>,
+    /// The grant as it becomes; nothing if it stays.
+    pub grant: Option<Grant>,
     /// What becomes of the lock.
     pub lock: LockChange,
     /// The report that was loaded is dealt with, as is any about the token that is replaced or
@@ -147,7 +151,8 @@ impl Snapshot {
             LockChange::Free { .. } => Lock::Free,
         };
         let record = Record { revision, ..changes.record };
-        Self { now, record, lock, token, report }
+        let grant = changes.grant.or(self.grant);
+        Self { now, record, lock, token, report, grant }
     }
 
     /// The same a while later, if nothing else has changed since.

@@ -207,6 +207,11 @@ impl Coordinate for FileStore {
         self.blocking(move |files| files.load(&of)).await
     }
 
+    /// They lie in one file: a load brings both.
+    async fn load_with_grant(&self, id: &CredentialId) -> Result<Snapshot, StoreError> {
+        self.load(id).await
+    }
+
     async fn commit(
         &self,
         id: &CredentialId,

@@ -27,7 +27,7 @@ pub use self::{
     lease::{Known, Lease},
     protocol::{
         BeginRequest, Begun, Busy, Calls, Committed, Completed, Early, Failed, FailedAttempt,
-        Offer, Offered, Permit, Protocol, Publication, Requested, Verification,
+        Grant, NextGrant, Offer, Offered, Permit, Protocol, Publication, Requested, Verification,
     },
     redis::{Certificates, InvalidPem, RedisStore, RedisUrl, some_certificate, some_key},
     url::{Hearing, InvalidStoreUrl, StoreUrl},
@@ -80,6 +80,12 @@ pub trait Coordinate: Read {
     /// # Errors
     /// [`StoreError`].
     async fn load(&self, id: &CredentialId) -> Result<Snapshot, StoreError>;
+
+    /// The same with the credential's grant, a secret that nobody needs but who asks the issuer.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn load_with_grant(&self, id: &CredentialId) -> Result<Snapshot, StoreError>;
 
     /// Applies `changes` in one step, if the record's revision is still the one that was `seen`, a
     /// lock that is to be taken is free, and little time has passed since. If not, nothing is

@@ -13,8 +13,8 @@ use evertoken_client::CredentialId;
 use evertoken_clock::{Moment, StoreTime};
 
 pub use evertoken_rules::{
-    BeginRequest, Busy, Calls, Completed, Early, Failed, FailedAttempt, Offer, Offered,
-    Publication, Requested, Verification,
+    BeginRequest, Busy, Calls, Completed, Early, Failed, FailedAttempt, Grant, NextGrant, Offer,
+    Offered, Publication, Requested, Verification,
 };
 
 /// How often a question is decided again, if each time something else was committed first. Each
@@ -30,6 +30,8 @@ pub struct Permit {
     pub failures: u32,
     /// The calls that are counted, this one included.
     pub calls: Calls,
+    /// The grant to ask the issuer with, if there is one.
+    pub grant: Option<Grant>,
 }
 
 /// The answer of `begin`.
@@ -63,25 +65,27 @@ pub trait Protocol: Coordinate {
         asked: Moment,
     ) -> Result<Timed<Begun>, StoreError> {
         let decide = |seen: &Snapshot| rules::begin(seen, self.holder(), request);
-        let Decided { now, answer, snapshot } = decide_and_commit(self, id, None, decide).await?;
+        let from = From { known: None, with_grant: request.with_grant };
+        let Decided { now, answer, snapshot } = decide_and_commit(self, id, from, decide).await?;
         if let rules::Begun::RetryIn(_, Busy::ForeignLock) = answer {
             return Err(StoreError::at(
                 StoreErrorCode::WrongType,
                 format_args!("the store ({id})"),
             ));
         }
-        let begun = answer.map_granted(|grant| Permit {
+        let begun = answer.map_granted(|permission| Permit {
             lease: Lease {
-                epoch: grant.epoch,
+                epoch: permission.epoch,
                 attempt: request.attempt.clone(),
-                reason: grant.reason,
-                granted_at: grant.granted_at,
+                reason: permission.reason,
+                granted_at: permission.granted_at,
                 asked,
                 length: request.lease,
                 known: Some(Arc::new(Known { snapshot, at: Moment::now() })),
             },
-            failures: grant.failures,
-            calls: grant.calls,
+            failures: permission.failures,
+            calls: permission.calls,
+            grant: permission.grant,
         });
         Ok((now, begun))
     }
@@ -98,9 +102,10 @@ pub trait Protocol: Coordinate {
     ) -> Result<Timed<Completed>, StoreError> {
         // Mostly nothing has changed since the grant, and there is no need to load it again.
         let known = lease.known.as_ref().map(|known| known.at(Moment::now()));
+        let from = From { known, with_grant: publication.next_grant.is_some() };
         let decide =
             |seen: &Snapshot| rules::complete(seen, self.holder(), lease.granted(), &publication);
-        Ok(decide_and_commit(self, id, known, decide).await?.timed())
+        Ok(decide_and_commit(self, id, from, decide).await?.timed())
     }
 
     /// Records that an attempt brought no token. The published token stays.
@@ -114,7 +119,7 @@ pub trait Protocol: Coordinate {
         failed: &FailedAttempt<'_>,
     ) -> Result<Timed<Failed>, StoreError> {
         let decide = |seen: &Snapshot| rules::fail(seen, self.holder(), lease.granted(), failed);
-        Ok(decide_and_commit(self, id, None, decide).await?.timed())
+        Ok(decide_and_commit(self, id, From::default(), decide).await?.timed())
     }
 
     /// Gives back a lease whose request was never sent, and `tell`s the others that the credential
@@ -129,7 +134,7 @@ pub trait Protocol: Coordinate {
         tell: bool,
     ) -> Result<(), StoreError> {
         let decide = |seen: &Snapshot| rules::release(seen, self.holder(), lease.granted(), tell);
-        decide_and_commit(self, id, None, decide).await.map(drop)
+        decide_and_commit(self, id, From::default(), decide).await.map(drop)
     }
 
     /// Offers a publication to a store that may have lost it. It stands again if the store knows
@@ -143,7 +148,7 @@ pub trait Protocol: Coordinate {
         offer: &Offer<'_>,
     ) -> Result<Timed<Offered>, StoreError> {
         let decide = |seen: &Snapshot| rules::offer(seen, self.holder(), offer);
-        Ok(decide_and_commit(self, id, None, decide).await?.timed())
+        Ok(decide_and_commit(self, id, From::default(), decide).await?.timed())
     }
 
     /// An operator asks for a refresh now. The issuer's `daily_quota` bounds how often.
@@ -156,7 +161,7 @@ pub trait Protocol: Coordinate {
         daily_quota: u64,
     ) -> Result<Timed<Requested>, StoreError> {
         let decide = |seen: &Snapshot| rules::request(seen, daily_quota);
-        Ok(decide_and_commit(self, id, None, decide).await?.timed())
+        Ok(decide_and_commit(self, id, From::default(), decide).await?.timed())
     }
 
     /// Asks whether this process may have the issuer verify the published token now: one of a fleet
@@ -171,7 +176,7 @@ pub trait Protocol: Coordinate {
         takes: Duration,
     ) -> Result<Timed<Verification>, StoreError> {
         let decide = |seen: &Snapshot| rules::verify(seen, period, takes);
-        Ok(decide_and_commit(self, id, None, decide).await?.timed())
+        Ok(decide_and_commit(self, id, From::default(), decide).await?.timed())
     }
 }
 
@@ -194,18 +199,27 @@ impl<T> Decided<T> {
     }
 }
 
-/// Decides from a snapshot, at first from one that is `known`, and commits; if that meets another
-/// commit, decides again.
+/// What is decided from.
+#[derive(Default)]
+struct From {
+    /// A snapshot that is known already.
+    known: Option<Snapshot>,
+    /// The grant is loaded, too.
+    with_grant: bool,
+}
+
+/// Decides, and commits; if that meets another commit, loads and decides again.
 async fn decide_and_commit<S: Coordinate + ?Sized, T: Send>(
     store: &S,
     id: &CredentialId,
-    mut known: Option<Snapshot>,
+    From { mut known, with_grant }: From,
     decide: impl Fn(&Snapshot) -> Decision<T> + Send + Sync,
 ) -> Result<Decided<T>, StoreError> {
     for _ in 0..DECISIONS {
         let is_loaded = known.is_none();
         let snapshot = match known.take() {
             Some(snapshot) => snapshot,
+            None if with_grant => store.load_with_grant(id).await?,
             None => store.load(id).await?,
         };
         let Decision { answer, changes } = decide(&snapshot);

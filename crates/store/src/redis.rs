@@ -109,7 +109,11 @@ impl Coordinate for RedisStore {
     }
 
     async fn load(&self, id: &CredentialId) -> Result<Snapshot, StoreError> {
-        self.load_snapshot(id).await
+        self.load_snapshot(id, false).await
+    }
+
+    async fn load_with_grant(&self, id: &CredentialId) -> Result<Snapshot, StoreError> {
+        self.load_snapshot(id, true).await
     }
 
     async fn commit(

@@ -2,7 +2,7 @@
 
 use std::{fmt, future::Future, time::Duration};
 
-use evertoken_client::Token;
+use evertoken_client::{CredentialId, Token};
 use evertoken_provider::{Account, Fate, FetchError, Inputs, Issued, Probed, Provider, Remedy};
 use evertoken_rules::policy::Issuance;
 use futures_util::future::BoxFuture;
@@ -11,7 +11,11 @@ use tokio::time::Instant;
 /// What an issuer in the test does. What it does not say is as with the older of WeChat's endpoints.
 pub trait Issuer: Send + Sync {
     /// One call, which ends by `deadline`.
-    fn call(&self, deadline: Instant) -> impl Future<Output = Result<Issued, FetchError>> + Send;
+    fn call(
+        &self,
+        deadline: Instant,
+        inputs: &Inputs,
+    ) -> impl Future<Output = Result<Issued, FetchError>> + Send;
 
     /// What it says of a token.
     fn probe(&self, _token: &Token, _deadline: Instant) -> impl Future<Output = Probed> + Send {
@@ -28,13 +32,23 @@ pub trait Issuer: Send + Sync {
         Issuance::Anew
     }
 
+    /// The credentials whose tokens a call needs.
+    fn inputs(&self) -> &[CredentialId] {
+        &[]
+    }
+
+    /// Whether it is asked with a grant.
+    fn has_grant(&self) -> bool {
+        false
+    }
+
     /// How far its day is ahead of UTC.
     fn quota_day_offset(&self) -> Duration {
         Duration::from_secs(8 * 3600)
     }
 
-    /// The mark of the settings.
-    fn mark(&self) -> String {
+    /// The fingerprint of the settings.
+    fn settings_fingerprint(&self) -> String {
         "aaaaaaaa".to_owned()
     }
 }
@@ -48,7 +62,7 @@ pub struct Unreachable;
 // === impl Unreachable ===
 
 impl Issuer for Unreachable {
-    async fn call(&self, _deadline: Instant) -> Result<Issued, FetchError> {
+    async fn call(&self, _: Instant, _: &Inputs) -> Result<Issued, FetchError> {
         Err(FetchError::new(Remedy::Retry, Fate::NotSent, "no connection"))
     }
 }
@@ -76,8 +90,16 @@ impl<I: Issuer> Provider for Double<I> {
         self.0.quota_day_offset()
     }
 
-    fn mark(&self, _deadline: Instant) -> BoxFuture<'_, String> {
-        Box::pin(std::future::ready(self.0.mark()))
+    fn inputs(&self) -> &[CredentialId] {
+        self.0.inputs()
+    }
+
+    fn has_grant(&self) -> bool {
+        self.0.has_grant()
+    }
+
+    fn settings_fingerprint(&self, _deadline: Instant) -> BoxFuture<'_, String> {
+        Box::pin(std::future::ready(self.0.settings_fingerprint()))
     }
 
     fn readable(&self, _deadline: Instant) -> BoxFuture<'_, Result<(), FetchError>> {
@@ -87,9 +109,9 @@ impl<I: Issuer> Provider for Double<I> {
     fn fetch<'a>(
         &'a self,
         deadline: Instant,
-        _inputs: &'a Inputs,
+        inputs: &'a Inputs,
     ) -> BoxFuture<'a, Result<Issued, FetchError>> {
-        Box::pin(self.0.call(deadline))
+        Box::pin(self.0.call(deadline, inputs))
     }
 
     fn probe<'a>(&'a self, token: &'a Token, deadline: Instant) -> BoxFuture<'a, Probed> {

@@ -95,6 +95,11 @@ impl<W: Watcher> Coordinate for Watched<W> {
         self.store.load(id).await.map(|snapshot| self.watcher.loaded(snapshot))
     }
 
+    async fn load_with_grant(&self, id: &CredentialId) -> Result<Snapshot, StoreError> {
+        self.watcher.loads(id).await;
+        self.store.load_with_grant(id).await.map(|snapshot| self.watcher.loaded(snapshot))
+    }
+
     async fn commit(
         &self,
         id: &CredentialId,

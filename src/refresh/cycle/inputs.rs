@@ -1,4 +1,5 @@
-//! What a call needs of other credentials: their tokens, read once the lease is granted. Without them
+//! What a call needs beside its settings: the grant that came with the lease, and the tokens of other
+//! credentials, read once the lease is granted. Without them
 //! nothing is sent; and if the issuer says that one is dead, that one is reported. Neither is a
 //! failure of the credential whose call it is.
 
@@ -10,7 +11,7 @@ use super::{Attempt, Cycle, Outcome};
 use crate::{
     clock::{self, Moment, StoreClock},
     credential::{CredentialId, Token},
-    provider::{FetchError, Inputs, Remedy},
+    provider::{FetchError, Inputs, Remedy, Secret},
     store::{Failed, FailedAttempt, Protocol, StoreError},
 };
 
@@ -33,8 +34,9 @@ impl Cycle {
         &self,
         attempt: &Attempt<'_>,
     ) -> Result<Result<Inputs, CredentialId>, StoreError> {
-        let Attempt { credential, lease, .. } = attempt;
-        let mut inputs = Inputs::default();
+        let Attempt { credential, lease, permit, .. } = attempt;
+        let grant = permit.grant.as_ref().map(|grant| Secret::new(grant.current.expose()));
+        let mut inputs = Inputs { grant, ..Inputs::default() };
         for parent in credential.provider.inputs() {
             let seen = match self.store.load(parent).await {
                 Ok(seen) => seen,

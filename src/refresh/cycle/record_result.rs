@@ -18,7 +18,10 @@ use crate::{
     policy::{self, Standing},
     provider::{Fate, FetchError, Issued, Remedy},
     refresh::{Credential, Remembered},
-    store::{Completed, Failed, FailedAttempt, Protocol, Publication, StoreError, StoreErrorKind},
+    store::{
+        Completed, Failed, FailedAttempt, NextGrant, Protocol, Publication, StoreError,
+        StoreErrorKind,
+    },
 };
 
 /// After so many workers in a row whose addresses were refused, all wait: one address often hides a
@@ -45,7 +48,7 @@ impl Cycle {
         rng: &mut fastrand::Rng,
         heard: &mut Option<StoreClock>,
     ) -> Result<Outcome, StoreError> {
-        let Attempt { credential, lease, .. } = attempt;
+        let Attempt { credential, lease, permit, .. } = attempt;
         let id = &credential.id;
         let after = policy::due_after(
             credential.provider.issuance(),
@@ -53,12 +56,15 @@ impl Cycle {
             issued.lifetime,
             rng.f64(),
         );
+        let asked_with = permit.grant.as_ref().map_or(0, |grant| grant.generation);
+        let next_grant = issued.next_grant.map(|next| NextGrant::new(next.expose(), asked_with));
         let publication = Publication {
             token: &issued.token,
             expires_at: lease.granted_at.plus(issued.lifetime),
             due_at: lease.granted_at.plus(after),
             issues_anew: credential.issues_anew(),
             late: lease.is_over(Moment::now()),
+            next_grant: next_grant.as_ref(),
         };
         let ends = clock::now() + issued.lifetime;
         let asked = Moment::now();
@@ -93,7 +99,7 @@ impl Cycle {
             token: issued.token,
             attempt: lease.attempt.clone(),
             epoch: lease.epoch,
-            calls: attempt.calls,
+            calls: permit.calls,
             issued_at: lease.granted_at,
             expires_at,
             due_at,
@@ -109,10 +115,10 @@ impl Cycle {
         rng: &mut fastrand::Rng,
         heard: &mut Option<StoreClock>,
     ) -> Result<Outcome, StoreError> {
-        let Attempt { credential, lease, failures, mark, .. } = attempt;
+        let Attempt { credential, lease, permit, fingerprint } = attempt;
         let id = &credential.id;
         let in_doubt = error.fate == Fate::Unknown && credential.issues_anew();
-        let failures = failures.saturating_add(1);
+        let failures = permit.failures.saturating_add(1);
         let ends = clock::now() + self.times.lease;
         let (now, standing, refused_before) =
             self.retry_until(ends, rng, || self.standing(credential, in_doubt)).await?;
@@ -142,7 +148,7 @@ impl Cycle {
             error: &message,
             suspect: in_doubt.then_some("a call to the issuer had no clear result"),
             quiet_period: if in_doubt { credential.quiet_period } else { Duration::ZERO },
-            refused: refused.then_some(mark),
+            refused: refused.then_some(fingerprint),
             not_sent: error.fate == Fate::NotSent,
             left_to_others: local_backoff.is_some() && error.fate == Fate::Refused,
             blameless: false,
@@ -182,7 +188,7 @@ impl Cycle {
                 "refresh failed; what is published stays")
             }
         }
-        let refused = (refused || local_backoff.is_some()).then(|| (*mark).to_owned());
+        let refused = (refused || local_backoff.is_some()).then(|| (*fingerprint).to_owned());
         Ok(Outcome::Failed { due_at, local_backoff, refused, message })
     }
 

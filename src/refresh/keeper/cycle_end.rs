@@ -83,8 +83,8 @@ impl Keeper {
             }
             Outcome::Failed { due_at, local_backoff, refused, .. } => {
                 self.timetable.back_off(place, local_backoff.map(|wait| now + wait));
-                if let Some(mark) = refused {
-                    self.refused.refuse(place, mark);
+                if let Some(fingerprint) = refused {
+                    self.refused.refuse(place, fingerprint);
                 }
                 self.behind(due_at, Duration::ZERO, now)
             }

@@ -13,10 +13,10 @@ use crate::clock;
 /// The most credentials whose settings are compared at once.
 const AT_ONCE: usize = 256;
 
-/// By credential: the marks of its settings that were refused.
+/// By credential: the fingerprints of its settings that were refused.
 #[derive(Debug, Default)]
 pub(super) struct RefusedSettings {
-    marks: BTreeMap<Place, String>,
+    fingerprints: BTreeMap<Place, String>,
     /// The place up to which they were compared.
     compared: Place,
     /// Some of them are being compared.
@@ -27,13 +27,13 @@ pub(super) struct RefusedSettings {
 
 impl RefusedSettings {
     /// These were refused. Tells whether that is news.
-    pub(super) fn refuse(&mut self, place: Place, marks: String) -> bool {
-        self.marks.insert(place, marks).is_none()
+    pub(super) fn refuse(&mut self, place: Place, fingerprints: String) -> bool {
+        self.fingerprints.insert(place, fingerprints).is_none()
     }
 
     /// They are accepted, or have changed.
     pub(super) fn forget(&mut self, place: Place) {
-        self.marks.remove(&place);
+        self.fingerprints.remove(&place);
     }
 
     /// The next few to compare with what is set now; nothing while some are compared: a file that
@@ -42,11 +42,11 @@ impl RefusedSettings {
         if self.comparing {
             return None;
         }
-        let after = self.marks.range(self.compared..);
+        let after = self.fingerprints.range(self.compared..);
         let some: Vec<(Place, String)> = after
-            .chain(self.marks.range(..self.compared))
+            .chain(self.fingerprints.range(..self.compared))
             .take(AT_ONCE)
-            .map(|(&place, marks)| (place, marks.clone()))
+            .map(|(&place, fingerprints)| (place, fingerprints.clone()))
             .collect();
         let (last, _) = some.last()?;
         self.compared = last + 1;
@@ -71,10 +71,12 @@ impl Keeper {
         let deadline = clock::now() + self.cycle.times.request_timeout;
         self.jobs.spawn(async move {
             let changed = some.into_iter().map(async |(place, refused)| {
-                let mark = async { credentials[place as usize].provider.mark(deadline).await };
+                let fingerprint = async {
+                    credentials[place as usize].provider.settings_fingerprint(deadline).await
+                };
                 // A defect of one provider is no change.
-                let mark = AssertUnwindSafe(mark).catch_unwind().await.ok()?;
-                (!refused.contains(&mark)).then_some(place)
+                let fingerprint = AssertUnwindSafe(fingerprint).catch_unwind().await.ok()?;
+                (!refused.contains(&fingerprint)).then_some(place)
             });
             Done::Compared(join_all(changed).await.into_iter().flatten().collect())
         });
@@ -103,7 +105,7 @@ mod tests {
     fn all_are_compared_in_turns_and_one_comparison_at_a_time() {
         let mut refused = RefusedSettings::default();
         for place in 0..300 {
-            assert!(refused.refuse(place, "mark".to_owned()), "it is news");
+            assert!(refused.refuse(place, "fingerprint".to_owned()), "it is news");
         }
         assert!(!refused.refuse(7, "another".to_owned()), "it is none");
         assert_eq!(places(refused.take()), (0..256).collect::<Vec<_>>());
@@ -115,7 +117,7 @@ mod tests {
     #[test]
     fn what_has_changed_is_compared_no_more() {
         let mut refused = RefusedSettings::default();
-        refused.refuse(1, "mark".to_owned());
+        refused.refuse(1, "fingerprint".to_owned());
         assert_eq!(places(refused.take()), [1]);
         refused.compared(&[1]);
         assert_eq!(refused.take(), None);

@@ -10,7 +10,8 @@ use evertoken::{
 use evertoken_testkit::wait_for;
 
 use super::{
-    COOL_DOWN, LEASE, MARK, OTHER_MARK, Pair, QUIET, QUOTA, failure, publication, request, token,
+    COOL_DOWN, FINGERPRINT, LEASE, OTHER_FINGERPRINT, Pair, QUIET, QUOTA, failure, publication,
+    request, token,
 };
 
 #[tokio::test]
@@ -170,17 +171,20 @@ async fn a_wish_inside_the_cool_down_is_granted_when_it_ends() {
 #[tokio::test]
 async fn changed_settings_are_granted_as_mended_and_the_same_ones_wait() {
     let pair = Pair::with_token("first").await;
-    pair.set("failure.refused", format!(" {MARK}")).await;
+    pair.set("failure.refused", format!(" {FINGERPRINT}")).await;
     assert!(matches!(pair.begin(&pair.a).await, Begun::NotBefore(_, Early::NotDue)));
     let attempt = AttemptId::fresh();
-    let mended = evertoken::store::BeginRequest { fingerprint: OTHER_MARK, ..request(&attempt) };
+    let mended = evertoken::store::BeginRequest {
+        settings_fingerprint: OTHER_FINGERPRINT,
+        ..request(&attempt)
+    };
     assert_eq!(pair.grant_as(&pair.b, &mended).await.reason, Reason::SettingsChanged);
 }
 
 #[tokio::test]
 async fn an_operator_who_mends_and_asks_costs_one_call() {
     let pair = Pair::with_token("first").await;
-    pair.set("failure.refused", format!(" {OTHER_MARK}")).await;
+    pair.set("failure.refused", format!(" {OTHER_FINGERPRINT}")).await;
     pair.a.request(&pair.id, QUOTA).await.expect("an answer");
     let lease = pair.grant(&pair.b).await;
     assert_eq!(lease.reason, Reason::SettingsChanged);
@@ -301,7 +305,7 @@ async fn a_report_does_not_cut_short_the_wait_after_a_failure() {
 #[tokio::test]
 async fn changed_settings_are_tried_at_once_but_only_once() {
     let pair = Pair::with_token("first").await;
-    pair.set("failure.refused", OTHER_MARK).await;
+    pair.set("failure.refused", OTHER_FINGERPRINT).await;
     let lease = pair.grant(&pair.a).await;
     assert_eq!(lease.reason, Reason::SettingsChanged);
     pair.fail(&pair.a, &lease, &failure()).await;

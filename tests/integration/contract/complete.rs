@@ -56,7 +56,7 @@ async fn a_success_forgets_every_trouble_before_it() {
         rate_limited: Duration::from_secs(60),
         suspect: Some("a call had no clear result"),
         quiet_period: QUIET,
-        refused: Some(super::MARK),
+        refused: Some(super::FINGERPRINT),
         ..failure()
     };
     pair.fail(&pair.a, &lease, &trouble).await;

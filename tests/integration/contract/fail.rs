@@ -8,13 +8,16 @@ use evertoken::{
     store::{BeginRequest, Begun, Busy, Early, Failed, FailedAttempt, Permit},
 };
 
-use super::{MARK, OTHER_MARK, Pair, QUIET, QUOTA, failure, publication, request, token};
+use super::{
+    FINGERPRINT, OTHER_FINGERPRINT, Pair, QUIET, QUOTA, failure, publication, request, token,
+};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-async fn begin_with_mark(pair: &Pair, mark: &str) -> Begun {
+async fn begin_with_settings(pair: &Pair, fingerprint: &str) -> Begun {
     let attempt = AttemptId::fresh();
-    pair.begin_as(&pair.b, &BeginRequest { fingerprint: mark, ..request(&attempt) }).await
+    pair.begin_as(&pair.b, &BeginRequest { settings_fingerprint: fingerprint, ..request(&attempt) })
+        .await
 }
 
 /// Begins and fails with `failure`, and tells when the next try is due.
@@ -111,7 +114,7 @@ async fn a_failure_that_another_attempt_overtook_is_fenced() {
     pair.outlive().await;
     pair.grant(&pair.b).await;
     let before = pair.record().await;
-    let not_sent = FailedAttempt { not_sent: true, refused: Some(MARK), ..failure() };
+    let not_sent = FailedAttempt { not_sent: true, refused: Some(FINGERPRINT), ..failure() };
     assert_eq!(pair.fail(&pair.a, &slept, &not_sent).await, Failed::Fenced);
     assert_eq!(pair.record().await, before);
     assert!(pair.leased().await, "the later lease is left alone");
@@ -220,13 +223,14 @@ async fn a_window_never_has_fewer_than_no_calls() {
 async fn two_workers_with_refused_settings_do_not_take_turns() {
     let pair = Pair::with_token("first").await;
     pair.make_due().await;
-    failed(&pair, &FailedAttempt { refused: Some(MARK), ..failure() }).await;
-    let begun = begin_with_mark(&pair, OTHER_MARK).await;
+    failed(&pair, &FailedAttempt { refused: Some(FINGERPRINT), ..failure() }).await;
+    let begun = begin_with_settings(&pair, OTHER_FINGERPRINT).await;
     let Begun::Granted(Permit { lease, .. }) = begun else { panic!("{begun:?}") };
     assert_eq!(lease.reason, Reason::SettingsChanged, "other settings are worth a try");
-    pair.fail(&pair.b, &lease, &FailedAttempt { refused: Some(OTHER_MARK), ..failure() }).await;
-    for mark in [MARK, OTHER_MARK] {
-        let begun = begin_with_mark(&pair, mark).await;
+    pair.fail(&pair.b, &lease, &FailedAttempt { refused: Some(OTHER_FINGERPRINT), ..failure() })
+        .await;
+    for fingerprint in [FINGERPRINT, OTHER_FINGERPRINT] {
+        let begun = begin_with_settings(&pair, fingerprint).await;
         assert!(matches!(begun, Begun::NotBefore(_, Early::NotDue)), "{begun:?}");
     }
 }
@@ -235,27 +239,32 @@ async fn two_workers_with_refused_settings_do_not_take_turns() {
 async fn settings_that_are_refused_again_are_noted_once() {
     let pair = Pair::new().await;
     for _ in 0..3 {
-        failed(&pair, &FailedAttempt { refused: Some(MARK), ..failure() }).await;
+        failed(&pair, &FailedAttempt { refused: Some(FINGERPRINT), ..failure() }).await;
         pair.make_due().await;
     }
     let refused = pair.field("failure.refused").await.expect("they are noted");
-    assert_eq!(refused.trim(), MARK);
+    assert_eq!(refused.trim(), FINGERPRINT);
 }
 
 #[tokio::test]
 async fn the_newest_eight_refused_settings_are_remembered() {
     let pair = Pair::new().await;
-    let marks: Vec<String> = (0..12).map(|mark| format!("{mark:08x}")).collect();
-    for mark in &marks {
-        failed(&pair, &FailedAttempt { refused: Some(mark), wait: Duration::ZERO, ..failure() })
-            .await;
+    let fingerprints: Vec<String> =
+        (0..12).map(|fingerprint| format!("{fingerprint:08x}")).collect();
+    for fingerprint in &fingerprints {
+        failed(
+            &pair,
+            &FailedAttempt { refused: Some(fingerprint), wait: Duration::ZERO, ..failure() },
+        )
+        .await;
         pair.make_due().await;
     }
     let refused = pair.field("failure.refused").await.expect("they are noted");
-    // The asking worker's own mark is noted when it is tried.
-    let refused: Vec<&str> = refused.split_whitespace().filter(|mark| *mark != MARK).collect();
+    // The asking worker's own fingerprint is noted when it is tried.
+    let refused: Vec<&str> =
+        refused.split_whitespace().filter(|fingerprint| *fingerprint != FINGERPRINT).collect();
     assert!((7..=8).contains(&refused.len()), "{refused:?}");
-    assert_eq!(refused, marks[12 - refused.len()..]);
+    assert_eq!(refused, fingerprints[12 - refused.len()..]);
 }
 
 #[tokio::test]

@@ -19,6 +19,8 @@ mod fenced;
 #[path = "foreign.rs"]
 mod foreign;
 mod gone;
+#[path = "grant.rs"]
+mod grant;
 #[path = "look.rs"]
 mod look;
 #[path = "lost.rs"]

@@ -7,7 +7,7 @@ use evertoken::{
     store::{FailedAttempt, Glance, Record},
 };
 
-use super::{DUE, LEASE, LIFE, MARK, Pair, QUIET, QUOTA, failure, token};
+use super::{DUE, FINGERPRINT, LEASE, LIFE, Pair, QUIET, QUOTA, failure, token};
 use crate::contract::bench::Bench;
 
 #[tokio::test]
@@ -57,7 +57,7 @@ async fn a_failure_is_seen_as_it_was_written() {
     pair.a.request(&pair.id, QUOTA).await.expect("an answer");
     let lease = pair.grant(&pair.a).await;
     let failure =
-        FailedAttempt { suspect: Some("no clear result"), refused: Some(MARK), ..failure() };
+        FailedAttempt { suspect: Some("no clear result"), refused: Some(FINGERPRINT), ..failure() };
     pair.fail(&pair.a, &lease, &failure).await;
     pair.set("requests.wanted", 1).await;
     let record = pair.glance().await.record.expect("a record");
@@ -65,7 +65,7 @@ async fn a_failure_is_seen_as_it_was_written() {
     let failed = record.failure.as_ref().expect("a failure");
     assert_eq!(failed.error, "the issuer is busy");
     assert_eq!(Some(failed.at), pair.moment("failure.at").await);
-    assert_eq!(record.refused(), [MARK]);
+    assert_eq!(record.refused(), [FINGERPRINT]);
     assert!(record.requests.wanted && record.open_attempt().is_none());
     assert_eq!(record.doubt.expect("a doubt").why, "no clear result");
 }

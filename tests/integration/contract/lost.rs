@@ -9,7 +9,7 @@ use evertoken::{
     store::{BeginRequest, Begun, Busy, Completed, Early},
 };
 
-use super::{OTHER_MARK, Pair, QUIET, QUOTA, publication, request, token};
+use super::{OTHER_FINGERPRINT, Pair, QUIET, QUOTA, publication, request, token};
 
 #[tokio::test]
 async fn a_lost_attempt_is_followed_by_its_quiet_period() {
@@ -31,7 +31,7 @@ async fn nothing_is_urgent_enough_to_break_a_quiet_period() {
     pair.end_lease().await;
     pair.a.report(&pair.id, &token("first")).await.expect("an answer");
     pair.a.request(&pair.id, QUOTA).await.expect("an answer");
-    pair.set("failure.refused", format!(" {OTHER_MARK}")).await;
+    pair.set("failure.refused", format!(" {OTHER_FINGERPRINT}")).await;
     pair.make_due().await;
     assert!(matches!(pair.begin(&pair.b).await, Begun::RetryIn(_, Busy::QuietPeriod)));
     pair.lose_token().await;

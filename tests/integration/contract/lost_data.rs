@@ -11,8 +11,8 @@ use evertoken::{
 };
 
 use super::{
-    AGE, DUE, LEASE, LIFE, MARK, Pair, QUIET, QUOTA, ended, failure, offer, publication, request,
-    token,
+    AGE, DUE, FINGERPRINT, LEASE, LIFE, Pair, QUIET, QUOTA, ended, failure, offer, publication,
+    request, token,
 };
 
 /// Who has heard of `epoch`, and has waited for calls in flight or not.
@@ -137,7 +137,7 @@ async fn a_later_token_takes_the_place_of_an_older_one_that_came_back() {
         rate_limited: Duration::from_secs(60),
         suspect: Some("it may be dead"),
         quiet_period: QUIET,
-        refused: Some(MARK),
+        refused: Some(FINGERPRINT),
         ..failure()
     };
     pair.make_due().await;

@@ -9,7 +9,7 @@ use evertoken::{
     store::{Begun, Completed, Early, Failed, FailedAttempt, Publication},
 };
 
-use super::{LIFE, MARK, Pair, QUIET, ended, failure, publication, token};
+use super::{FINGERPRINT, LIFE, Pair, QUIET, ended, failure, publication, token};
 
 /// A failure of which it is known that nothing was issued.
 fn not_sent() -> FailedAttempt<'static> {
@@ -57,7 +57,7 @@ async fn restores(pair: &Pair, lease: &Lease, failed: &FailedAttempt<'_>, slept:
 /// may not reach the issuer for longer than the old one lives. Readers would be left with a dead token.
 #[tokio::test]
 async fn an_overtaken_token_is_published_if_its_successor_brings_none() {
-    let refused = FailedAttempt { refused: Some(MARK), ..failure() };
+    let refused = FailedAttempt { refused: Some(FINGERPRINT), ..failure() };
     for failed in [not_sent(), refused, unknown()] {
         for late in [true, false] {
             let (pair, slept, lease) = offered(late).await;

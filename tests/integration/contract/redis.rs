@@ -19,6 +19,8 @@ mod fail;
 mod fenced;
 #[path = "foreign.rs"]
 mod foreign;
+#[path = "grant.rs"]
+mod grant;
 mod keys;
 #[path = "look.rs"]
 mod look;

@@ -10,12 +10,10 @@ use std::{
 
 use evertoken::{
     credential::{CredentialId, Token},
-    policy::Issuance,
-    provider::{Account, Credential, Fate, FetchError, Inputs, Issued, Probed, Provider, Remedy},
+    provider::{Credential, Fate, FetchError, Inputs, Issued, Remedy},
     refresh::Outcome,
 };
 use evertoken_testkit::provider::{Double, Issuer};
-use futures_util::future::BoxFuture;
 use tokio::time::{Instant, sleep};
 
 use super::Bench;
@@ -26,7 +24,6 @@ const LIFE: Duration = Duration::from_secs(3600);
 struct Numbering(AtomicUsize);
 
 /// A ticket, got with the token of `parents`. Its issuer refuses a dead one.
-#[derive(Debug)]
 struct Ticket {
     parents: Vec<CredentialId>,
     /// The parent's first token is dead.
@@ -37,7 +34,7 @@ struct Ticket {
 // === impl Numbering ===
 
 impl Issuer for Numbering {
-    async fn call(&self, _deadline: Instant) -> Result<Issued, FetchError> {
+    async fn call(&self, _: Instant, _: &Inputs) -> Result<Issued, FetchError> {
         let number = self.0.fetch_add(1, Ordering::SeqCst);
         Ok(Issued::new(Token::new(&format!("shop-{number}")).expect("a token"), LIFE))
     }
@@ -45,59 +42,20 @@ impl Issuer for Numbering {
 
 // === impl Ticket ===
 
-impl Provider for Ticket {
-    fn kind(&self) -> &'static str {
-        "ticket"
-    }
-
-    fn account(&self) -> Account<'_> {
-        Account { issuer: "issuer.test", name: "shop", token: "ticket" }
-    }
-
-    fn issuance(&self) -> Issuance {
-        Issuance::Anew
-    }
-
-    fn daily_quota(&self) -> u64 {
-        100
-    }
-
-    fn quota_day_offset(&self) -> Duration {
-        Duration::ZERO
+impl Issuer for Ticket {
+    async fn call(&self, _: Instant, inputs: &Inputs) -> Result<Issued, FetchError> {
+        self.calls.fetch_add(1, Ordering::SeqCst);
+        let parent = &self.parents[0];
+        let token = inputs.token(parent).expect("the token that was named").expose();
+        if self.first_is_dead.load(Ordering::SeqCst) && token == "shop-0" {
+            let remedy = Remedy::InputDead(parent.clone());
+            return Err(FetchError::new(remedy, Fate::Refused, "the access token is dead"));
+        }
+        Ok(Issued::new(Token::new(&format!("ticket-of-{token}")).expect("a token"), LIFE))
     }
 
     fn inputs(&self) -> &[CredentialId] {
         &self.parents
-    }
-
-    fn mark(&self, _deadline: Instant) -> BoxFuture<'_, String> {
-        Box::pin(std::future::ready("aaaaaaaa".to_owned()))
-    }
-
-    fn readable(&self, _deadline: Instant) -> BoxFuture<'_, Result<(), FetchError>> {
-        Box::pin(std::future::ready(Ok(())))
-    }
-
-    fn fetch<'a>(
-        &'a self,
-        _deadline: Instant,
-        inputs: &'a Inputs,
-    ) -> BoxFuture<'a, Result<Issued, FetchError>> {
-        self.calls.fetch_add(1, Ordering::SeqCst);
-        let parent = &self.parents[0];
-        let token = inputs.token(parent).expect("the token that was named").expose();
-        let answer = if self.first_is_dead.load(Ordering::SeqCst) && token == "shop-0" {
-            let remedy = Remedy::InputDead(parent.clone());
-            Err(FetchError::new(remedy, Fate::Refused, "the access token is dead"))
-        } else {
-            let ticket = Token::new(&format!("ticket-of-{token}")).expect("a token");
-            Ok(Issued::new(ticket, LIFE))
-        };
-        Box::pin(std::future::ready(answer))
-    }
-
-    fn probe<'a>(&'a self, _token: &'a Token, _deadline: Instant) -> BoxFuture<'a, Probed> {
-        Box::pin(std::future::ready(Probed::Alive))
     }
 }
 
@@ -116,7 +74,7 @@ fn ticket(first_is_dead: bool) -> (Credential, Arc<AtomicUsize>) {
         first_is_dead: first_is_dead.into(),
         calls: Arc::clone(&calls),
     };
-    (Credential::new(id("ticket"), Box::new(provider)), calls)
+    (Credential::new(id("ticket"), Box::new(Double(provider))), calls)
 }
 
 #[tokio::test(start_paused = true)]

@@ -76,7 +76,7 @@ impl Provider for Planet {
         Duration::ZERO
     }
 
-    fn mark(&self, _deadline: Instant) -> BoxFuture<'_, String> {
+    fn settings_fingerprint(&self, _deadline: Instant) -> BoxFuture<'_, String> {
         Box::pin(std::future::ready("aaaaaaaa".to_owned()))
     }
 

@@ -108,7 +108,7 @@ impl Provider for WeChat {
             .then_some("endpoint token kills the token before at each call; stable_token is safer")
     }
 
-    fn mark(&self, deadline: Instant) -> BoxFuture<'_, String> {
+    fn settings_fingerprint(&self, deadline: Instant) -> BoxFuture<'_, String> {
         Box::pin(async move {
             let Settings { appid, secret, endpoint, base_urls } = &self.settings;
             let Ok(secret) = secret.read(deadline).await else { return String::new() };

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use evertoken_rules::{CLOCK_TOLERANCE, FIELDS, Foreign, Lock, Record, Snapshot};
+use evertoken_rules::{CLOCK_TOLERANCE, FIELDS, Foreign, Grant, Lock, Record, Snapshot};
 use serde::{Deserialize, Serialize};
 
 use evertoken_clock::{StoreTime, Uptime, millis};
@@ -26,6 +26,10 @@ pub(super) struct FileRecord {
     token: Option<String>,
     /// The token that an application reports as dead, and when it did.
     reported: Option<(String, u64)>,
+    /// What the issuer is asked with next, where that is a state; the one before; how many there
+    /// have been.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    grant: Option<(String, Option<String>, u64)>,
     /// The fields of the record, as Redis would keep them.
     record: BTreeMap<String, String>,
 }
@@ -83,7 +87,12 @@ impl FileRecord {
             now.as_millis() < at.saturating_add_signed(set_by).saturating_add(REPORT_STANDS_MS)
         });
         let report = report.map(|(token, _)| Foreign::new(token));
-        Snapshot { now, record, lock, token, report }
+        let grant = self.grant.as_ref().map(|(current, previous, generation)| Grant {
+            current: Foreign::new(current),
+            previous: previous.as_ref().map(Foreign::new),
+            generation: *generation,
+        });
+        Snapshot { now, record, lock, token, report, grant }
     }
 
     /// Whether there is a token, be it valid or not.
@@ -100,6 +109,12 @@ impl FileRecord {
         let fields = FIELDS.iter().zip(record.to_fields());
         self.record =
             fields.filter_map(|(name, value)| Some(((*name).to_owned(), value?))).collect();
+    }
+
+    pub(super) fn set_grant(&mut self, grant: &Grant) {
+        let text = |text: &Foreign| text.expose().to_owned();
+        let previous = grant.previous.as_ref().map(text);
+        self.grant = Some((text(&grant.current), previous, grant.generation));
     }
 
     /// Publishes a token. A report about it, or about the one before, is dealt with.

@@ -154,6 +154,9 @@ impl Files {
             let mut record = changes.record.clone();
             record.revision = revision;
             file.set_record(&record);
+            if let Some(grant) = &changes.grant {
+                file.set_grant(grant);
+            }
             if let Some(token) = &changes.token {
                 file.publish(token.expose(), changes.clear_report);
             }

@@ -4,7 +4,7 @@
 -- passed since, and if a lock that is to be taken is free. What is decided, and why, is not known
 -- here. Idempotent: after a lost answer, a load shows what became of it.
 --
--- KEYS  1 lock  2 record  3 token  4 rejected
+-- KEYS  1 lock  2 record  3 token  4 rejected  5 grant, if one is given
 -- ARGV  1 revision           that was loaded; 0 if there is none
 --       2 decided at         ms, the store's time that the decision was made for
 --       3 within             ms that may lie between that time and now
@@ -17,7 +17,10 @@
 --                            dealt with
 --      10 channel            of the message, or empty
 --      11 message
---      12 pairs              how many of the arguments that follow are fields to set, two for each;
+--      12 grant              that the issuer is asked with next, or empty
+--      13 previous           grant, or empty
+--      14 generation         of the grant
+--      15 pairs              how many of the arguments that follow are fields to set, two for each;
 --                            the rest are fields to delete
 --
 -- Answers {'committed', now, revision}, or {'conflict', now, revision}: nothing was changed.
@@ -52,12 +55,17 @@ if ARGV[9] == 'clear' then
     redis.call('DEL', KEYS[4])
   end
 end
+-- Before the token: a script may end where Redis refuses to write, and a grant that is lost needs a
+-- person.
+if ARGV[12] ~= '' then
+  redis.call('HSET', KEYS[5], 'current', ARGV[12], 'previous', ARGV[13], 'generation', ARGV[14])
+end
 if ARGV[7] ~= '' then redis.call('SET', KEYS[3], ARGV[7], 'PX', ms(tonumber(ARGV[8]) - now)) end
 
 -- At least the time, so that two histories of one record do not have a revision in common.
 revision = math.max(revision + 1, now)
-local last = 12 + tonumber(ARGV[12])
-redis.call('HSET', KEYS[2], 'revision', ms(revision), unpack(ARGV, 13, last))
+local last = 15 + tonumber(ARGV[15])
+redis.call('HSET', KEYS[2], 'revision', ms(revision), unpack(ARGV, 16, last))
 if last < #ARGV then redis.call('HDEL', KEYS[2], unpack(ARGV, last + 1)) end
 
 -- A hint: what may not be told is found by reading.

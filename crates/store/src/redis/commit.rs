@@ -1,6 +1,6 @@
 //! What was decided, to Redis: the arguments of `commit.lua`, and its answer.
 
-use evertoken_rules::{Changes, LockChange, Message, Snapshot};
+use evertoken_rules::{Changes, Foreign, Grant, LockChange, Message, Snapshot};
 use redis::ScriptInvocation;
 
 use super::{RedisStore, answers, keys::Keys};
@@ -40,6 +40,7 @@ impl RedisStore {
             .arg(changes.record.expires_at().unwrap_or_default().as_millis())
             .arg(if changes.clear_report { "clear" } else { "" });
         add_message(&mut call, &self.keys, id, changes.message);
+        add_grant(&mut call, &self.keys, id, changes.grant.as_ref());
         add_fields(&mut call, seen, changes);
         match call.invoke_async::<(String, u64, u64)>(&mut on.connection).await {
             Ok((answer, now, revision)) => {
@@ -79,6 +80,23 @@ fn add_message(
             let message = serde_json::to_string(&message).expect("plain fields have a text");
             call.arg(keys.changed_channel()).arg(message)
         }
+    };
+}
+
+/// The key is named only where there is a grant: few users of a Redis need a right to it.
+fn add_grant(
+    call: &mut ScriptInvocation<'_>,
+    keys: &Keys,
+    id: &CredentialId,
+    grant: Option<&Grant>,
+) {
+    match grant {
+        None => call.arg("").arg("").arg(""),
+        Some(Grant { current, previous, generation }) => call
+            .key(keys.grant(id))
+            .arg(current.expose())
+            .arg(previous.as_ref().map_or("", Foreign::expose))
+            .arg(generation),
     };
 }
 

@@ -40,6 +40,11 @@ impl Keys {
         self.public.rejected(id)
     }
 
+    /// A hash: what the issuer is asked with next, where that is a state. A secret.
+    pub(super) fn grant(&self, id: &CredentialId) -> String {
+        self.public.of(id, "grant")
+    }
+
     /// A uuid that tells whether the store lost its data.
     pub(super) fn canary(&self) -> String {
         format!("{}:canary", self.public.prefix())
@@ -75,6 +80,7 @@ mod tests {
         assert_eq!(keys.lock(&id), "evertoken:{shop}:lock");
         assert_eq!(keys.record(&id), "evertoken:{shop}:record");
         assert_eq!(keys.rejected(&id), "evertoken:{shop}:rejected");
+        assert_eq!(keys.grant(&id), "evertoken:{shop}:grant");
         assert_eq!(keys.canary(), "evertoken:canary");
         assert_eq!(keys.changed_channel(), "evertoken:changed");
         assert_eq!(keys.rejected_channel(), "evertoken:rejected");

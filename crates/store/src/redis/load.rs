@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use evertoken_rules::{FIELDS, Foreign, Lock, MAX_FIELD, Record, Snapshot};
+use evertoken_rules::{FIELDS, Foreign, Grant, Lock, MAX_FIELD, Record, Snapshot};
 use futures_util::future;
 use redis::{RedisError, Value};
 
@@ -52,7 +52,11 @@ impl Oversized {
 // === impl RedisStore ===
 
 impl RedisStore {
-    pub(super) async fn load_snapshot(&self, id: &CredentialId) -> Result<Snapshot, StoreError> {
+    pub(super) async fn load_snapshot(
+        &self,
+        id: &CredentialId,
+        with_grant: bool,
+    ) -> Result<Snapshot, StoreError> {
         let ids = std::slice::from_ref(id);
         if !self.measure(ids).await?.is_empty() {
             return Err(foreign("record", id));
@@ -64,6 +68,9 @@ impl RedisStore {
         pipeline.getrange(&lock, 0, 200).pttl(&lock);
         pipeline.getrange(self.keys.token(id), 0, MAX_TOKEN_LEN as isize);
         pipeline.getrange(self.keys.rejected(id), 0, MAX_TOKEN_LEN as isize);
+        if with_grant {
+            pipeline.hmget(self.keys.grant(id), &["current", "previous", "generation"]);
+        }
         let mut answers = self.read(ids, &pipeline).await?.into_iter();
         let mut next = || answers.next().unwrap_or(Ok(Value::Nil));
         let now = self.time(next())?;
@@ -79,7 +86,8 @@ impl RedisStore {
             Err(error) if errors::is_wrong_type(&error) => None,
             report => text(&self.entry(report)?).map(Foreign::new),
         };
-        Ok(Snapshot { now, record: record.unwrap_or_default(), lock, token, report })
+        let grant = grant(&self.entry(next())?);
+        Ok(Snapshot { now, record: record.unwrap_or_default(), lock, token, report, grant })
     }
 
     pub(super) async fn look_at(
@@ -253,6 +261,15 @@ fn held(by: &Value, left: &Value) -> Lock {
     Lock::Held { by, left }
 }
 
+/// The grant of a credential, if there is one.
+fn grant(fields: &Value) -> Option<Grant> {
+    let Value::Array(fields) = fields else { return None };
+    let [current, previous, generation] = &fields[..] else { return None };
+    let current = Foreign::new(text(current)?);
+    let generation = answers::count(generation).unwrap_or(0);
+    Some(Grant { current, previous: text(previous).map(Foreign::new), generation })
+}
+
 fn foreign(what: &str, id: &CredentialId) -> StoreError {
     let message = format!(
         "the {what} of {id} holds something that evertoken did not write, longer than anything of ours: \
@@ -261,7 +278,7 @@ fn foreign(what: &str, id: &CredentialId) -> StoreError {
     StoreError::new(StoreErrorCode::ForeignValue, message)
 }
 
-/// What `GETRANGE` found; it answers an empty text for what is absent.
+/// A text, if there is one: `GETRANGE` answers an empty one for what is absent.
 fn text(value: &Value) -> Option<String> {
     match value {
         Value::BulkString(bytes) if !bytes.is_empty() => {
