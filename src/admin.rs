@@ -31,7 +31,7 @@ use crate::{
 
 /// What the pages read.
 struct AdminState {
-    credentials: Arc<[Credential]>,
+    credentials: Arc<[Arc<Credential>]>,
     store: Arc<dyn Read>,
     reached: watch::Receiver<bool>,
     metrics: Metrics,
@@ -41,7 +41,7 @@ struct AdminState {
 /// Serves for ever. If it may not, or cannot, it says so and the worker goes on without it.
 pub async fn serve(
     listen: Option<SocketAddr>,
-    credentials: Arc<[Credential]>,
+    credentials: Arc<[Arc<Credential>]>,
     store: Arc<dyn Read>,
     reached: watch::Receiver<bool>,
     metrics: Metrics,

@@ -41,7 +41,7 @@ pub struct Settings {
     /// `[admin] listen`; `None` if it is off.
     pub admin: Option<SocketAddr>,
     /// `[credentials.ID]`, by id.
-    pub credentials: Arc<[Credential]>,
+    pub credentials: Arc<[Arc<Credential>]>,
     /// The way to issuers, which all credentials share.
     pub transport: Transport,
     /// Where the settings came from, for the log.
@@ -143,7 +143,8 @@ impl Settings {
     /// # Errors
     /// A sentence that names the ids that are configured.
     pub fn credential(&self, id: &CredentialId) -> Result<&Credential, Mistakes> {
-        self.credentials.iter().find(|credential| credential.id == *id).ok_or_else(|| {
+        let found = self.credentials.iter().find(|credential| credential.id == *id);
+        found.map(|credential| &**credential).ok_or_else(|| {
             let ids: Vec<&str> = self.credentials.iter().map(|c| c.id.as_str()).take(20).collect();
             let message = match ids[..] {
                 [] => format!("no credential {id}: none is configured ({})", self.origin),

@@ -98,7 +98,8 @@ async fn credentials(settings: &Settings) -> Result<Vec<Finding>, InvalidTranspo
     }
     let mut findings = Vec::new();
     settings.transport.ready()?;
-    for Credential { id, provider, .. } in &*settings.credentials {
+    for credential in &*settings.credentials {
+        let Credential { id, provider, .. } = &**credential;
         let deadline = clock::now() + settings.times.request_timeout;
         findings.push(match provider.readable(deadline).await {
             Ok(()) => {

@@ -19,7 +19,6 @@ pub use self::{
     cycle::{Cycle, CycleReport, Knowledge, Outcome},
     keeper::Keeper,
     memory::Remembered,
-    registry::{Registry, Slot},
 };
 
 /// The times of an attempt. One call fits into one lease, which is never renewed.

@@ -1,7 +1,7 @@
 //! The state of every credential, as `evertoken status` and the admin listener show it. It only
 //! reads, and computes nothing that the record does not tell.
 
-use std::time::Duration;
+use std::{borrow::Borrow, time::Duration};
 
 use serde::Serialize;
 
@@ -80,13 +80,18 @@ impl Status {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn read(credentials: &[Credential], store: &dyn Read) -> Result<Self, StoreError> {
+    pub async fn read(
+        credentials: &[impl Borrow<Credential> + Sync],
+        store: &dyn Read,
+    ) -> Result<Self, StoreError> {
         let mut known = Vec::new();
         for chunk in credentials.chunks(LOOK) {
-            let ids: Vec<_> = chunk.iter().map(|credential| credential.id.clone()).collect();
+            let ids: Vec<_> = chunk.iter().map(|each| each.borrow().id.clone()).collect();
             let (now, glances) = store.look(&ids).await?;
             let each = chunk.iter().zip(&glances);
-            known.extend(each.map(|(each, glance)| CredentialStatus::new(each, glance, now)));
+            known.extend(
+                each.map(|(each, glance)| CredentialStatus::new(each.borrow(), glance, now)),
+            );
         }
         Ok(Self { credentials: known })
     }

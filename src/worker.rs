@@ -69,7 +69,7 @@ pub async fn run(settings: Settings) -> Result<(), StartError> {
     let metrics = Metrics::install(&ids).map_err(StartError::Metrics)?;
     let (stop, stopping) = watch::channel(false);
     let cycle = Cycle { store: Arc::clone(&store), times: settings.times, stopping };
-    let (keeper, reached) = Keeper::new(Arc::clone(&credentials), cycle, fastrand::Rng::new());
+    let (keeper, reached) = Keeper::new(&credentials, cycle, fastrand::Rng::new());
     let clocks = compare_clocks(Arc::clone(&store) as _, reached.clone());
     let admin = admin::serve(settings.admin, credentials, store, reached, metrics.clone());
     let stopped = async {

@@ -1,7 +1,7 @@
 //! The tree to settings. What cannot be read is a mistake, and reading goes on, so that all
 //! mistakes are told at once.
 
-use std::{collections::HashMap, net::SocketAddr, time::Duration};
+use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use super::{
     Environment, Mistake, Settings, StoreSettings,
@@ -143,7 +143,7 @@ fn read_credentials(
     environment: &Environment,
     transport: &Transport,
     mistakes: &mut Vec<Mistake>,
-) -> Vec<Credential> {
+) -> Vec<Arc<Credential>> {
     let mut credentials = Vec::new();
     let mut places = Vec::new();
     // Neighbours mostly have the same entry points, and share them.
@@ -169,7 +169,7 @@ fn read_credentials(
         let credential = Credential::read(id, &mut fields, transport);
         fields.section.end();
         if let Some(credential) = credential {
-            credentials.push(credential);
+            credentials.push(Arc::new(credential));
             places.push(place);
         }
     }
@@ -177,7 +177,11 @@ fn read_credentials(
     credentials
 }
 
-fn one_account_each(credentials: &[Credential], places: &[Place], mistakes: &mut Vec<Mistake>) {
+fn one_account_each(
+    credentials: &[Arc<Credential>],
+    places: &[Place],
+    mistakes: &mut Vec<Mistake>,
+) {
     let mut accounts = HashMap::new();
     for (credential, place) in credentials.iter().zip(places) {
         let account = (credential.provider.kind(), credential.provider.account());

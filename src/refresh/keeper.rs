@@ -12,6 +12,7 @@ mod needs;
 mod probing;
 mod record_scan;
 mod refused_settings;
+mod roster;
 #[cfg(test)]
 mod tests;
 
@@ -37,7 +38,8 @@ use self::{
 use super::{
     Credential, Cycle, CycleReport, Knowledge, Outcome,
     memory::Memory,
-    timetable::{IssuerNumber, Place, Taken, Timetable},
+    registry::{Index, Registry, Slot},
+    timetable::{IssuerNumber, Taken, Timetable},
 };
 use crate::{
     clock::{self, Moment, StoreClock, StoreTime},
@@ -56,8 +58,10 @@ const APART: Duration = Duration::from_millis(5);
 
 /// Keeps all credentials fresh until it is told to stop.
 pub struct Keeper {
-    credentials: Arc<[Credential]>,
+    credentials: Registry,
     timetable: Timetable,
+    /// The numbers of issuers, by host name.
+    issuers: HashMap<String, IssuerNumber>,
     /// By issuer: how many cycles run.
     running: Vec<usize>,
     store: Arc<dyn Coordinate>,
@@ -72,20 +76,20 @@ pub struct Keeper {
     scan: RecordScan,
     needs: Needs,
     /// Until when calls to issuers are used up, as it was said.
-    used_up_until: BTreeMap<Place, StoreTime>,
+    used_up_until: BTreeMap<Index, StoreTime>,
     refused: RefusedSettings,
     reached: watch::Sender<bool>,
 }
 
 /// What a job brought.
 enum Done {
-    Cycle(Place, CycleReport),
-    Looked(Vec<Place>, Result<(StoreClock, Vec<Glance>), StoreError>),
+    Cycle(Slot, IssuerNumber, CycleReport),
+    Looked(Vec<Slot>, Result<(StoreClock, Vec<Glance>), StoreError>),
     Pulse(Result<Option<String>, StoreError>),
     Reached(Result<String, StoreError>),
-    Compared(Vec<Place>),
+    Compared(Vec<Slot>),
     Offered(data_loss::Offers),
-    Probed(probing::Probe, Result<probing::Look, StoreError>),
+    Probed(probing::Probe, IssuerNumber, Result<probing::Look, StoreError>),
 }
 
 // === impl Keeper ===
@@ -94,29 +98,16 @@ impl Keeper {
     /// A keeper of `credentials`, and a latch that turns true once the store was reached.
     #[must_use]
     pub fn new(
-        credentials: Arc<[Credential]>,
+        credentials: &[Arc<Credential>],
         cycle: Cycle,
-        mut rng: fastrand::Rng,
+        rng: fastrand::Rng,
     ) -> (Self, watch::Receiver<bool>) {
         let (reached, latch) = watch::channel(false);
-        let mut numbers = HashMap::new();
-        let issuers: Vec<IssuerNumber> = credentials
-            .iter()
-            .map(|credential| {
-                // More issuers than numbers is not a thing; the last ones would share a queue.
-                let next = IssuerNumber::try_from(numbers.len()).unwrap_or(IssuerNumber::MAX);
-                *numbers.entry(credential.provider.account().issuer).or_insert(next)
-            })
-            .collect();
-        let running = vec![0; numbers.len()];
-        let probing = Probing::new(&credentials, numbers.len(), &mut rng);
-        let ids = credentials.iter().map(|credential| &credential.id);
-        let timetable = Timetable::new(ids.zip(issuers));
-        let scan = RecordScan::of(credentials.len());
-        let keeper = Self {
-            timetable,
-            running,
-            credentials,
+        let mut keeper = Self {
+            credentials: Registry::default(),
+            timetable: Timetable::default(),
+            issuers: HashMap::new(),
+            running: Vec::new(),
             store: Arc::clone(&cycle.store),
             cycle: Arc::new(cycle),
             jobs: JoinSet::new(),
@@ -125,13 +116,16 @@ impl Keeper {
             store_clock: None,
             memory: Memory::default(),
             data_loss: DataLoss::default(),
-            probing,
-            scan,
+            probing: Probing::default(),
+            scan: RecordScan::default(),
             needs: Needs::default(),
             used_up_until: BTreeMap::new(),
             refused: RefusedSettings::default(),
             reached,
         };
+        for credential in credentials {
+            keeper.add(Arc::clone(credential));
+        }
         (keeper, latch)
     }
 
@@ -217,12 +211,12 @@ impl Keeper {
 
     fn act_on(&mut self, taken: Taken, now: Instant) {
         match taken {
-            Taken::Ending(place) => self.scan.look_at(place),
-            Taken::Due(place) => match self.resumes_at(place) {
+            Taken::Ending(index) => self.scan.look_at(index),
+            Taken::Due(index) => match self.resumes_at(index) {
                 Some(at) if now < at => {
-                    self.timetable.finished(place, at);
+                    self.timetable.finished(index, at);
                 }
-                _ => self.start(place),
+                _ => self.start(index),
             },
         }
     }
@@ -231,37 +225,43 @@ impl Keeper {
         self.running[issuer] < CYCLES_PER_ISSUER
     }
 
-    fn start(&mut self, place: Place) {
-        self.running[self.timetable.issuer(place)] += 1;
-        let (cycle, credentials) = (Arc::clone(&self.cycle), Arc::clone(&self.credentials));
+    fn start(&mut self, index: Index) {
+        let Some(slot) = self.credentials.slot(index) else { return };
+        let issuer = self.timetable.issuer(index);
+        self.running[usize::from(issuer)] += 1;
+        let (cycle, credential) = (Arc::clone(&self.cycle), Arc::clone(self.credentials.at(index)));
         let mut rng = self.rng.fork();
         let known = Knowledge {
-            heard: self.timetable.epoch(place),
-            waited: self.timetable.is_unsure(place),
-            used_up_until: self.used_up_until.get(&place).copied(),
+            heard: self.timetable.epoch(index),
+            waited: self.timetable.is_unsure(index),
+            used_up_until: self.used_up_until.get(&index).copied(),
         };
         self.jobs.spawn(guarded(
             async move {
-                let report = cycle.run(&credentials[place as usize], known, &mut rng).await;
-                Done::Cycle(place, report)
+                let report = cycle.run(&credential, known, &mut rng).await;
+                Done::Cycle(slot, issuer, report)
             },
             move |defect| {
                 let outcome = Outcome::StoreFailed(defect);
-                Done::Cycle(place, CycleReport { outcome, heard: None, used_up_until: None })
+                let report = CycleReport { outcome, heard: None, used_up_until: None };
+                Done::Cycle(slot, issuer, report)
             },
         ));
     }
 
     fn on_done(&mut self, done: Result<Done, tokio::task::JoinError>) {
         match done {
-            Ok(Done::Cycle(place, report)) => self.on_cycle_ended(place, report),
-            Ok(Done::Looked(places, looked)) => self.on_looked(&places, looked),
+            Ok(Done::Cycle(slot, issuer, report)) => {
+                self.running[usize::from(issuer)] -= 1;
+                self.on_cycle_ended(slot, report);
+            }
+            Ok(Done::Looked(slots, looked)) => self.on_looked(&slots, looked),
             Ok(Done::Pulse(Ok(canary))) => self.on_pulse(canary),
             Ok(Done::Reached(Ok(canary))) => self.on_store_reached(canary),
             Ok(Done::Pulse(Err(error)) | Done::Reached(Err(error))) => self.on_pulse_failed(&error),
             Ok(Done::Compared(changed)) => self.on_settings_compared(&changed),
             Ok(Done::Offered(offers)) => self.on_offered(offers),
-            Ok(Done::Probed(probe, looked)) => self.on_probe_ended(probe, looked),
+            Ok(Done::Probed(probe, issuer, looked)) => self.on_probe_ended(probe, issuer, looked),
             // Panics are caught inside the jobs, and jobs are cancelled only at the end.
             Err(error) => error!(event = "defect.met", %error, "a job was lost"),
         }

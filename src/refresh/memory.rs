@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use super::timetable::Place;
+use super::registry::Index;
 use crate::{
     clock::{Moment, StoreTime},
     credential::Token,
@@ -39,7 +39,7 @@ pub struct Remembered {
 /// The latest publications, by credential.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
-    publications: BTreeMap<Place, Arc<Remembered>>,
+    publications: BTreeMap<Index, Arc<Remembered>>,
 }
 
 // === impl Remembered ===
@@ -67,21 +67,26 @@ impl Remembered {
 
 impl Memory {
     /// This worker has published.
-    pub(super) fn remember(&mut self, place: Place, publication: Arc<Remembered>) {
-        self.publications.insert(place, publication);
+    pub(super) fn remember(&mut self, index: Index, publication: Arc<Remembered>) {
+        self.publications.insert(index, publication);
+    }
+
+    /// The credential is gone.
+    pub(super) fn forget(&mut self, index: Index) {
+        self.publications.remove(&index);
     }
 
     /// Somebody has published under `epoch`: what is older is of no use any more.
-    pub(super) fn forget_before(&mut self, place: Place, epoch: Epoch) {
-        if self.publications.get(&place).is_some_and(|known| known.epoch < epoch) {
-            self.publications.remove(&place);
+    pub(super) fn forget_before(&mut self, index: Index, epoch: Epoch) {
+        if self.publications.get(&index).is_some_and(|known| known.epoch < epoch) {
+            self.publications.remove(&index);
         }
     }
 
     /// What is still valid at `now`; the rest is forgotten.
-    pub(super) fn valid(&mut self, now: Moment) -> Vec<(Place, Arc<Remembered>)> {
+    pub(super) fn valid(&mut self, now: Moment) -> Vec<(Index, Arc<Remembered>)> {
         self.publications.retain(|_, known| known.offer(now).expires_in != Duration::ZERO);
-        self.publications.iter().map(|(&place, known)| (place, Arc::clone(known))).collect()
+        self.publications.iter().map(|(&index, known)| (index, Arc::clone(known))).collect()
     }
 }
 
@@ -123,7 +128,7 @@ mod tests {
         memory.forget_before(1, Epoch(7));
         memory.forget_before(2, Epoch(8));
         let valid = memory.valid(at);
-        assert_eq!(valid.iter().map(|(place, _)| *place).collect::<Vec<_>>(), [1]);
+        assert_eq!(valid.iter().map(|(index, _)| *index).collect::<Vec<_>>(), [1]);
         assert!(memory.valid(at.later(200 * SECOND, Duration::ZERO)).is_empty());
         assert!(memory.valid(at).is_empty(), "it is forgotten");
     }

@@ -1,123 +1,133 @@
-//! Which credentials there are: a slot for each id, which stays while others come and go. Pure.
+//! Which credentials there are: a slot for each, which stays while others come and go. Pure.
 //!
 //! A slot that was given up is given to a later credential under another generation, so that what
 //! was meant for the one before, and comes late, is not taken for the one that stands there now.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
+use super::Credential;
 use crate::credential::CredentialId;
+
+/// The number of a slot: as small as there is room, so that what is known of a credential can stand
+/// in a list.
+pub(super) type Index = u32;
 
 /// Where a credential stands, and which of those that stood there it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Slot {
-    /// Its number: as small as there is room, so that it can be an index.
-    pub index: u32,
+pub(super) struct Slot {
+    /// Its number.
+    pub(super) index: Index,
     /// How many have stood there before.
-    pub generation: u32,
+    pub(super) generation: u32,
 }
 
-/// Slots by id.
+/// Credentials by slot, and slots by id.
 #[derive(Debug, Default)]
-pub struct Registry {
-    slots: HashMap<CredentialId, Slot>,
-    /// By index: which generation stands there, or will next.
-    generations: Vec<u32>,
-    free: Vec<u32>,
+pub(super) struct Registry {
+    by_id: HashMap<CredentialId, Slot>,
+    slots: Vec<Occupant>,
+    free: Vec<Index>,
+}
+
+/// Who stands in a slot, or did last.
+#[derive(Debug)]
+struct Occupant {
+    credential: Arc<Credential>,
+    generation: u32,
+    is_here: bool,
 }
 
 // === impl Registry ===
 
 impl Registry {
-    /// The slot of `id`, given to it now if it has none.
+    /// Gives `credential` a slot. One of the same id has to be removed before.
     ///
     /// # Panics
     /// With more than four billion credentials.
-    pub fn add(&mut self, id: &CredentialId) -> Slot {
-        if let Some(slot) = self.get(id) {
-            return slot;
-        }
-        let index = self.free.pop().unwrap_or_else(|| {
-            self.generations.push(0);
-            #[expect(
-                clippy::expect_used,
-                reason = "said above: more than four billion credentials"
-            )]
-            u32::try_from(self.generations.len() - 1).expect("fewer than four billion credentials")
-        });
-        let slot = Slot { index, generation: self.generations[index as usize] };
-        self.slots.insert(id.clone(), slot);
+    pub(super) fn add(&mut self, credential: Arc<Credential>) -> Slot {
+        let id = credential.id.clone();
+        let slot = match self.free.pop() {
+            Some(index) => {
+                let generation = self.slots[index as usize].generation.wrapping_add(1);
+                self.slots[index as usize] = Occupant { credential, generation, is_here: true };
+                Slot { index, generation }
+            }
+            None => {
+                #[expect(clippy::expect_used, reason = "said above")]
+                let index = Index::try_from(self.slots.len()).expect("a number for each slot");
+                self.slots.push(Occupant { credential, generation: 0, is_here: true });
+                Slot { index, generation: 0 }
+            }
+        };
+        self.by_id.insert(id, slot);
         slot
     }
 
     /// Gives up the slot of `id`, and tells which it was.
-    pub fn remove(&mut self, id: &CredentialId) -> Option<Slot> {
-        let slot = self.slots.remove(id)?;
-        let generation = &mut self.generations[slot.index as usize];
-        *generation = generation.wrapping_add(1);
+    pub(super) fn remove(&mut self, id: &CredentialId) -> Option<Slot> {
+        let slot = self.by_id.remove(id)?;
+        self.slots[slot.index as usize].is_here = false;
         self.free.push(slot.index);
         Some(slot)
     }
 
     /// Where `id` stands, if it is there.
-    #[must_use]
-    pub fn get(&self, id: &CredentialId) -> Option<Slot> {
-        self.slots.get(id).copied()
+    pub(super) fn index(&self, id: &CredentialId) -> Option<Index> {
+        self.by_id.get(id).map(|slot| slot.index)
     }
 
-    /// Whether the one that was given this slot still stands there.
-    #[must_use]
-    pub fn is_current(&self, slot: Slot) -> bool {
-        // The generation of a slot that is free is the next one's, and nobody was given it yet.
-        self.generations.get(slot.index as usize) == Some(&slot.generation)
+    /// Who stands in a slot, or did last.
+    pub(super) fn at(&self, index: Index) -> &Arc<Credential> {
+        &self.slots[index as usize].credential
     }
 
-    /// How many there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.slots.len()
+    /// Which slot it is now; none if nobody stands there.
+    pub(super) fn slot(&self, index: Index) -> Option<Slot> {
+        let occupant = self.slots.get(index as usize).filter(|occupant| occupant.is_here)?;
+        Some(Slot { index, generation: occupant.generation })
     }
 
-    /// Whether there is none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.slots.is_empty()
+    /// Its number, if the one that was given this slot still stands there.
+    pub(super) fn current(&self, slot: Slot) -> Option<Index> {
+        (self.slot(slot.index) == Some(slot)).then_some(slot.index)
+    }
+
+    /// How many credentials there are.
+    pub(super) fn len(&self) -> usize {
+        self.by_id.len()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use evertoken_testkit::provider::{Double, Unreachable};
+
     use super::*;
 
-    fn id(text: &str) -> CredentialId {
-        text.parse().expect("an id")
+    fn credential(id: &str) -> Arc<Credential> {
+        Arc::new(Credential::new(id.parse().expect("an id"), Box::new(Double(Unreachable))))
     }
 
     #[test]
     fn a_slot_stays_while_others_come_and_go() {
         let mut registry = Registry::default();
-        let [shop, other] = ["shop", "other"].map(|text| registry.add(&id(text)));
-        registry.remove(&id("shop"));
-        registry.add(&id("third"));
-        assert_eq!(registry.get(&id("other")), Some(other));
-        assert_eq!(registry.add(&id("other")), other, "it has one already");
-        assert!(registry.is_current(other) && !registry.is_current(shop));
-        assert_eq!((registry.get(&id("shop")), registry.len()), (None, 2));
+        let [shop, other] = ["shop", "other"].map(|id| registry.add(credential(id)));
+        let id = registry.at(shop.index).id.clone();
+        assert_eq!(registry.remove(&id), Some(shop));
+        assert_eq!((registry.remove(&id), registry.index(&id)), (None, None));
+        registry.add(credential("third"));
+        assert_eq!(registry.current(other), Some(other.index));
+        assert_eq!((registry.current(shop), registry.len()), (None, 2));
     }
 
     #[test]
     fn a_slot_that_is_given_again_is_another_generation() {
         let mut registry = Registry::default();
-        let before = registry.add(&id("shop"));
-        assert_eq!(registry.remove(&id("shop")), Some(before));
-        assert!(!registry.is_current(before), "nobody stands there");
-        let after = registry.add(&id("shop"));
+        let before = registry.add(credential("shop"));
+        registry.remove(&registry.at(before.index).id.clone());
+        assert_eq!((registry.slot(before.index), registry.current(before)), (None, None));
+        let after = registry.add(credential("shop"));
         assert_eq!((after.index, after.generation), (before.index, before.generation + 1));
-        assert!(registry.is_current(after) && !registry.is_current(before));
-    }
-
-    #[test]
-    fn what_is_not_there_cannot_be_removed() {
-        let mut registry = Registry::default();
-        assert_eq!((registry.remove(&id("shop")), registry.is_empty()), (None, true));
+        assert_eq!((registry.current(after), registry.current(before)), (Some(after.index), None));
     }
 }

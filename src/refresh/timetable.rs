@@ -13,15 +13,11 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::Registry;
+use super::registry::Index;
 use crate::{
     clock::{self, StoreTime},
-    credential::CredentialId,
     lease::Epoch,
 };
-
-/// The place of a credential in the configuration.
-pub(super) type Place = u32;
 
 /// The number of an issuer. Each has a queue of its own, so that one that is full holds up nobody
 /// else.
@@ -34,12 +30,10 @@ const NO_RECORD: StoreTime = StoreTime::from_millis(u64::MAX);
 #[derive(Debug, Default)]
 pub(super) struct Timetable {
     entries: Vec<Entry>,
-    /// The places in the order in which they were added, as the configuration has them.
-    registry: Registry,
     /// By issuer: who is taken when.
-    queues: Vec<BTreeSet<(Instant, Place)>>,
+    queues: Vec<BTreeSet<(Instant, Index)>>,
     /// Until when this worker leaves a credential to others: its issuer refused it here.
-    backing_off: BTreeMap<Place, Instant>,
+    backing_off: BTreeMap<Index, Instant>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -70,9 +64,9 @@ struct Entry {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Taken {
     /// It is due: a cycle begins, and it is busy.
-    Due(Place),
+    Due(Index),
     /// It is not due, and its token ends: the record is worth a look.
-    Ending(Place),
+    Ending(Index),
 }
 
 /// What came while a cycle ran.
@@ -128,45 +122,31 @@ impl Entry {
 // === impl Timetable ===
 
 impl Timetable {
-    /// A timetable of all `ids`, in their order, each with its issuer. Nothing is due yet.
-    pub(super) fn new<'a>(ids: impl Iterator<Item = (&'a CredentialId, IssuerNumber)>) -> Self {
-        let mut timetable = Self::default();
-        for (id, issuer) in ids {
-            timetable.insert(id, issuer);
-        }
-        timetable
-    }
-
     /// A credential comes, of which nothing is known yet. The others stay as they are.
-    pub(super) fn insert(&mut self, id: &CredentialId, issuer: IssuerNumber) -> Place {
-        let place = self.registry.add(id).index;
-        if place as usize == self.entries.len() {
-            self.entries.push(Entry::of(issuer));
+    pub(super) fn insert(&mut self, index: Index, issuer: IssuerNumber) {
+        match self.entries.get_mut(index as usize) {
+            Some(entry) => *entry = Entry::of(issuer),
+            None => self.entries.push(Entry::of(issuer)),
         }
         let queues = self.queues.len().max(usize::from(issuer) + 1);
         self.queues.resize_with(queues, BTreeSet::new);
-        place
     }
 
-    /// How many credentials there are.
-    pub(super) fn len(&self) -> usize {
-        self.entries.len()
+    /// A credential goes: nothing is due for it any more.
+    pub(super) fn remove(&mut self, index: Index) {
+        self.change(index, |entry| *entry = Entry::of(entry.issuer));
+        self.backing_off.remove(&index);
     }
 
     /// Which issuer a credential is of.
-    pub(super) fn issuer(&self, place: Place) -> usize {
-        usize::from(self.entries[place as usize].issuer)
-    }
-
-    /// Where `id` stands, if it is configured here.
-    pub(super) fn place(&self, id: &CredentialId) -> Option<Place> {
-        self.registry.get(id).map(|slot| slot.index)
+    pub(super) fn issuer(&self, index: Index) -> IssuerNumber {
+        self.entries[index as usize].issuer
     }
 
     /// Sets when the credential is due, unless a cycle runs: its end will tell.
-    pub(super) fn set_due(&mut self, place: Place, due: Instant) {
-        let due = self.backing_off.get(&place).map_or(due, |until| due.max(*until));
-        self.change(place, |entry| {
+    pub(super) fn set_due(&mut self, index: Index, due: Instant) {
+        let due = self.backing_off.get(&index).map_or(due, |until| due.max(*until));
+        self.change(index, |entry| {
             if !entry.busy {
                 entry.due = Some(due);
                 entry.drawn_from = NO_RECORD;
@@ -179,34 +159,34 @@ impl Timetable {
     /// at, that delays nothing.
     pub(super) fn draw_due(
         &mut self,
-        place: Place,
+        index: Index,
         due_at: StoreTime,
         latest: Instant,
         drawn: Instant,
     ) {
-        let entry = &self.entries[place as usize];
+        let entry = &self.entries[index as usize];
         let stays = entry.drawn_from == due_at && entry.due.is_some_and(|due| due <= latest);
         if !stays {
-            self.set_due(place, drawn);
-            self.entries[place as usize].drawn_from = due_at;
+            self.set_due(index, drawn);
+            self.entries[index as usize].drawn_from = due_at;
         }
     }
 
     /// When it is due, if that is known and no cycle runs.
-    pub(super) fn due(&self, place: Place) -> Option<Instant> {
-        self.entries[place as usize].due
+    pub(super) fn due(&self, index: Index) -> Option<Instant> {
+        self.entries[index as usize].due
     }
 
     /// The published token ends at `ends`, or nothing is known of one. Its record is looked at `lead`
     /// before that, and at the end, whatever its due time says.
     pub(super) fn watch_end(
         &mut self,
-        place: Place,
+        index: Index,
         ends: Option<Instant>,
         lead: Duration,
         now: Instant,
     ) {
-        self.change(place, |entry| {
+        self.change(index, |entry| {
             entry.ends = ends;
             entry.watch_ms = u32::try_from(clock::millis(lead)).unwrap_or(u32::MAX);
             entry.watched(now);
@@ -223,8 +203,8 @@ impl Timetable {
     }
 
     /// A publication of this epoch stands.
-    pub(super) fn stands(&mut self, place: Place, epoch: Epoch) {
-        let entry = &mut self.entries[place as usize];
+    pub(super) fn stands(&mut self, index: Index, epoch: Epoch) {
+        let entry = &mut self.entries[index as usize];
         if entry.epoch <= epoch {
             entry.epoch = epoch;
             entry.unsure = false;
@@ -232,8 +212,8 @@ impl Timetable {
     }
 
     /// The epoch of the latest publication that was seen; 0 if of none.
-    pub(super) fn epoch(&self, place: Place) -> Epoch {
-        self.entries[place as usize].epoch
+    pub(super) fn epoch(&self, index: Index) -> Epoch {
+        self.entries[index as usize].epoch
     }
 
     /// The store may have lost data: whatever was seen may stand no more.
@@ -244,39 +224,39 @@ impl Timetable {
     }
 
     /// Whether the store may have lost data since the last publication was seen.
-    pub(super) fn is_unsure(&self, place: Place) -> bool {
-        self.entries[place as usize].unsure
+    pub(super) fn is_unsure(&self, index: Index) -> bool {
+        self.entries[index as usize].unsure
     }
 
     /// It is due at `due` if it was not due before. If a cycle runs, its record is looked at again
     /// after it.
-    pub(super) fn due_by(&mut self, place: Place, due: Instant) {
-        let entry = &mut self.entries[place as usize];
+    pub(super) fn due_by(&mut self, index: Index, due: Instant) {
+        let entry = &mut self.entries[index as usize];
         if entry.busy {
             entry.again = true;
         } else if entry.due.is_none_or(|before| due < before) {
-            self.set_due(place, due);
+            self.set_due(index, due);
         }
     }
 
     /// A message has come. Tells whether a cycle runs: then its end tells of the message.
-    pub(super) fn is_noted(&mut self, place: Place) -> bool {
-        let entry = &mut self.entries[place as usize];
+    pub(super) fn is_noted(&mut self, index: Index) -> bool {
+        let entry = &mut self.entries[index as usize];
         entry.messages = entry.messages.saturating_add(u8::from(entry.busy));
         entry.busy
     }
 
     /// This worker does not try the credential before `until`.
-    pub(super) fn back_off(&mut self, place: Place, until: Option<Instant>) {
+    pub(super) fn back_off(&mut self, index: Index, until: Option<Instant>) {
         match until {
-            Some(until) => self.backing_off.insert(place, until),
-            None => self.backing_off.remove(&place),
+            Some(until) => self.backing_off.insert(index, until),
+            None => self.backing_off.remove(&index),
         };
     }
 
     /// Whether this worker leaves it to others at `now`.
-    pub(super) fn is_backing_off(&self, place: Place, now: Instant) -> bool {
-        self.backing_off.get(&place).is_some_and(|until| now < *until)
+    pub(super) fn is_backing_off(&self, index: Index, now: Instant) -> bool {
+        self.backing_off.get(&index).is_some_and(|until| now < *until)
     }
 
     /// When the first credential of an issuer is to be taken.
@@ -287,12 +267,12 @@ impl Timetable {
     /// Takes the first credential of an issuer whose moment has come. One that is due is busy from
     /// now on.
     pub(super) fn take(&mut self, issuer: usize, now: Instant) -> Option<Taken> {
-        let &(at, place) = self.queues.get(issuer)?.first()?;
+        let &(at, index) = self.queues.get(issuer)?.first()?;
         if now < at {
             return None;
         }
-        let is_due = self.entries[place as usize].due.is_some_and(|due| due <= now);
-        self.change(place, |entry| {
+        let is_due = self.entries[index as usize].due.is_some_and(|due| due <= now);
+        self.change(index, |entry| {
             // A cycle reads the record, too.
             entry.watched(now);
             if is_due {
@@ -300,29 +280,29 @@ impl Timetable {
                 entry.busy = true;
             }
         });
-        Some(if is_due { Taken::Due(place) } else { Taken::Ending(place) })
+        Some(if is_due { Taken::Due(index) } else { Taken::Ending(index) })
     }
 
     /// Its cycle has ended, and it is due at `due`. Tells what came meanwhile.
-    pub(super) fn finished(&mut self, place: Place, due: Instant) -> Meanwhile {
-        let entry = &mut self.entries[place as usize];
+    pub(super) fn finished(&mut self, index: Index, due: Instant) -> Meanwhile {
+        let entry = &mut self.entries[index as usize];
         entry.busy = false;
         let need = std::mem::take(&mut entry.again);
         let messages = std::mem::take(&mut entry.messages);
-        self.set_due(place, due);
+        self.set_due(index, due);
         Meanwhile { need, messages }
     }
 
     /// Changes an entry, and its place in the queue.
-    fn change(&mut self, place: Place, change: impl FnOnce(&mut Entry)) {
-        let entry = &mut self.entries[place as usize];
+    fn change(&mut self, index: Index, change: impl FnOnce(&mut Entry)) {
+        let entry = &mut self.entries[index as usize];
         let queue = &mut self.queues[usize::from(entry.issuer)];
         if let Some(before) = entry.taken_at() {
-            queue.remove(&(before, place));
+            queue.remove(&(before, index));
         }
         change(entry);
         if let Some(after) = entry.taken_at() {
-            queue.insert((after, place));
+            queue.insert((after, index));
         }
     }
 }

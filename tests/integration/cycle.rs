@@ -346,7 +346,7 @@ async fn a_fenced_worker_looks_again_soon_and_settles_the_doubt() {
     let (stop, stopping) = watch::channel(false);
     let cycle = Cycle { stopping, ..cycle };
     let rng = fastrand::Rng::with_seed(7);
-    let (keeper, _) = Keeper::new(Arc::new([credential]), cycle, rng);
+    let (keeper, _) = Keeper::new(&[Arc::new(credential)], cycle, rng);
     let mut task = JoinSet::new();
     task.spawn(keeper.run());
     while calls.load(Ordering::SeqCst) == 0 {
@@ -372,7 +372,7 @@ async fn clocks_that_differ_in_one_store_hold_nothing_up() {
     let first = Call::NotSent(Duration::ZERO);
     let worker = bench.troubled("only", first, Trouble::Ahead(20 * SECOND), stopping);
     let Worker { cycle, credential, calls, .. } = worker;
-    let (keeper, _) = Keeper::new(Arc::new([credential]), cycle, fastrand::Rng::with_seed(7));
+    let (keeper, _) = Keeper::new(&[Arc::new(credential)], cycle, fastrand::Rng::with_seed(7));
     let mut task = JoinSet::new();
     task.spawn(keeper.run());
     // The first call fails, and is tried again after a second.

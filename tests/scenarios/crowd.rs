@@ -165,11 +165,12 @@ impl Crowd {
             };
             let store = Arc::new(FileStore::on_clock(&self.path, holder, self.clock));
             let store = Arc::new(Watched { store, watcher });
-            let credentials = self.members.iter().map(|member| self.credential(member)).collect();
+            let credentials: Vec<_> =
+                self.members.iter().map(|member| Arc::new(self.credential(member))).collect();
             let (stop, stopping) = watch::channel(false);
             let cycle = Cycle { store, times: TIMES, stopping };
             let rng = fastrand::Rng::with_seed(self.workers.len() as u64);
-            let (keeper, _) = Keeper::new(credentials, cycle, rng);
+            let (keeper, _) = Keeper::new(&credentials, cycle, rng);
             let mut task = JoinSet::new();
             task.spawn(keeper.run());
             self.workers.push((stop, task));

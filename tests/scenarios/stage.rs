@@ -175,7 +175,7 @@ impl Stage {
         let (stop, stopping) = watch::channel(false);
         let cycle = Cycle { store, times: TIMES, stopping };
         let rng = fastrand::Rng::with_seed(self.started);
-        let (keeper, _) = Keeper::new(Arc::new([credential]), cycle, rng);
+        let (keeper, _) = Keeper::new(&[Arc::new(credential)], cycle, rng);
         let mut task = JoinSet::new();
         task.spawn(keeper.run());
         *self.worker(number) = Some(Worker { holder, stop, task });

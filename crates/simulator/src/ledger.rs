@@ -43,7 +43,7 @@ pub struct Verdict {
     /// Whether it was ever issued here.
     pub known: bool,
     /// Why it works or does not.
-    pub reason: Reason,
+    pub reason: TokenState,
     /// Whose it is; empty if unknown.
     #[serde(serialize_with = "as_str")]
     pub appid: Appid,
@@ -54,7 +54,7 @@ pub struct Verdict {
 /// Why a token works or does not. The reason why it ended does not change with time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Reason {
+pub enum TokenState {
     /// It works.
     Alive,
     /// It lived to its own expiry.
@@ -152,7 +152,7 @@ impl Ledger {
     pub(super) fn verdict(&self, value: &str, at_ms: u64) -> Verdict {
         let found = self.by_value.get(value).and_then(|id| self.index(*id));
         let Some(life) = found.and_then(|index| self.tokens.get(index)) else {
-            let reason = Reason::Unknown;
+            let reason = TokenState::Unknown;
             return Verdict {
                 alive: false,
                 known: false,
@@ -162,7 +162,7 @@ impl Ledger {
             };
         };
         let reason = life.reason(at_ms);
-        let alive = reason == Reason::Alive;
+        let alive = reason == TokenState::Alive;
         let remaining_ms = if alive { life.dies_at - at_ms } else { 0 };
         Verdict { alive, known: true, reason, appid: life.appid.clone(), remaining_ms }
     }
@@ -190,17 +190,17 @@ impl Ledger {
 // === impl Life ===
 
 impl Life {
-    fn reason(&self, at_ms: u64) -> Reason {
+    fn reason(&self, at_ms: u64) -> TokenState {
         if at_ms < self.issued_at {
-            Reason::Unknown
+            TokenState::Unknown
         } else if at_ms < self.dies_at {
-            Reason::Alive
+            TokenState::Alive
         } else if self.dies_at == self.expires_at {
-            Reason::Expired
+            TokenState::Expired
         } else if self.revoked {
-            Reason::Revoked
+            TokenState::Revoked
         } else {
-            Reason::Replaced
+            TokenState::Replaced
         }
     }
 
@@ -243,10 +243,10 @@ mod tests {
     fn a_token_lives_from_issue_until_expiry() {
         let (ledger, tokens) = ledger(9, 1);
         let at = |ms| ledger.verdict(tokens[0].value.as_str(), ms);
-        assert_eq!(at(99).reason, Reason::Unknown);
-        assert_eq!((at(100).reason, at(100).remaining_ms), (Reason::Alive, 100));
+        assert_eq!(at(99).reason, TokenState::Unknown);
+        assert_eq!((at(100).reason, at(100).remaining_ms), (TokenState::Alive, 100));
         assert!(at(199).alive);
-        assert_eq!(at(200).reason, Reason::Expired);
+        assert_eq!(at(200).reason, TokenState::Expired);
     }
 
     #[test]
@@ -254,9 +254,11 @@ mod tests {
         let (mut ledger, tokens) = ledger(9, 2);
         ledger.retire(&[Retired { id: tokens[0].id, dies_at: 150 }], false);
         ledger.retire(&[Retired { id: tokens[1].id, dies_at: 150 }], true);
-        for (token, reason) in [(&tokens[0], Reason::Replaced), (&tokens[1], Reason::Revoked)] {
+        for (token, reason) in
+            [(&tokens[0], TokenState::Replaced), (&tokens[1], TokenState::Revoked)]
+        {
             let at = |ms| ledger.verdict(token.value.as_str(), ms).reason;
-            assert_eq!((at(149), at(150), at(300)), (Reason::Alive, reason, reason));
+            assert_eq!((at(149), at(150), at(300)), (TokenState::Alive, reason, reason));
         }
     }
 

@@ -54,7 +54,7 @@ pub use account::{AccountState, Endpoint};
 pub use fault::{Fault, FaultKind};
 pub use issuer::CallerState;
 pub use journal::{CallFilter, CallRecord, Outcome};
-pub use ledger::{Reason, TokenRecord, Verdict};
+pub use ledger::{TokenRecord, TokenState, Verdict};
 pub use mint::TokenValue;
 pub use orders::{InvalidOrder, Summary};
 pub use settings::{Accounts, InvalidSettings, Settings};

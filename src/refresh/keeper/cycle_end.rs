@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::error;
 
-use super::{Keeper, Place, SOON};
+use super::{Index, Keeper, SOON, Slot};
 use crate::{
     clock::{self, Moment, StoreTime},
     credential::Chain,
@@ -22,8 +22,7 @@ const RELEASED_WAIT: Duration = Duration::from_secs(5);
 const FOREIGN_ENTRY_WAIT: Duration = Duration::from_secs(30);
 
 impl Keeper {
-    pub(super) fn on_cycle_ended(&mut self, place: Place, report: CycleReport) {
-        self.running[self.timetable.issuer(place)] -= 1;
+    pub(super) fn on_cycle_ended(&mut self, slot: Slot, report: CycleReport) {
         let now = clock::now();
         if !matches!(report.outcome, Outcome::StoreFailed(_)) {
             self.store_works();
@@ -31,47 +30,49 @@ impl Keeper {
         if let Some(clock) = report.heard {
             self.hear_clock(clock);
         }
+        // Who is gone meanwhile is left as its record says.
+        let Some(index) = self.credentials.current(slot) else { return };
         match report.used_up_until {
-            Some(until) => self.used_up_until.insert(place, until),
+            Some(until) => self.used_up_until.insert(index, until),
             None if matches!(report.outcome, Outcome::Refreshed(_)) => {
-                self.used_up_until.remove(&place)
+                self.used_up_until.remove(&index)
             }
             None => None,
         };
         // Of what it has published it hears, too.
         let own = u8::from(matches!(report.outcome, Outcome::Refreshed(_)));
-        let due = self.due_after(place, report.outcome, now);
-        let meanwhile = self.timetable.finished(place, due);
+        let due = self.due_after(index, report.outcome, now);
+        let meanwhile = self.timetable.finished(index, due);
         if meanwhile.need || own < meanwhile.messages {
-            self.scan.wake(place, now);
+            self.scan.wake(index, now);
             self.look_on();
         } else if meanwhile.messages < own {
-            self.scan.expect(place, now);
+            self.scan.expect(index, now);
         }
     }
 
     /// When a credential is due whose cycle has ended so.
-    fn due_after(&mut self, place: Place, outcome: Outcome, now: Instant) -> Instant {
+    fn due_after(&mut self, index: Index, outcome: Outcome, now: Instant) -> Instant {
         match outcome {
-            Outcome::NotBefore(moment) => self.needs.not_before(place, moment),
+            Outcome::NotBefore(moment) => self.needs.not_before(index, moment),
             Outcome::Elsewhere(_) => {}
-            _ => self.needs.forget(place),
+            _ => self.needs.forget(index),
         }
         match outcome {
             Outcome::Refreshed(publication) => {
-                self.refused.forget(place);
-                self.timetable.back_off(place, None);
+                self.refused.forget(index);
+                self.timetable.back_off(index, None);
                 let (epoch, due_at) = (publication.epoch, publication.due_at);
                 let expires_at = publication.expires_at;
-                self.memory.remember(place, publication);
-                self.published(place, epoch, expires_at, due_at, now)
+                self.memory.remember(index, publication);
+                self.published(index, epoch, expires_at, due_at, now)
             }
             Outcome::Restored { epoch, expires_at, due_at } => {
-                self.published(place, epoch, expires_at, due_at, now)
+                self.published(index, epoch, expires_at, due_at, now)
             }
             Outcome::StoreLost => {
                 // Several cycles may find the same loss.
-                if !self.timetable.is_unsure(place) {
+                if !self.timetable.is_unsure(index) {
                     self.store_lost("a record is older than what was published");
                 }
                 now
@@ -82,9 +83,9 @@ impl Keeper {
                 (self.local(moment, now) + self.up_to(SOON)).max(now + SOON)
             }
             Outcome::Failed { due_at, local_backoff, refused, .. } => {
-                self.timetable.back_off(place, local_backoff.map(|wait| now + wait));
+                self.timetable.back_off(index, local_backoff.map(|wait| now + wait));
                 if let Some(fingerprint) = refused {
-                    self.refused.refuse(place, fingerprint);
+                    self.refused.refuse(index, fingerprint);
                 }
                 self.behind(due_at, Duration::ZERO, now)
             }
@@ -93,7 +94,7 @@ impl Keeper {
             Outcome::Released => now + RELEASED_WAIT,
             Outcome::StoreFailed(error) if error.kind() == StoreErrorKind::Entry => {
                 metrics::store_failed(error.code().as_str());
-                error!(event = "store.foreign_entry", credential = %self.credentials[place as usize].id,
+                error!(event = "store.foreign_entry", credential = %self.credentials.at(index).id,
                     error = %Chain(&error), "this credential is left alone for a while; the others go on");
                 now + FOREIGN_ENTRY_WAIT
             }
@@ -107,16 +108,16 @@ impl Keeper {
     /// A token stands: when it is due.
     fn published(
         &mut self,
-        place: Place,
+        index: Index,
         epoch: Epoch,
         expires_at: StoreTime,
         due_at: StoreTime,
         now: Instant,
     ) -> Instant {
-        self.seen(place, epoch);
+        self.seen(index, epoch);
         let store_now = self.store_clock.map_or(due_at, |clock| clock.now(Moment::now()));
         let lead = self.watch_lead(expires_at.since(store_now));
-        self.watch_end(place, expires_at, store_now, lead, now);
+        self.watch_end(index, expires_at, store_now, lead, now);
         self.behind(due_at, expires_at.since(due_at), now)
     }
 }

@@ -11,7 +11,7 @@ use futures_util::future::join_all;
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
-use super::{Done, Keeper, Place, guarded};
+use super::{Done, Index, Keeper, Slot, guarded};
 use crate::{
     clock::{self, Moment, StoreClock},
     credential::Chain,
@@ -36,13 +36,22 @@ pub(super) struct DataLoss {
     /// When the last loss was noticed.
     noticed: Option<Instant>,
     /// What is to be offered again.
-    to_offer: VecDeque<(Place, Arc<Remembered>)>,
+    to_offer: VecDeque<(Index, Arc<Remembered>)>,
     offering: bool,
     restored: usize,
 }
 
 /// Offers that were made, and what came of each.
-pub(super) struct Offers(Vec<(Place, Arc<Remembered>, Result<Offered, StoreError>)>);
+pub(super) struct Offers(Vec<(Slot, Arc<Remembered>, Result<Offered, StoreError>)>);
+
+// === impl DataLoss ===
+
+impl DataLoss {
+    /// The credential is gone.
+    pub(super) fn forget(&mut self, index: Index) {
+        self.to_offer.retain(|(each, _)| *each != index);
+    }
+}
 
 impl Keeper {
     /// The store may have lost data: `what` tells how it was noticed.
@@ -65,26 +74,26 @@ impl Keeper {
 
     /// Before this moment nothing is begun for a credential: a call that the store forgot may be in
     /// flight.
-    pub(super) fn resumes_at(&self, place: Place) -> Option<Instant> {
-        let quiet_period = self.credentials[place as usize].quiet_period;
+    pub(super) fn resumes_at(&self, index: Index) -> Option<Instant> {
+        let quiet_period = self.credentials.at(index).quiet_period;
         let pause = self.cycle.times.lock() + quiet_period;
         self.data_loss.noticed.map(|noticed| noticed + pause)
     }
 
     /// A token was lost, and is to be fetched anew: after the pause, spread, and what applications
     /// miss first. A moment that was drawn before stays, however often the record is looked at.
-    pub(super) fn wait_for_return(&mut self, place: Place, has_token: bool, now: Instant) {
-        let resumes_at = self.resumes_at(place);
+    pub(super) fn wait_for_return(&mut self, index: Index, has_token: bool, now: Instant) {
+        let resumes_at = self.resumes_at(index);
         let from = resumes_at.map_or(now, |at| at.max(now));
-        let within = policy::return_within(self.timetable.len());
+        let within = policy::return_within(self.credentials.len());
         let was_drawn = self
             .timetable
-            .due(place)
+            .due(index)
             .is_some_and(|due| resumes_at.is_none_or(|at| at <= due) && due <= from + 2 * within);
         if !was_drawn {
             let missed_first = if has_token { within } else { Duration::ZERO };
             let due = from + missed_first + self.up_to(within);
-            self.timetable.set_due(place, due);
+            self.timetable.set_due(index, due);
         }
     }
 
@@ -99,13 +108,20 @@ impl Keeper {
         self.data_loss.offering = true;
         let some = self.data_loss.to_offer.len().min(OFFERS);
         let some: Vec<_> = self.data_loss.to_offer.drain(..some).collect();
-        let (store, credentials) = (Arc::clone(&self.store), Arc::clone(&self.credentials));
+        let store = Arc::clone(&self.store);
+        let some: Vec<_> = some
+            .into_iter()
+            .filter_map(|(index, known)| {
+                let id = self.credentials.at(index).id.clone();
+                Some((self.credentials.slot(index)?, id, known))
+            })
+            .collect();
         let job = async move {
-            let each = some.into_iter().map(async |(place, known)| {
+            let each = some.into_iter().map(async |(slot, id, known)| {
                 let offer = known.offer(Moment::now());
-                let offered = store.offer(&credentials[place as usize].id, &offer).await;
+                let offered = store.offer(&id, &offer).await;
                 let offered = offered.map(|(_, offered)| offered);
-                (place, Arc::clone(&known), offered)
+                (slot, Arc::clone(&known), offered)
             });
             Done::Offered(Offers(join_all(each).await))
         };
@@ -115,19 +131,20 @@ impl Keeper {
     pub(super) fn on_offered(&mut self, Offers(offers): Offers) {
         self.data_loss.offering = false;
         let mut away = None;
-        for (place, known, offered) in offers {
+        for (slot, known, offered) in offers {
+            let Some(index) = self.credentials.current(slot) else { continue };
             match offered {
                 Ok(Offered::Expired) => {}
                 Ok(offered) => {
                     self.data_loss.restored += usize::from(offered == Offered::Restored);
-                    self.seen(place, known.epoch);
+                    self.seen(index, known.epoch);
                 }
                 Err(error) if error.kind() == StoreErrorKind::Unavailable => {
-                    self.data_loss.to_offer.push_back((place, known));
+                    self.data_loss.to_offer.push_back((index, known));
                     away = Some(error);
                 }
                 Err(error) => {
-                    error!(event = "store.offer_failed", credential = %self.credentials[place as usize].id,
+                    error!(event = "store.offer_failed", credential = %self.credentials.at(index).id,
                         error = %Chain(&error), "a token cannot be offered again");
                 }
             }

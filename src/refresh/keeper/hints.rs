@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 use tracing::{debug, error, trace};
 
-use super::{APART, Done, Keeper, Place, SOON, guarded, needs::Need};
+use super::{APART, Done, Index, Keeper, SOON, Slot, guarded, needs::Need};
 use crate::{
     clock::{self, Moment, StoreClock, StoreTime},
     lease::Epoch,
@@ -25,9 +25,9 @@ impl Keeper {
         }
         match hint {
             Hint::Look(id) => {
-                let Some(place) = self.timetable.place(&id) else { return };
+                let Some(index) = self.credentials.index(&id) else { return };
                 trace!(event = "hint.look", credential = %id, "a look was asked for");
-                if !self.timetable.is_noted(place) && self.scan.wake(place, clock::now()) {
+                if !self.timetable.is_noted(index) && self.scan.wake(index, clock::now()) {
                     self.look_on();
                 }
             }
@@ -42,24 +42,25 @@ impl Keeper {
 
     pub(super) fn on_looked(
         &mut self,
-        places: &[Place],
+        slots: &[Slot],
         looked: Result<(StoreClock, Vec<Glance>), StoreError>,
     ) {
         let is_all = self.scan.looked();
         match looked {
             Ok((heard, glances)) => {
-                self.on_records(places, heard, &glances);
+                self.on_records(slots, heard, &glances);
                 if is_all {
                     debug!(event = "records.looked", "looked at all records that waited for it");
                 }
                 self.look_on();
             }
             // None of these can be read, the others can: `begin` says what is wrong with each.
-            Err(error) if error.kind() == StoreErrorKind::Entry && !places.is_empty() => {
+            Err(error) if error.kind() == StoreErrorKind::Entry && !slots.is_empty() => {
                 metrics::store_failed(error.code().as_str());
-                for &place in places {
+                for &slot in slots {
+                    let Some(index) = self.credentials.current(slot) else { continue };
                     let due = clock::now() + self.up_to(SOON);
-                    self.timetable.due_by(place, due);
+                    self.timetable.due_by(index, due);
                 }
                 self.look_on();
             }
@@ -73,53 +74,56 @@ impl Keeper {
         if !self.heartbeat.is_up() {
             return;
         }
-        let Some(places) = self.scan.take() else { return };
-        let (store, credentials) = (Arc::clone(&self.store), Arc::clone(&self.credentials));
+        let Some(indexes) = self.scan.take() else { return };
+        let store = Arc::clone(&self.store);
+        let slots: Vec<_> =
+            indexes.into_iter().filter_map(|index| self.credentials.slot(index)).collect();
+        let ids: Vec<_> =
+            slots.iter().map(|slot| self.credentials.at(slot.index).id.clone()).collect();
         let job = async move {
-            let ids: Vec<_> =
-                places.iter().map(|&place| credentials[place as usize].id.clone()).collect();
             let asked = Moment::now();
             let looked = store.look(&ids).await;
             let looked = looked.map(|(now, glances)| (StoreClock::heard(now, asked), glances));
-            Done::Looked(places, looked)
+            Done::Looked(slots, looked)
         };
         self.jobs.spawn(guarded(job, |defect| Done::Looked(Vec::new(), Err(defect))));
     }
 
-    fn on_records(&mut self, places: &[Place], heard: StoreClock, glances: &[Glance]) {
+    fn on_records(&mut self, slots: &[Slot], heard: StoreClock, glances: &[Glance]) {
         let (now, store_now) = (clock::now(), heard.reading());
         self.hear_clock(heard);
-        for (&place, glance) in places.iter().zip(glances) {
+        for (&slot, glance) in slots.iter().zip(glances) {
+            let Some(index) = self.credentials.current(slot) else { continue };
             let stands = glance.record.as_ref().map(|record| record.epoch()).unwrap_or_default();
-            if stands < self.timetable.epoch(place) {
-                self.wait_for_return(place, glance.has_token, now);
+            if stands < self.timetable.epoch(index) {
+                self.wait_for_return(index, glance.has_token, now);
                 continue;
             }
-            self.seen(place, stands);
-            self.memory.forget_before(place, stands);
+            self.seen(index, stands);
+            self.memory.forget_before(index, stands);
             let no_record = Record::default();
             let record = glance.record.as_ref().unwrap_or(&no_record);
             if record.requests.wanted {
-                self.timetable.back_off(place, None);
+                self.timetable.back_off(index, None);
             }
-            self.set_due_by(place, glance, record, store_now, now);
-            self.note_refused(place, record, store_now, now);
+            self.set_due_by(index, glance, record, store_now, now);
+            self.note_refused(index, record, store_now, now);
         }
     }
 
     /// A publication of this epoch stands.
-    pub(super) fn seen(&mut self, place: Place, epoch: Epoch) {
-        if self.timetable.epoch(place) < epoch {
-            let id = &self.credentials[place as usize].id;
+    pub(super) fn seen(&mut self, index: Index, epoch: Epoch) {
+        if self.timetable.epoch(index) < epoch {
+            let id = &self.credentials.at(index).id;
             debug!(event = "token.seen", credential = %id, epoch = epoch.0, "a token is published");
         }
-        self.timetable.stands(place, epoch);
+        self.timetable.stands(index, epoch);
     }
 
     /// Sets when a credential is due, as its record says, and when its token's end is looked at.
     fn set_due_by(
         &mut self,
-        place: Place,
+        index: Index,
         glance: &Glance,
         record: &Record,
         store_now: StoreTime,
@@ -128,7 +132,7 @@ impl Keeper {
         let expires_at = record.expires_at().unwrap_or_default();
         let issued_at = record.issued_at().unwrap_or(store_now);
         let watch = self.watch_lead(expires_at.since(issued_at));
-        self.watch_end(place, expires_at, store_now, watch, now);
+        self.watch_end(index, expires_at, store_now, watch, now);
         let mut due_at = record.due_at.unwrap_or_default();
         // Whatever has written it: a token that is refreshed after its end is missed.
         if glance.has_token && record.failures() == 0 {
@@ -144,16 +148,16 @@ impl Keeper {
         };
         let is_urgent = need.is_missing || need.is_requested || glance.has_report;
         if !is_urgent && !need.is_due {
-            self.needs.forget(place);
-            return self.draw_due(place, due_at, lead, now);
+            self.needs.forget(index);
+            return self.draw_due(index, due_at, lead, now);
         }
-        match self.needs.seen(place, need, due_at, store_now) {
-            Some(until) => self.draw_due(place, until, lead, now),
+        match self.needs.seen(index, need, due_at, store_now) {
+            Some(until) => self.draw_due(index, until, lead, now),
             None if is_urgent => {
                 let due = now + self.up_to(APART);
-                self.timetable.due_by(place, due);
+                self.timetable.due_by(index, due);
             }
-            None => self.draw_due(place, due_at, lead, now),
+            None => self.draw_due(index, due_at, lead, now),
         }
     }
 
@@ -163,16 +167,16 @@ impl Keeper {
         self.local(due_at, now) + policy::stagger(lead, self.rng.f64())
     }
 
-    fn draw_due(&mut self, place: Place, due_at: StoreTime, lead: Duration, now: Instant) {
+    fn draw_due(&mut self, index: Index, due_at: StoreTime, lead: Duration, now: Instant) {
         let latest = self.local(due_at, now) + policy::stagger(lead, 1.0);
         let drawn = self.behind(due_at, lead, now);
-        self.timetable.draw_due(place, due_at, latest, drawn);
+        self.timetable.draw_due(index, due_at, latest, drawn);
     }
 
     /// Sees to it that a token's record is looked at before the token ends, and when it does.
     pub(super) fn watch_end(
         &mut self,
-        place: Place,
+        index: Index,
         expires_at: StoreTime,
         store_now: StoreTime,
         lead: Duration,
@@ -181,7 +185,7 @@ impl Keeper {
         let is_ahead = store_now < expires_at;
         let after = AFTER_ITS_END + self.up_to(10 * AFTER_ITS_END);
         let ends = is_ahead.then(|| self.local(expires_at, now) + after);
-        self.timetable.watch_end(place, ends, lead, now);
+        self.timetable.watch_end(index, ends, lead, now);
     }
 
     /// How long before its end a token is looked at, if nobody has refreshed it by then: there is
@@ -190,22 +194,22 @@ impl Keeper {
         (2 * self.cycle.times.lock()).min(lifetime / 8)
     }
 
-    fn note_refused(&mut self, place: Place, record: &Record, store_now: StoreTime, now: Instant) {
+    fn note_refused(&mut self, index: Index, record: &Record, store_now: StoreTime, now: Instant) {
         match record.refused() {
             refused @ [_, ..] => {
-                let is_news = self.refused.refuse(place, refused.join(" "));
+                let is_news = self.refused.refuse(index, refused.join(" "));
                 if let Some(error) =
                     record.failure.as_ref().map(|failure| &failure.error).filter(|_| is_news)
                 {
                     let due_at = record.due_at.unwrap_or_default();
-                    error!(event = "refresh.refused", credential = %self.credentials[place as usize].id, error,
+                    error!(event = "refresh.refused", credential = %self.credentials.at(index).id, error,
                         next_try_in_s = due_at.since(store_now).as_secs(),
                         "the issuer has refused its settings: someone has to mend this");
                 }
             }
             // What could not be used here stands in no record.
-            [] if self.timetable.is_backing_off(place, now) => {}
-            [] => self.refused.forget(place),
+            [] if self.timetable.is_backing_off(index, now) => {}
+            [] => self.refused.forget(index),
         }
     }
 

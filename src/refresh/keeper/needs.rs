@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Place;
+use super::Index;
 use crate::{clock::StoreTime, lease::Epoch};
 
 /// Why a refresh is needed at once, as a look shows it.
@@ -23,7 +23,7 @@ pub(super) struct Need {
 
 /// By credential: the need that was seen last, and before when nothing can be done about it.
 #[derive(Debug, Default)]
-pub(super) struct Needs(BTreeMap<Place, (Need, Option<StoreTime>)>);
+pub(super) struct Needs(BTreeMap<Index, (Need, Option<StoreTime>)>);
 
 // === impl Needs ===
 
@@ -32,31 +32,31 @@ impl Needs {
     /// when nothing can be done about it, if that is known.
     pub(super) fn seen(
         &mut self,
-        place: Place,
+        index: Index,
         need: Need,
         due_at: StoreTime,
         now: StoreTime,
     ) -> Option<StoreTime> {
-        let known = self.0.get(&place).filter(|(known, _)| *known == need);
+        let known = self.0.get(&index).filter(|(known, _)| *known == need);
         let until = known.and_then(|(_, until)| *until).filter(|until| now < *until);
         // An answer that is just the due time says that the report is of no matter. The next look
         // may show another one, which is about the token that stands.
         let says_more = |until: &StoreTime| need.is_missing || need.is_due || *until < due_at;
         let until = until.filter(says_more);
-        self.0.insert(place, (need, until));
+        self.0.insert(index, (need, until));
         until
     }
 
     /// `begin` answered that there is nothing to do before this moment.
-    pub(super) fn not_before(&mut self, place: Place, moment: StoreTime) {
-        if let Some((_, until)) = self.0.get_mut(&place) {
+    pub(super) fn not_before(&mut self, index: Index, moment: StoreTime) {
+        if let Some((_, until)) = self.0.get_mut(&index) {
             *until = Some(moment);
         }
     }
 
     /// Nothing is needed any more, or everything is different.
-    pub(super) fn forget(&mut self, place: Place) {
-        self.0.remove(&place);
+    pub(super) fn forget(&mut self, index: Index) {
+        self.0.remove(&index);
     }
 }
 

@@ -14,7 +14,7 @@ use std::{
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
-use super::{Done, Keeper, Place, SOON, guarded};
+use super::{Done, Index, IssuerNumber, Keeper, SOON, Slot, guarded};
 use crate::{
     clock::{self, Moment, StoreClock, StoreTime},
     credential::Chain,
@@ -31,19 +31,20 @@ const PROBES_PER_ISSUER: usize = 16;
 const CROWDED_WAIT: Duration = Duration::from_secs(1);
 
 /// When which token is looked at next. Only credentials whose tokens are probed take memory here.
+#[derive(Default)]
 pub(super) struct Probing {
     /// Each credential once, unless a look at it runs.
     queue: BinaryHeap<Reverse<(Instant, Probe)>>,
     /// By issuer: how many looks run.
     running: Vec<usize>,
     /// Those whose last probe had no clear answer.
-    unclear: BTreeSet<Place>,
+    unclear: BTreeSet<Index>,
 }
 
 /// A credential whose token is probed every so often.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Probe {
-    place: Place,
+    slot: Slot,
     every: Duration,
 }
 
@@ -58,16 +59,25 @@ pub(super) enum Look {
 // === impl Probing ===
 
 impl Probing {
-    /// Every token is looked at soon: the store knows when it was last probed.
-    pub(super) fn new(credentials: &[Credential], issuers: usize, rng: &mut fastrand::Rng) -> Self {
-        let now = clock::now();
-        let probes = credentials.iter().enumerate().filter_map(|(place, credential)| {
-            let every = credential.verify_every?;
-            let soon = now + policy::probe_stagger(every, rng.f64());
-            Some(Reverse((soon, Probe { place: place as Place, every })))
-        });
-        let queue = probes.collect();
-        Self { queue, running: vec![0; issuers], unclear: BTreeSet::new() }
+    /// If the token of a credential is probed, it is looked at soon: the store knows when it was last
+    /// probed. There are so many `issuers`, or more.
+    pub(super) fn add(
+        &mut self,
+        slot: Slot,
+        every: Option<Duration>,
+        issuers: usize,
+        now: Instant,
+        rng: &mut fastrand::Rng,
+    ) {
+        self.running.resize(self.running.len().max(issuers), 0);
+        if let Some(every) = every {
+            self.look_at(now + policy::probe_stagger(every, rng.f64()), Probe { slot, every });
+        }
+    }
+
+    /// The credential is gone. What is in the queue for it is dropped when its time comes.
+    pub(super) fn forget(&mut self, index: Index) {
+        self.unclear.remove(&index);
     }
 
     /// When the next token is to be looked at.
@@ -76,14 +86,19 @@ impl Probing {
     }
 
     /// Takes the next that is due, and whose issuer is not asked too much already: that one's others
-    /// wait, and hold up nobody else.
-    fn take_due(&mut self, now: Instant, issuer: impl Fn(Place) -> usize) -> Option<Probe> {
+    /// wait, and hold up nobody else. Who is of no `issuer` is gone.
+    fn take_due(
+        &mut self,
+        now: Instant,
+        issuer: impl Fn(Slot) -> Option<IssuerNumber>,
+    ) -> Option<(Probe, IssuerNumber)> {
         while self.next()? <= now {
             let Reverse((_, probe)) = self.queue.pop()?;
-            let running = &mut self.running[issuer(probe.place)];
+            let Some(issuer) = issuer(probe.slot) else { continue };
+            let running = &mut self.running[usize::from(issuer)];
             if *running < PROBES_PER_ISSUER {
                 *running += 1;
-                return Some(probe);
+                return Some((probe, issuer));
             }
             self.look_at(now + CROWDED_WAIT, probe);
         }
@@ -98,23 +113,30 @@ impl Probing {
 impl Keeper {
     /// Looks at the tokens whose time has come.
     pub(super) fn probe_due(&mut self, now: Instant) {
-        while let Some(probe) = self.probing.take_due(now, |place| self.timetable.issuer(place)) {
-            let (store, credentials) = (Arc::clone(&self.store), Arc::clone(&self.credentials));
+        let issuer = |slot| Some(self.timetable.issuer(self.credentials.current(slot)?));
+        while let Some((probe, issuer)) = self.probing.take_due(now, issuer) {
+            let credential = Arc::clone(self.credentials.at(probe.slot.index));
+            let store = Arc::clone(&self.store);
             let takes = self.cycle.times.request_timeout;
             let job = async move {
-                let credential = &credentials[probe.place as usize];
-                Done::Probed(probe, look(&*store, credential, probe.every, takes).await)
+                Done::Probed(probe, issuer, look(&*store, &credential, probe.every, takes).await)
             };
-            self.jobs.spawn(guarded(job, move |defect| Done::Probed(probe, Err(defect))));
+            self.jobs.spawn(guarded(job, move |defect| Done::Probed(probe, issuer, Err(defect))));
         }
     }
 
-    pub(super) fn on_probe_ended(&mut self, probe: Probe, looked: Result<Look, StoreError>) {
-        self.probing.running[self.timetable.issuer(probe.place)] -= 1;
+    pub(super) fn on_probe_ended(
+        &mut self,
+        probe: Probe,
+        issuer: IssuerNumber,
+        looked: Result<Look, StoreError>,
+    ) {
+        self.probing.running[usize::from(issuer)] -= 1;
+        let Some(index) = self.credentials.current(probe.slot) else { return };
         let now = clock::now();
         let next = match looked {
             Ok(Look::Probed(probed)) => {
-                self.probed(probe.place, &probed);
+                self.probed(index, &probed);
                 now + policy::probe_period(probe.every)
             }
             Ok(Look::NotBefore(clock, moment)) => clock.local(moment, now).max(now + SOON),
@@ -131,10 +153,10 @@ impl Keeper {
         self.probing.look_at(next + behind, probe);
     }
 
-    fn probed(&mut self, place: Place, probed: &Probed) {
-        let id = self.credentials[place as usize].id.clone();
+    fn probed(&mut self, index: Index, probed: &Probed) {
+        let id = self.credentials.at(index).id.clone();
         metrics::probed(&id, probed.as_str());
-        let was_unclear = self.probing.unclear.remove(&place);
+        let was_unclear = self.probing.unclear.remove(&index);
         match probed {
             Probed::Alive if was_unclear => {
                 info!(event = "probe.clear", credential = %id, "probes are answered again")
@@ -149,7 +171,7 @@ impl Keeper {
                 self.on_hint(Hint::Look(id));
             }
             Probed::Unclear(error) => {
-                self.probing.unclear.insert(place);
+                self.probing.unclear.insert(index);
                 if was_unclear {
                     debug!(event = "probe.unclear", credential = %id, error = %Chain(error), "no clear answer to a probe");
                 } else {
@@ -189,17 +211,20 @@ mod tests {
     #[test]
     fn an_issuer_that_does_not_answer_holds_up_no_other() {
         let (now, every) = (clock::now(), Duration::from_secs(300));
-        let places = PROBES_PER_ISSUER as Place + 4;
-        let queue = (0..=places).map(|place| Reverse((now, Probe { place, every }))).collect();
-        let mut probing = Probing { queue, running: vec![0; 2], unclear: BTreeSet::new() };
-        // The last one is another issuer's.
-        let issuer = |place: Place| usize::from(place == places);
+        let last = PROBES_PER_ISSUER as Index + 4;
+        let slot = |index| Slot { index, generation: 0 };
+        let mut probing = Probing::default();
+        let mut rng = fastrand::Rng::with_seed(7);
+        (0..=last).for_each(|index| probing.add(slot(index), Some(every), 2, now, &mut rng));
+        let now = now + every;
+        // The last one is another issuer's, and the first one is gone.
+        let issuer = |slot: Slot| (slot.index != 0).then(|| u16::from(slot.index == last));
         let mut taken = Vec::new();
-        while let Some(probe) = probing.take_due(now, issuer) {
-            taken.push(probe.place);
+        while let Some((probe, _)) = probing.take_due(now, issuer) {
+            taken.push(probe.slot.index);
         }
         assert_eq!(taken.len(), PROBES_PER_ISSUER + 1);
-        assert!(taken.contains(&places));
+        assert!(taken.contains(&last) && !taken.contains(&0));
         assert_eq!(probing.next(), Some(now + CROWDED_WAIT));
         probing.running[0] -= 1;
         assert!(probing.take_due(now + CROWDED_WAIT, issuer).is_some());

@@ -12,7 +12,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::Place;
+use super::Index;
 
 /// Records in one look at the store.
 const AT_ONCE: usize = 500;
@@ -24,20 +24,20 @@ const REST: Duration = Duration::from_secs(1);
 const SWEEP: (Duration, Duration) = (Duration::from_secs(300), Duration::from_secs(4 * 3600));
 
 /// The records that wait for a look.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct RecordScan {
-    /// How many records there are.
-    all: Place,
+    /// How many slots there are for records. Some may be free.
+    all: Index,
     /// Those that are wanted.
-    wanted: BTreeSet<Place>,
+    wanted: BTreeSet<Index>,
     /// What is left of a look at everything.
-    everything: Range<Place>,
+    everything: Range<Index>,
     /// Those that were looked at for a message, and when their rest ends; the first to end first.
-    resting: VecDeque<(Instant, Place)>,
+    resting: VecDeque<(Instant, Index)>,
     /// The same, and what a message that comes meanwhile does.
-    rests: BTreeMap<Place, Rest>,
-    /// The next place that the sweep reads.
-    sweep_at: Place,
+    rests: BTreeMap<Index, Rest>,
+    /// The next record that the sweep reads.
+    sweep_at: Index,
     /// Reads that the sweep owes, with their fraction.
     owed: f64,
     /// A look is under way.
@@ -69,40 +69,36 @@ impl Rest {
 // === impl RecordScan ===
 
 impl RecordScan {
-    /// A scan of so many records. Nothing is wanted yet.
-    pub(super) fn of(all: usize) -> Self {
-        Self {
-            all: Place::try_from(all).unwrap_or(Place::MAX),
-            wanted: BTreeSet::new(),
-            everything: 0..0,
-            resting: VecDeque::new(),
-            rests: BTreeMap::new(),
-            sweep_at: 0,
-            owed: 0.0,
-            looking: false,
-        }
+    /// A record comes.
+    pub(super) fn add(&mut self, index: Index) {
+        self.all = self.all.max(index + 1);
+    }
+
+    /// The record is none of ours any more.
+    pub(super) fn remove(&mut self, index: Index) {
+        self.wanted.remove(&index);
     }
 
     /// A message came about this record. Tells whether it is looked at for it at once.
-    pub(super) fn wake(&mut self, place: Place, now: Instant) -> bool {
+    pub(super) fn wake(&mut self, index: Index, now: Instant) -> bool {
         self.end_rests(now);
-        let rest = self.rests.get_mut(&place);
+        let rest = self.rests.get_mut(&index);
         let is_at_once = rest.is_none();
         match rest {
             Some(rest) => *rest = rest.woken(),
-            None => self.look_and_rest(place, now),
+            None => self.look_and_rest(index, now),
         }
         is_at_once
     }
 
     /// A message about this record is on its way that says nothing new: this worker has caused it.
-    pub(super) fn expect(&mut self, place: Place, now: Instant) {
-        self.rest(place, Rest::Expecting, now);
+    pub(super) fn expect(&mut self, index: Index, now: Instant) {
+        self.rest(index, Rest::Expecting, now);
     }
 
     /// This record is worth a look, once.
-    pub(super) fn look_at(&mut self, place: Place) {
-        self.wanted.insert(place);
+    pub(super) fn look_at(&mut self, index: Index) {
+        self.wanted.insert(index);
     }
 
     /// All records are worth a look.
@@ -129,29 +125,29 @@ impl RecordScan {
 
     /// Ends the rests that are over. Whoever was woken meanwhile is looked at.
     pub(super) fn end_rests(&mut self, now: Instant) {
-        while let Some(&(ends, place)) = self.resting.front()
+        while let Some(&(ends, index)) = self.resting.front()
             && ends <= now
         {
             self.resting.pop_front();
-            if self.rests.remove(&place) == Some(Rest::Woken) {
-                self.look_and_rest(place, now);
+            if self.rests.remove(&index) == Some(Rest::Woken) {
+                self.look_and_rest(index, now);
             }
         }
     }
 
     /// Takes what the next look is about: nothing while one is under way.
-    pub(super) fn take(&mut self) -> Option<Vec<Place>> {
+    pub(super) fn take(&mut self) -> Option<Vec<Index>> {
         if self.looking {
             return None;
         }
-        let mut places = Vec::new();
+        let mut indexes = Vec::new();
         // By halves, so that no flood of messages keeps everything else from being looked at.
         let wanted = if self.everything.is_empty() { AT_ONCE } else { AT_ONCE / 2 };
-        places.extend(std::iter::from_fn(|| self.wanted.pop_first()).take(wanted));
-        let left = AT_ONCE - places.len();
-        places.extend(self.everything.by_ref().take(left));
-        self.looking = !places.is_empty();
-        self.looking.then_some(places)
+        indexes.extend(std::iter::from_fn(|| self.wanted.pop_first()).take(wanted));
+        let left = AT_ONCE - indexes.len();
+        indexes.extend(self.everything.by_ref().take(left));
+        self.looking = !indexes.is_empty();
+        self.looking.then_some(indexes)
     }
 
     /// The look has ended. Tells whether nothing more waits for one.
@@ -166,15 +162,15 @@ impl RecordScan {
         self.looking
     }
 
-    fn look_and_rest(&mut self, place: Place, now: Instant) {
-        self.wanted.insert(place);
-        self.rest(place, Rest::Looked, now);
+    fn look_and_rest(&mut self, index: Index, now: Instant) {
+        self.wanted.insert(index);
+        self.rest(index, Rest::Looked, now);
     }
 
-    fn rest(&mut self, place: Place, rest: Rest, now: Instant) {
-        if let Entry::Vacant(none) = self.rests.entry(place) {
+    fn rest(&mut self, index: Index, rest: Rest, now: Instant) {
+        if let Entry::Vacant(none) = self.rests.entry(index) {
             none.insert(rest);
-            self.resting.push_back((now + REST, place));
+            self.resting.push_back((now + REST, index));
         }
     }
 }
@@ -184,16 +180,20 @@ mod tests {
     use super::*;
     use crate::clock;
 
+    fn scan_of(all: Index) -> RecordScan {
+        RecordScan { all, ..RecordScan::default() }
+    }
+
     /// What one look is about, which ends at once.
-    fn look(scan: &mut RecordScan) -> Vec<Place> {
-        let places = scan.take().unwrap_or_default();
+    fn look(scan: &mut RecordScan) -> Vec<Index> {
+        let indexes = scan.take().unwrap_or_default();
         scan.looked();
-        places
+        indexes
     }
 
     #[test]
     fn the_first_message_is_looked_at_at_once_and_the_others_once_in_a_second() {
-        let (mut scan, start) = (RecordScan::of(9), clock::now());
+        let (mut scan, start) = (scan_of(9), clock::now());
         let mut looks = Vec::new();
         for millis in 0..3_500 {
             let now = start + Duration::from_millis(millis);
@@ -211,7 +211,7 @@ mod tests {
 
     #[test]
     fn a_message_that_comes_while_a_look_is_under_way_is_another_look() {
-        let (mut scan, now) = (RecordScan::of(9), clock::now());
+        let (mut scan, now) = (scan_of(9), clock::now());
         scan.wake(7, now);
         assert_eq!(scan.take(), Some(vec![7]));
         scan.wake(7, now);
@@ -223,9 +223,9 @@ mod tests {
 
     #[test]
     fn five_hundred_are_looked_at_at_once_and_each_of_them_once() {
-        let (mut scan, now) = (RecordScan::of(1_200), clock::now());
+        let (mut scan, now) = (scan_of(1_200), clock::now());
         for _ in 0..3 {
-            (0..1_200).for_each(|place| _ = scan.wake(place, now));
+            (0..1_200).for_each(|index| _ = scan.wake(index, now));
         }
         let looks = [look(&mut scan), look(&mut scan), look(&mut scan), look(&mut scan)];
         assert_eq!(looks.each_ref().map(Vec::len), [500, 500, 200, 0]);
@@ -234,13 +234,13 @@ mod tests {
 
     #[test]
     fn no_flood_of_messages_holds_up_the_look_at_everything() {
-        let (mut scan, start) = (RecordScan::of(1_000), clock::now());
+        let (mut scan, start) = (scan_of(1_000), clock::now());
         scan.look_at_everything();
-        let mut left: BTreeSet<Place> = (500..1_000).collect();
+        let mut left: BTreeSet<Index> = (500..1_000).collect();
         for second in 0..4 {
-            (0..500).for_each(|place| _ = scan.wake(place, start + REST * second));
-            for place in look(&mut scan) {
-                left.remove(&place);
+            (0..500).for_each(|index| _ = scan.wake(index, start + REST * second));
+            for index in look(&mut scan) {
+                left.remove(&index);
             }
         }
         assert!(left.is_empty(), "{} were not looked at", left.len());
@@ -248,7 +248,7 @@ mod tests {
 
     #[test]
     fn a_message_that_this_worker_caused_is_no_news_and_the_next_one_is() {
-        let (mut scan, now) = (RecordScan::of(9), clock::now());
+        let (mut scan, now) = (scan_of(9), clock::now());
         scan.expect(7, now);
         scan.wake(7, now);
         scan.end_rests(now + REST);
@@ -262,7 +262,7 @@ mod tests {
 
     #[test]
     fn a_sweep_reads_every_record_once() {
-        let mut scan = RecordScan::of(30);
+        let mut scan = scan_of(30);
         let mut read = Vec::new();
         for _ in 0..200 {
             scan.sweep(Duration::from_millis(1500));

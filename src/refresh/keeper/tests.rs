@@ -1,12 +1,57 @@
-//! What no test from outside can make happen: a machine that sleeps.
+//! What no test from outside can make happen: a machine that sleeps, and credentials that come and go
+//! while the keeper runs.
 
-use evertoken_testkit::provider::{Double, Unreachable};
+use evertoken_testkit::provider::{Double, Issuer, Unreachable};
 use tempfile::TempDir;
 
 use super::{heartbeat::Question, *};
-use crate::{clock::WallClock, lease::Holder, refresh::Times, store::FileStore};
+use crate::{
+    clock::WallClock,
+    credential::{CredentialId, Token},
+    lease::Holder,
+    provider::{FetchError, Inputs, Issued},
+    refresh::Times,
+    store::FileStore,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
+
+/// An issuer that gives one token.
+struct Gives(&'static str);
+
+// === impl Gives ===
+
+impl Issuer for Gives {
+    async fn call(&self, _: Instant, _: &Inputs) -> Result<Issued, FetchError> {
+        sleep_until(clock::now() + SECOND).await;
+        Ok(Issued::new(Token::new(self.0).expect("a token"), 3600 * SECOND))
+    }
+}
+
+fn id(text: &str) -> CredentialId {
+    text.parse().expect("an id")
+}
+
+fn credential(name: &str, issuer: impl Issuer + 'static) -> Arc<Credential> {
+    Arc::new(Credential::new(id(name), Box::new(Double(issuer))))
+}
+
+/// Goes on for a while, as [`Keeper::run`] would.
+async fn go_on(keeper: &mut Keeper, by: Duration) {
+    let ends = clock::now() + by;
+    while clock::now() < ends {
+        let wake = keeper.next_wake().min(ends);
+        tokio::select! {
+            Some(done) = keeper.jobs.join_next() => keeper.on_done(done),
+            () = sleep_until(wake) => keeper.act(),
+        }
+    }
+}
+
+async fn token(keeper: &Keeper, name: &str) -> Option<String> {
+    let token = keeper.store.token(&id(name)).await.expect("an answer");
+    token.map(|token| token.expose().to_owned())
+}
 
 /// The keeper of one credential, which has reached its store and looked at the record.
 async fn keeper(directory: &TempDir) -> Keeper {
@@ -15,13 +60,14 @@ async fn keeper(directory: &TempDir) -> Keeper {
     let store =
         Arc::new(FileStore::on_clock(&directory.path().join("store"), Holder::fresh(), clock));
     let times = Times { request_timeout: 8 * SECOND, lease: 10 * SECOND };
-    let credential = Credential::new("shop".parse().expect("an id"), Box::new(Double(Unreachable)));
     let cycle = Cycle { store, times, stopping };
-    let (mut keeper, _) = Keeper::new(Arc::new([credential]), cycle, fastrand::Rng::with_seed(7));
-    keeper.on_store_reached("a canary".to_owned());
-    assert!(keeper.scan.is_looking());
-    let looked = keeper.jobs.join_next().await.expect("a look");
-    keeper.on_done(looked);
+    let shop = credential("shop", Unreachable);
+    let (mut keeper, _) = Keeper::new(&[shop], cycle, fastrand::Rng::with_seed(7));
+    keeper.act();
+    for what in ["the store is reached", "a look"] {
+        let done = keeper.jobs.join_next().await.expect(what);
+        keeper.on_done(done);
+    }
     assert!(!keeper.scan.is_looking() && keeper.heartbeat.is_up());
     keeper
 }
@@ -36,4 +82,48 @@ async fn after_a_sleep_of_the_machine_every_record_is_looked_at() {
     assert!(!keeper.scan.is_looking(), "it was awake");
     keeper.pulse(Question::Identity, now.later(4 * SECOND, 60 * SECOND));
     assert!(keeper.scan.is_looking(), "it slept for a minute");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_credential_that_comes_while_the_keeper_runs_is_kept_fresh() {
+    let directory = TempDir::new().expect("a directory");
+    let mut keeper = keeper(&directory).await;
+    go_on(&mut keeper, 5 * SECOND).await;
+    keeper.add(credential("other", Gives("others-token")));
+    go_on(&mut keeper, 5 * SECOND).await;
+    assert_eq!(token(&keeper, "other").await.as_deref(), Some("others-token"));
+    assert_eq!(keeper.credentials.len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn for_a_credential_that_has_gone_nothing_is_begun() {
+    let directory = TempDir::new().expect("a directory");
+    let mut keeper = keeper(&directory).await;
+    keeper.remove(&id("shop"));
+    go_on(&mut keeper, 60 * SECOND).await;
+    let (_, glances) = keeper.store.look(&[id("shop")]).await.expect("an answer");
+    assert!(glances[0].record.is_none(), "nobody has asked for a lease");
+}
+
+/// Its call is finished, and recorded under its own id: the one that has its slot now is not touched.
+#[tokio::test(start_paused = true)]
+async fn a_result_that_comes_after_its_credential_has_gone_touches_no_other() {
+    let directory = TempDir::new().expect("a directory");
+    let mut keeper = keeper(&directory).await;
+    keeper.add(credential("leaving", Gives("late-token")));
+    while keeper.running != [1] {
+        go_on(&mut keeper, SECOND / 10).await;
+    }
+    let index = keeper.credentials.index(&id("leaving")).expect("it is there");
+    keeper.remove(&id("leaving"));
+    keeper.add(credential("coming", Unreachable));
+    assert_eq!(keeper.credentials.index(&id("coming")), Some(index), "it has the slot");
+    let before = keeper.memory.valid(Moment::now()).len();
+    go_on(&mut keeper, 5 * SECOND).await;
+    assert_eq!(token(&keeper, "leaving").await.as_deref(), Some("late-token"));
+    assert_eq!(keeper.memory.valid(Moment::now()).len(), before, "nothing is remembered of it");
+    assert_eq!(
+        (keeper.timetable.epoch(index), token(&keeper, "coming").await),
+        (crate::lease::Epoch(0), None)
+    );
 }

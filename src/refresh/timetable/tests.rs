@@ -4,14 +4,16 @@ use super::*;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-fn table(ids: &[&str]) -> Timetable {
-    let ids: Vec<CredentialId> = ids.iter().map(|id| id.parse().expect("an id")).collect();
-    Timetable::new(ids.iter().map(|id| (id, 0)))
+/// A timetable of so many credentials of one issuer.
+fn table(credentials: Index) -> Timetable {
+    let mut table = Timetable::default();
+    (0..credentials).for_each(|index| table.insert(index, 0));
+    table
 }
 
 #[test]
 fn the_earliest_is_taken_first_and_only_when_due() {
-    let (mut table, now) = (table(&["a", "b"]), clock::now());
+    let (mut table, now) = (table(2), clock::now());
     table.set_due(0, now + 2 * SECOND);
     table.set_due(1, now + SECOND);
     assert_eq!(table.take(0, now), None);
@@ -22,7 +24,7 @@ fn the_earliest_is_taken_first_and_only_when_due() {
 
 #[test]
 fn a_credential_never_has_two_cycles_at_once() {
-    let (mut table, now) = (table(&["a"]), clock::now());
+    let (mut table, now) = (table(1), clock::now());
     table.set_due(0, now);
     assert_eq!(table.take(0, now), Some(Taken::Due(0)));
     table.set_due(0, now);
@@ -38,7 +40,7 @@ fn a_credential_never_has_two_cycles_at_once() {
 
 #[test]
 fn a_moment_that_was_drawn_from_a_record_is_not_put_off_by_looking_again() {
-    let (mut table, now) = (table(&["a"]), clock::now());
+    let (mut table, now) = (table(1), clock::now());
     let due_at = StoreTime::from_millis(1_000);
     table.draw_due(0, due_at, now + 2 * SECOND, now + SECOND);
     table.draw_due(0, due_at, now + 2 * SECOND, now + 2 * SECOND);
@@ -52,7 +54,7 @@ fn a_moment_that_was_drawn_from_a_record_is_not_put_off_by_looking_again() {
 
 #[test]
 fn a_token_is_looked_at_before_its_end_and_at_its_end_whatever_is_due() {
-    let (mut table, now) = (table(&["a"]), clock::now());
+    let (mut table, now) = (table(1), clock::now());
     let (far, ends) = (now + 9_000 * SECOND, now + 20 * SECOND);
     table.set_due(0, far);
     table.watch_end(0, Some(ends), 2 * SECOND, now);
@@ -67,7 +69,7 @@ fn a_token_is_looked_at_before_its_end_and_at_its_end_whatever_is_due() {
 
 #[test]
 fn a_cycle_that_reads_the_record_is_a_look_too() {
-    let (mut table, now) = (table(&["a"]), clock::now());
+    let (mut table, now) = (table(1), clock::now());
     let ends = now + 20 * SECOND;
     table.watch_end(0, Some(ends), 2 * SECOND, now);
     table.set_due(0, now + 18 * SECOND);
@@ -79,7 +81,7 @@ fn a_cycle_that_reads_the_record_is_a_look_too() {
 
 #[test]
 fn a_worker_that_backs_off_is_not_woken_before_its_time_has_passed() {
-    let (mut table, now) = (table(&["a"]), clock::now());
+    let (mut table, now) = (table(1), clock::now());
     let until = now + 600 * SECOND;
     table.back_off(0, Some(until));
     table.set_due(0, now);
@@ -90,8 +92,8 @@ fn a_worker_that_backs_off_is_not_woken_before_its_time_has_passed() {
 
 #[test]
 fn an_issuer_that_is_not_asked_holds_up_no_other() {
-    let ids: Vec<CredentialId> = ["a", "b"].map(|id| id.parse().expect("an id")).to_vec();
-    let (mut table, now) = (Timetable::new(ids.iter().zip([0, 1])), clock::now());
+    let (mut table, now) = (table(1), clock::now());
+    table.insert(1, 1);
     table.set_due(0, now);
     table.set_due(1, now);
     assert_eq!(table.take(1, now), Some(Taken::Due(1)));
@@ -102,7 +104,7 @@ fn an_issuer_that_is_not_asked_holds_up_no_other() {
 
 #[test]
 fn what_is_forgotten_is_due_again_once_it_is_looked_at() {
-    let (mut table, now) = (table(&["a", "b"]), clock::now());
+    let (mut table, now) = (table(2), clock::now());
     table.set_due(0, now);
     table.set_due(1, now);
     table.watch_end(1, Some(now + SECOND), Duration::ZERO, now);
@@ -114,17 +116,30 @@ fn what_is_forgotten_is_due_again_once_it_is_looked_at() {
 
 #[test]
 fn a_credential_that_comes_later_moves_no_other() {
-    let (mut table, now) = (table(&["a", "b"]), clock::now());
+    let (mut table, now) = (table(2), clock::now());
     table.set_due(0, now + SECOND);
     table.set_due(1, now + 2 * SECOND);
-    let id = "c".parse().expect("an id");
-    let place = table.insert(&id, 1);
-    assert_eq!((place, table.place(&id), table.len()), (2, Some(2), 3));
+    table.insert(2, 1);
     assert_eq!((table.due(0), table.due(1)), (Some(now + SECOND), Some(now + 2 * SECOND)));
     assert_eq!(table.next(1), None, "nothing is due that was not looked at");
-    table.set_due(place, now);
-    assert_eq!(table.take(1, now), Some(Taken::Due(place)));
+    table.set_due(2, now);
+    assert_eq!(table.take(1, now), Some(Taken::Due(2)));
     assert_eq!(table.next(0), Some(now + SECOND));
+}
+
+#[test]
+fn a_credential_that_goes_leaves_nothing_to_the_one_that_takes_its_slot() {
+    let (mut table, now) = (table(2), clock::now());
+    table.set_due(0, now);
+    table.watch_end(0, Some(now + SECOND), Duration::ZERO, now);
+    table.back_off(0, Some(now + 60 * SECOND));
+    table.stands(0, Epoch(7));
+    table.remove(0);
+    assert_eq!((table.next(0), table.take(0, now)), (None, None));
+    table.insert(0, 1);
+    assert_eq!((table.epoch(0), table.is_backing_off(0, now)), (Epoch(0), false));
+    table.set_due(0, now);
+    assert_eq!((table.next(0), table.take(1, now)), (None, Some(Taken::Due(0))), "its own issuer");
 }
 
 #[test]

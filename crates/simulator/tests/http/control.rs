@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use evertoken_simulator::{Endpoint, Reason, Settings};
+use evertoken_simulator::{Endpoint, Settings, TokenState};
 use serde_json::{Value, json};
 
 use crate::bench::{APPID, Bench, stable_body, text};
@@ -37,7 +37,7 @@ async fn a_foreign_refresh_ends_our_token_after_the_overlap() {
     let ours = bench.stable(stable_body(false)).await;
     bench.simulator.foreign(APPID, Endpoint::StableToken).unwrap();
     let verdict = bench.simulator.alive(text(&ours["access_token"]));
-    assert_eq!(verdict.reason, Reason::Replaced);
+    assert_eq!(verdict.reason, TokenState::Replaced);
     assert_ne!(bench.stable(stable_body(false)).await["access_token"], ours["access_token"]);
     let tokens = bench.simulator.tokens(Some(APPID));
     assert!(!tokens[0].foreign && tokens[1].foreign);

@@ -1,6 +1,6 @@
 //! Issuing and refusing over HTTP. The rules themselves have their tests beside `account`.
 
-use evertoken_simulator::{AccountState, CallFilter, CallerState, Outcome, Reason, Settings};
+use evertoken_simulator::{AccountState, CallFilter, CallerState, Outcome, Settings, TokenState};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ async fn every_call_to_token_issues_anew_and_leaves_two_alive() {
     let (first, second, third) = (bench.token().await, bench.token().await, bench.token().await);
     assert_eq!(first["expires_in"], 7200);
     let alive = |answer: &Value| bench.simulator.alive(text(&answer["access_token"]));
-    assert_eq!(alive(&first).reason, Reason::Replaced, "the third killed the first");
+    assert_eq!(alive(&first).reason, TokenState::Replaced, "the third killed the first");
     assert!(alive(&second).remaining_ms <= 300_000, "the second has its overlap left");
     assert!(alive(&third).alive);
     assert_eq!(bench.business(text(&first["access_token"])).await["errcode"], 40001);

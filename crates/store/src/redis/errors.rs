@@ -38,7 +38,7 @@ const DENIED_KEYS: [&str; 3] =
 
 /// Reads an error of the client or of the server.
 pub(super) fn read(url: &RedisUrl, error: RedisError) -> StoreError {
-    caused(StoreError::at(meaning(url, &error), Place(url)), error)
+    caused(StoreError::at(meaning(url, &error), Redis(url)), error)
 }
 
 /// Reads an error that came while a connection was made.
@@ -56,7 +56,7 @@ pub(super) fn read_connecting(url: &RedisUrl, error: RedisError) -> StoreError {
         }
         _ => return read(url, error),
     };
-    caused(StoreError::new(code, format!("{} {what}", Place(url))), error)
+    caused(StoreError::new(code, format!("{} {what}", Redis(url))), error)
 }
 
 /// Where a server that does not know a command begins to repeat what it was sent: a password after
@@ -205,9 +205,9 @@ fn by_text(detail: &str, error: &RedisError) -> Option<StoreErrorCode> {
 }
 
 /// How an operator knows which Redis it is.
-struct Place<'a>(&'a RedisUrl);
+struct Redis<'a>(&'a RedisUrl);
 
-impl std::fmt::Display for Place<'_> {
+impl std::fmt::Display for Redis<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Redis at {}", self.0)
     }

@@ -1,0 +1,58 @@
+//! Credentials come and go while the keeper runs. The others are not touched.
+//!
+//! Whatever is known of a credential stands under the number of its slot, and goes with it. A job
+//! carries the slot: what it brings for a credential that is gone is dropped.
+
+use std::sync::Arc;
+
+use super::{Keeper, Slot};
+use crate::{
+    clock,
+    credential::CredentialId,
+    refresh::{Credential, timetable::IssuerNumber},
+};
+
+impl Keeper {
+    /// A credential comes: its record is looked at, and says what is to be done. One that had its
+    /// id is gone.
+    pub fn add(&mut self, credential: Arc<Credential>) {
+        self.remove(&credential.id);
+        let issuer = self.issuer_number(credential.provider.account().issuer);
+        let every = credential.verify_every;
+        let slot = self.credentials.add(credential);
+        self.timetable.insert(slot.index, issuer);
+        let issuers = usize::from(issuer) + 1;
+        self.running.resize(self.running.len().max(issuers), 0);
+        self.probing.add(slot, every, issuers, clock::now(), &mut self.rng);
+        self.scan.add(slot.index);
+        // All records are looked at when the store is reached.
+        if self.heartbeat.is_up() {
+            self.scan.look_at(slot.index);
+            self.look_on();
+        }
+    }
+
+    /// A credential goes: nothing is begun for it any more. A call that is under way is finished,
+    /// and its result recorded.
+    pub fn remove(&mut self, id: &CredentialId) {
+        let Some(Slot { index, .. }) = self.credentials.remove(id) else { return };
+        self.timetable.remove(index);
+        self.scan.remove(index);
+        self.memory.forget(index);
+        self.data_loss.forget(index);
+        self.needs.forget(index);
+        self.refused.forget(index);
+        self.probing.forget(index);
+        self.used_up_until.remove(&index);
+    }
+
+    fn issuer_number(&mut self, issuer: &str) -> IssuerNumber {
+        if let Some(number) = self.issuers.get(issuer) {
+            return *number;
+        }
+        // More issuers than numbers is not a thing; the last ones would share a queue.
+        let next = IssuerNumber::try_from(self.issuers.len()).unwrap_or(IssuerNumber::MAX);
+        self.issuers.insert(issuer.to_owned(), next);
+        next
+    }
+}
