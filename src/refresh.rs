@@ -16,7 +16,7 @@ use std::time::Duration;
 pub use evertoken_provider::Credential;
 
 pub use self::{
-    cycle::{Cycle, CycleReport, Knowledge, Outcome},
+    cycle::{Cycle, CycleReport, Knowledge, Lacking, Outcome},
     keeper::Keeper,
     memory::Remembered,
 };

@@ -14,7 +14,7 @@ use crate::{
     clock,
     config::Settings,
     credential::CredentialId,
-    refresh::{Cycle, Knowledge, Outcome},
+    refresh::{Cycle, Knowledge, Lacking, Outcome},
     store::{Coordinate, Read, TokenWithExpiry},
 };
 
@@ -103,7 +103,7 @@ async fn fetched(
         match cycle.run(credential, Knowledge::default(), &mut rng).await.outcome {
             Outcome::Refreshed(_) | Outcome::Restored { .. } => continue,
             Outcome::Failed { message, .. } => return Err(unavailable(message)),
-            Outcome::Waiting { parent, .. } => {
+            Outcome::Waiting(Lacking { parent, .. }) => {
                 return Err(unavailable(format!(
                     "it needs the token of {parent}, and there is none"
                 )));

@@ -45,8 +45,8 @@ pub(super) fn ended(credential: &CredentialId, outcome: &Outcome) {
             "fenced"
         }
         Outcome::Released => "released",
-        Outcome::Waiting { .. } => "waiting",
-        Outcome::Elsewhere(_)
+        Outcome::Waiting(_)
+        | Outcome::Elsewhere(_)
         | Outcome::NotBefore(_)
         | Outcome::StoreLost
         | Outcome::StoreFailed(_) => return,

@@ -14,10 +14,12 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::watch;
 use tracing::{debug, error, warn};
 
+pub use self::inputs::Lacking;
+
 use super::{Credential, Times, count, memory::Remembered};
 use crate::{
     clock::{self, Moment, StoreClock, StoreTime},
-    credential::{Chain, CredentialId},
+    credential::Chain,
     lease::{AttemptId, Epoch, Lease},
     metrics, policy,
     provider::Fate,
@@ -83,12 +85,7 @@ pub enum Outcome {
     /// The lease was given back before anything was sent.
     Released,
     /// Its call needs the token of another credential, and that one is not published or is dead.
-    Waiting {
-        /// The other one.
-        parent: CredentialId,
-        /// When the next try should begin.
-        due_at: StoreTime,
-    },
+    Waiting(Lacking),
     /// The store did not do what was asked.
     StoreFailed(StoreError),
 }
@@ -149,6 +146,9 @@ impl Cycle {
             .provider
             .settings_fingerprint(clock::now() + self.times.request_timeout)
             .await;
+        if let Err(lacking) = self.inputs(credential).await? {
+            return Ok(Outcome::Waiting(lacking));
+        }
         let asked = Moment::now();
         let (now, begun) = self.begin(credential, known, &fingerprint).await?;
         count::begun(&credential.id, &begun);
@@ -171,11 +171,9 @@ impl Cycle {
             return Ok(Outcome::Released);
         }
         let attempt = Attempt { credential, lease, permit: &permit, fingerprint: &fingerprint };
-        let inputs = match self.inputs(&attempt).await? {
+        let inputs = match self.inputs_of(&attempt).await? {
             Ok(inputs) => inputs,
-            Err(parent) => {
-                return self.wait_for(&attempt, parent, false, rng, &mut told.heard).await;
-            }
+            Err(lacking) => return Ok(Outcome::Waiting(lacking)),
         };
         let deadline = started + self.times.request_timeout;
         let fetched = credential.provider.fetch(deadline, &inputs).await;

@@ -15,6 +15,7 @@ mod refused_settings;
 mod roster;
 #[cfg(test)]
 mod tests;
+mod waiting;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -33,7 +34,7 @@ use tracing::{error, info};
 
 use self::{
     data_loss::DataLoss, heartbeat::Heartbeat, needs::Needs, probing::Probing,
-    record_scan::RecordScan, refused_settings::RefusedSettings,
+    record_scan::RecordScan, refused_settings::RefusedSettings, waiting::Waiting,
 };
 use super::{
     Credential, Cycle, CycleReport, Knowledge, Outcome,
@@ -75,6 +76,7 @@ pub struct Keeper {
     probing: Probing,
     scan: RecordScan,
     needs: Needs,
+    waiting: Waiting,
     /// Until when calls to issuers are used up, as it was said.
     used_up_until: BTreeMap<Index, StoreTime>,
     refused: RefusedSettings,
@@ -119,6 +121,7 @@ impl Keeper {
             probing: Probing::default(),
             scan: RecordScan::default(),
             needs: Needs::default(),
+            waiting: Waiting::default(),
             used_up_until: BTreeMap::new(),
             refused: RefusedSettings::default(),
             reached,

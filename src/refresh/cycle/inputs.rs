@@ -5,18 +5,28 @@
 
 use std::time::Duration;
 
-use tracing::{info, warn};
+use tracing::warn;
 
 use super::{Attempt, Cycle, Outcome};
 use crate::{
     clock::{self, Moment, StoreClock},
     credential::{CredentialId, Token},
-    provider::{FetchError, Inputs, Remedy, Secret},
+    lease::Epoch,
+    provider::{Credential, FetchError, Inputs, Remedy, Secret},
     store::{Failed, FailedAttempt, Protocol, StoreError},
 };
 
-/// How long a credential waits for the token that its call needs, until it is looked for again.
+/// How long nobody makes a call that was made in vain, for the token of another credential was dead.
 const INPUT_WAIT: Duration = Duration::from_secs(5);
+
+/// What a call lacks: another token of `parent` than that of `epoch`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lacking {
+    /// Whose token.
+    pub parent: CredentialId,
+    /// The epoch of the token that is of no use; 0 if there was none.
+    pub epoch: Epoch,
+}
 
 /// The token that the call was made with, and of which the issuer says that it is dead.
 pub(super) fn dead<'a>(
@@ -28,31 +38,38 @@ pub(super) fn dead<'a>(
 }
 
 impl Cycle {
-    /// The tokens that the provider has named, or whose there is none of. One that is reported as
-    /// dead counts as none until the report is dealt with.
+    /// The tokens that the provider has named, or which is lacking. One that is reported as dead
+    /// counts as none until the report is dealt with.
     pub(super) async fn inputs(
         &self,
-        attempt: &Attempt<'_>,
-    ) -> Result<Result<Inputs, CredentialId>, StoreError> {
-        let Attempt { credential, lease, permit, .. } = attempt;
-        let grant = permit.grant.as_ref().map(|grant| Secret::new(grant.current.expose()));
-        let mut inputs = Inputs { grant, ..Inputs::default() };
+        credential: &Credential,
+    ) -> Result<Result<Inputs, Lacking>, StoreError> {
+        let mut inputs = Inputs::default();
         for parent in credential.provider.inputs() {
-            let seen = match self.store.load(parent).await {
-                Ok(seen) => seen,
-                Err(error) => {
-                    // If this fails, too, the lease ends by itself.
-                    let _ = self.store.release(&credential.id, lease, false).await;
-                    return Err(error);
-                }
-            };
+            let seen = self.store.load(parent).await?;
             let token = seen.token.as_ref().filter(|_| !seen.is_rejected());
             let Some(token) = token.and_then(|token| Token::new(token.expose()).ok()) else {
-                return Ok(Err(parent.clone()));
+                return Ok(Err(Lacking { parent: parent.clone(), epoch: seen.record.epoch() }));
             };
             inputs.tokens.push((parent.clone(), token));
         }
         Ok(Ok(inputs))
+    }
+
+    /// The same once a lease is granted, with the grant that came with it. If something is lacking
+    /// by now, the lease is given back.
+    pub(super) async fn inputs_of(
+        &self,
+        attempt: &Attempt<'_>,
+    ) -> Result<Result<Inputs, Lacking>, StoreError> {
+        let Attempt { credential, lease, permit, .. } = attempt;
+        let inputs = self.inputs(credential).await;
+        if !matches!(inputs, Ok(Ok(_))) {
+            // If this fails, too, the lease ends by itself.
+            let _ = self.store.release(&credential.id, lease, false).await;
+        }
+        let grant = permit.grant.as_ref().map(|grant| Secret::new(grant.current.expose()));
+        Ok(inputs?.map(|inputs| Inputs { grant, ..inputs }))
     }
 
     /// The issuer has refused the call because the token of another credential is dead. It is
@@ -64,44 +81,30 @@ impl Cycle {
         rng: &mut fastrand::Rng,
         heard: &mut Option<StoreClock>,
     ) -> Result<Outcome, StoreError> {
-        warn!(event = "refresh.input_dead", credential = %attempt.credential.id, %parent,
+        let Attempt { credential, lease, .. } = attempt;
+        warn!(event = "refresh.input_dead", credential = %credential.id, %parent,
             "the issuer says that the token of another credential is dead: it is reported");
         let ends = clock::now() + self.times.lease;
+        let epoch = self.store.load(parent).await?.record.epoch();
         self.retry_until(ends, rng, || self.store.report(parent, token)).await?;
-        self.wait_for(attempt, parent.clone(), true, rng, heard).await
-    }
-
-    /// Ends an attempt that lacks the token of `parent`: nothing was `sent`, or in vain.
-    pub(super) async fn wait_for(
-        &self,
-        attempt: &Attempt<'_>,
-        parent: CredentialId,
-        sent: bool,
-        rng: &mut fastrand::Rng,
-        heard: &mut Option<StoreClock>,
-    ) -> Result<Outcome, StoreError> {
-        let Attempt { credential, lease, .. } = attempt;
-        let waiting = FailedAttempt {
+        let in_vain = FailedAttempt {
             wait: INPUT_WAIT,
             rate_limited: Duration::ZERO,
             error: "",
             suspect: None,
-            // The others would find as little.
+            // The others would fare no better.
             quiet_period: INPUT_WAIT,
             refused: None,
-            not_sent: !sent,
+            not_sent: false,
             left_to_others: false,
             blameless: true,
         };
-        let ends = clock::now() + self.times.lease;
         let asked = Moment::now();
-        let fail = || self.store.fail(&credential.id, lease, &waiting);
+        let fail = || self.store.fail(&credential.id, lease, &in_vain);
         let (now, failed) = self.retry_until(ends, rng, fail).await?;
         *heard = Some(StoreClock::heard(now, asked));
-        info!(event = "refresh.waiting", credential = %credential.id, %parent, sent,
-            "waits for the token of another credential");
         Ok(match failed {
-            Failed::Recorded { due_at } => Outcome::Waiting { parent, due_at },
+            Failed::Recorded { .. } => Outcome::Waiting(Lacking { parent: parent.clone(), epoch }),
             Failed::Restored { expires_at, due_at } => {
                 Outcome::Restored { epoch: lease.epoch, expires_at, due_at }
             }

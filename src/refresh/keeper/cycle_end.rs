@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tokio::time::Instant;
-use tracing::error;
+use tracing::{error, info};
 
 use super::{Index, Keeper, SOON, Slot};
 use crate::{
@@ -11,12 +11,15 @@ use crate::{
     credential::Chain,
     lease::Epoch,
     metrics,
-    refresh::{CycleReport, Outcome},
+    refresh::{CycleReport, Lacking, Outcome},
     store::StoreErrorKind,
 };
 
 /// The wait after a lease that was given back for lack of time.
 const RELEASED_WAIT: Duration = Duration::from_secs(5);
+
+/// The wait of a credential for the token that its call needs, in case nobody tells of it.
+const INPUT_WAIT: Duration = Duration::from_secs(30);
 
 /// The wait before a credential whose keys hold something foreign is tried again.
 const FOREIGN_ENTRY_WAIT: Duration = Duration::from_secs(30);
@@ -58,6 +61,9 @@ impl Keeper {
             Outcome::Elsewhere(_) => {}
             _ => self.needs.forget(index),
         }
+        if !matches!(outcome, Outcome::Waiting(_)) {
+            self.waiting.forget(index);
+        }
         match outcome {
             Outcome::Refreshed(publication) => {
                 self.refused.forget(index);
@@ -89,7 +95,7 @@ impl Keeper {
                 }
                 self.behind(due_at, Duration::ZERO, now)
             }
-            Outcome::Waiting { due_at, .. } => self.behind(due_at, Duration::ZERO, now),
+            Outcome::Waiting(lacking) => self.wait_for(index, &lacking, now),
             Outcome::Fenced => now + self.up_to(SOON),
             Outcome::Released => now + RELEASED_WAIT,
             Outcome::StoreFailed(error) if error.kind() == StoreErrorKind::Entry => {
@@ -103,6 +109,22 @@ impl Keeper {
                 now
             }
         }
+    }
+
+    /// When a credential is due whose call needs another token of its parent: once that is seen.
+    fn wait_for(&mut self, index: Index, lacking: &Lacking, now: Instant) -> Instant {
+        let Lacking { parent, epoch } = lacking;
+        if let Some(parent) = self.credentials.index(parent) {
+            if *epoch < self.timetable.epoch(parent) {
+                return now + self.up_to(SOON);
+            }
+            if self.waiting.wait(index, parent) {
+                let (id, parent) = (&self.credentials.at(index).id, &lacking.parent);
+                info!(event = "refresh.waiting", credential = %id, %parent,
+                    "waits for the token of another credential");
+            }
+        }
+        now + INPUT_WAIT
     }
 
     /// A token stands: when it is due.

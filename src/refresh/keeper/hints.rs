@@ -116,6 +116,10 @@ impl Keeper {
         if self.timetable.epoch(index) < epoch {
             let id = &self.credentials.at(index).id;
             debug!(event = "token.seen", credential = %id, epoch = epoch.0, "a token is published");
+            for waiting in self.waiting.take(index) {
+                let due = clock::now() + self.up_to(APART);
+                self.timetable.due_by(waiting, due);
+            }
         }
         self.timetable.stands(index, epoch);
     }

@@ -44,6 +44,8 @@ impl Keeper {
         self.refused.forget(index);
         self.probing.forget(index);
         self.used_up_until.remove(&index);
+        self.waiting.forget(index);
+        self.waiting.take(index);
     }
 
     fn issuer_number(&mut self, issuer: &str) -> IssuerNumber {

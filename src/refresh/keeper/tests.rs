@@ -28,6 +28,23 @@ impl Issuer for Gives {
     }
 }
 
+/// An issuer that wants the token of `shop`.
+struct Wants([CredentialId; 1]);
+
+// === impl Wants ===
+
+impl Issuer for Wants {
+    async fn call(&self, _: Instant, inputs: &Inputs) -> Result<Issued, FetchError> {
+        let token = inputs.token(&self.0[0]).expect("the token of shop").expose();
+        let ticket = Token::new(&format!("ticket-of-{token}")).expect("a token");
+        Ok(Issued::new(ticket, 3600 * SECOND))
+    }
+
+    fn inputs(&self) -> &[CredentialId] {
+        &self.0
+    }
+}
+
 fn id(text: &str) -> CredentialId {
     text.parse().expect("an id")
 }
@@ -126,4 +143,22 @@ async fn a_result_that_comes_after_its_credential_has_gone_touches_no_other() {
         (keeper.timetable.epoch(index), token(&keeper, "coming").await),
         (crate::lease::Epoch(0), None)
     );
+}
+
+/// The parent's call takes a second, and whoever waits for it is not due for long.
+#[tokio::test(start_paused = true)]
+async fn a_derived_credential_is_due_as_soon_as_its_parent_has_a_token() {
+    let directory = TempDir::new().expect("a directory");
+    let mut keeper = keeper(&directory).await;
+    keeper.remove(&id("shop"));
+    keeper.add(credential("ticket", Wants([id("shop")])));
+    keeper.add(credential("shop", Gives("shops-token")));
+    while token(&keeper, "shop").await.is_none() {
+        go_on(&mut keeper, SECOND / 10).await;
+    }
+    go_on(&mut keeper, SECOND / 10).await;
+    assert_eq!(token(&keeper, "ticket").await.as_deref(), Some("ticket-of-shops-token"));
+    let (_, glances) = keeper.store.look(&[id("ticket")]).await.expect("an answer");
+    let record = glances[0].record.as_ref().expect("a record");
+    assert_eq!((record.calls().count, record.failures()), (1, 0));
 }
