@@ -49,6 +49,6 @@ versions:
 	@$(CARGO) test --locked --test integration --no-run
 	@for server in redis-server $$(tools/servers); do \
 	    $$server --version && REDIS_SERVER=$$server $(CARGO) test --locked --quiet --test integration -- \
-	        contract::redis canary:: connecting:: refused:: rights:: sentinel:: cluster:: \
+	        contract::redis data_identity:: connecting:: refused:: rights:: sentinel:: cluster:: \
 	        --test-threads=4 || exit 1; \
 	done

@@ -37,7 +37,10 @@ pub use evertoken_provider as provider;
 pub use evertoken_store as store;
 pub use evertoken_tls as tls;
 
-#[expect(clippy::indexing_slicing, reason = "indexes are of slots, and lists of slots never shrink")]
+#[expect(
+    clippy::indexing_slicing,
+    reason = "indexes are of slots, and lists of slots never shrink"
+)]
 pub mod refresh;
 
 pub mod config;

@@ -259,8 +259,8 @@ impl Keeper {
                 self.on_cycle_ended(slot, report);
             }
             Ok(Done::Looked(slots, looked)) => self.on_looked(&slots, looked),
-            Ok(Done::Pulse(Ok(canary))) => self.on_pulse(canary),
-            Ok(Done::Reached(Ok(canary))) => self.on_store_reached(canary),
+            Ok(Done::Pulse(Ok(identity))) => self.on_pulse(identity),
+            Ok(Done::Reached(Ok(identity))) => self.on_store_reached(identity),
             Ok(Done::Pulse(Err(error)) | Done::Reached(Err(error))) => self.on_pulse_failed(&error),
             Ok(Done::Compared(changed)) => self.on_settings_compared(&changed),
             Ok(Done::Offered(offers)) => self.on_offered(offers),

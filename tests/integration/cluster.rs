@@ -21,7 +21,7 @@ fn open(url: &str, hearing: Hearing) -> Arc<dyn Coordinate> {
     StoreUrl::parse(url).expect("a URL").open("evertoken", Holder::fresh(), hearing)
 }
 
-async fn canary(store: &Arc<dyn Coordinate>) -> String {
+async fn identity(store: &Arc<dyn Coordinate>) -> String {
     wait_for("the store answers", || async { store.data_identity().await.ok().flatten() }).await
 }
 
@@ -44,7 +44,7 @@ async fn publish(store: &Arc<dyn Coordinate>, id: &CredentialId, text: &str) {
 }
 
 #[tokio::test]
-async fn every_verb_works_on_every_master_and_every_loss_changes_the_canary() {
+async fn every_verb_works_on_every_master_and_every_loss_changes_the_identity() {
     let directory = TempDir::new().expect("a directory");
     let mut cluster = Cluster::start(directory.path()).await;
     let store = open(&cluster.url(), Hearing::Nothing);
@@ -78,7 +78,7 @@ async fn every_verb_works_on_every_master_and_every_loss_changes_the_canary() {
         assert!(ids.iter().all(|id| heard.contains_key(id)), "{heard:?}");
     };
     tokio::time::timeout(CAP, all_heard).await.expect("all messages of all masters are heard");
-    assert_eq!(canary(&store).await, first, "nothing was lost");
+    assert_eq!(identity(&store).await, first, "nothing was lost");
 
     // One master loses all its data, and goes on.
     cluster.nodes[1].command(&["FLUSHALL"]).await;
@@ -90,7 +90,7 @@ async fn every_verb_works_on_every_master_and_every_loss_changes_the_canary() {
     // An operator has a replica take over: no connection is broken, and nothing is lost.
     cluster.nodes[3].command(&["CLUSTER", "FAILOVER"]).await;
     let third = wait_for("the change is seen", || async {
-        store.data_identity().await.ok().flatten().filter(|canary| *canary != second)
+        store.data_identity().await.ok().flatten().filter(|identity| *identity != second)
     })
     .await;
 
@@ -106,12 +106,12 @@ async fn every_verb_works_on_every_master_and_every_loss_changes_the_canary() {
         }
     };
     tokio::time::timeout(CAP, missed).await.expect("both are hints");
-    assert_eq!(canary(&store).await, third, "a broken connection loses nothing");
+    assert_eq!(identity(&store).await, third, "a broken connection loses nothing");
 
     // That master dies.
     cluster.nodes[master].stop();
     let fourth = wait_for("the promotion is seen", || async {
-        store.data_identity().await.ok().flatten().filter(|canary| *canary != third)
+        store.data_identity().await.ok().flatten().filter(|identity| *identity != third)
     })
     .await;
     assert_ne!(fourth, first);

@@ -86,9 +86,9 @@ async fn a_worker_on_a_full_disk_says_so_once_and_the_last_token_is_served() {
     let first = run(path, None, &["get", "shop", "--fetch"]).await;
     let record = path.join("data/shop.record");
     let text = std::fs::read_to_string(&record).expect("a record");
-    let mut sheet: Value = serde_json::from_str(&text).expect("JSON");
-    sheet["record"]["due_at"] = "1".into();
-    std::fs::write(&record, sheet.to_string()).expect("a file");
+    let mut file: Value = serde_json::from_str(&text).expect("JSON");
+    file["record"]["due_at"] = "1".into();
+    std::fs::write(&record, file.to_string()).expect("a file");
 
     let log = std::fs::File::create(path.join("worker.err")).expect("a file");
     let mut worker = evertoken(path, Some("fsync:error=ENOSPC"), &["run"]);

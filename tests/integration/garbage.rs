@@ -1,9 +1,9 @@
 //! Whatever others write into a store, a channel, a command line or an environment: nothing panics,
 //! nothing touches the published token, and what has no end is not read to its end.
 
+mod file_records;
 mod messages;
 mod records;
-mod sheets;
 mod sizes;
 mod words;
 

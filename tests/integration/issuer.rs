@@ -1,10 +1,12 @@
 //! An issuer that is down, slow, refuses, or talks nonsense: what is published stays.
 
+mod secret;
+
 use std::{net::IpAddr, time::Duration};
 
 use evertoken_simulator::{CallerState, Fault, FaultKind, Simulator};
 use evertoken_testkit::{
-    fleet::{APPID, Fleet, issuer_settings},
+    fleet::{Fleet, issuer_settings},
     redis::free_port,
     wait_for,
 };
@@ -269,65 +271,6 @@ async fn closed_to_more_calls(fleet: &Fleet, calls: u64) {
 }
 
 #[tokio::test]
-async fn a_wrong_secret_is_tried_once_and_a_changed_file_at_once() {
-    let mut fleet = Fleet::new(issuer_settings(TWO_HOURS)).await;
-    let text = fleet
-        .configuration("token", "")
-        .replace(&format!("secret = \"secret-of-{APPID}\""), "secret = { file = \"secret\" }");
-    let configuration = fleet.write("evertoken.toml", &text);
-    fleet.secrets.push("mistyped-secret".to_owned());
-    fleet.write("secret", "mistyped-secret\n");
-    fleet.start_many(3, &configuration);
-    let error = wait_for("the refusal stands in the record", || fleet.field("failure.error")).await;
-    assert!(error.contains("40125") && error.contains("is wrong: copy it anew"), "{error}");
-    // A worker that starts now reads in the record that these settings were refused.
-    let late = fleet.start(&configuration);
-    fleet.told(late, "store.reached").await;
-    assert_eq!(fleet.summary().calls, 1, "a refused secret is not hammered");
-    fleet.write("secret", &format!("secret-of-{APPID}\n"));
-    let token = fleet.published().await;
-    assert!(fleet.issuer.alive(&token).alive);
-    assert_eq!(fleet.summary().calls, 2);
-    fleet.end().await;
-}
-
-#[tokio::test]
-async fn a_secret_changed_at_the_issuer_and_in_its_file_is_used_at_the_next_refresh() {
-    let mut fleet = Fleet::new(issuer_settings(TWO_HOURS)).await;
-    let text = fleet
-        .configuration("token", "")
-        .replace(&format!("secret = \"secret-of-{APPID}\""), "secret = { file = \"secret\" }");
-    let configuration = fleet.write("evertoken.toml", &text);
-    fleet.write("secret", &format!("secret-of-{APPID}"));
-    fleet.start(&configuration);
-    let first = fleet.published().await;
-    fleet.secrets.push("rotated-secret".to_owned());
-    fleet.issuer.account(APPID, Some("rotated-secret"), None).expect("an account");
-    fleet.write("secret", "rotated-secret");
-    fleet.make_due().await;
-    fleet.published_after(&first).await;
-    assert_eq!(fleet.summary().calls, 2);
-    fleet.end().await;
-}
-
-#[tokio::test]
-async fn an_unreadable_secret_is_told_and_costs_no_call() {
-    let mut fleet = Fleet::new(issuer_settings(TWO_HOURS)).await;
-    let text = fleet
-        .configuration("token", "")
-        .replace(&format!("secret = \"secret-of-{APPID}\""), "secret = { file = \"absent\" }");
-    let configuration = fleet.write("evertoken.toml", &text);
-    fleet.start(&configuration);
-    let error = wait_for("the failure stands in the record", || fleet.field("failure.error")).await;
-    assert!(error.starts_with("the secret's file absent cannot be read"), "{error}");
-    assert_eq!(fleet.field("calls").await.as_deref(), Some("0"));
-    fleet.write("absent", &format!("secret-of-{APPID}"));
-    fleet.published().await;
-    assert_eq!(fleet.summary().calls, 1);
-    fleet.end().await;
-}
-
-#[tokio::test]
 async fn a_token_of_4096_bytes_is_published_whole() {
     let mut fleet = Fleet::new(issuer_settings(TWO_HOURS)).await;
     fleet.issuer.set(|settings| settings.token_len = 4096).expect("settings");
@@ -369,25 +312,6 @@ async fn base_urls_that_swallow_connections_leave_time_to_say_so() {
     assert!(error.contains("could not be reached in time"), "{error}");
     assert_eq!(fleet.field("calls").await.as_deref(), Some("0"), "nothing was sent");
     assert_eq!(fleet.field("suspect").await, None);
-    fleet.end().await;
-}
-
-#[tokio::test]
-async fn a_changed_secret_is_seen_by_a_worker_that_was_not_refused_itself() {
-    let mut fleet = Fleet::new(issuer_settings(TWO_HOURS)).await;
-    let text = fleet
-        .configuration("token", "")
-        .replace(&format!("secret = \"secret-of-{APPID}\""), "secret = { file = \"secret\" }");
-    let configuration = fleet.write("evertoken.toml", &text);
-    fleet.write("secret", "mistyped-secret");
-    let first = fleet.start(&configuration);
-    wait_for("the refusal stands in the record", || fleet.field("failure.error")).await;
-    let second = fleet.start(&configuration);
-    fleet.told(second, "store.reached").await;
-    fleet.workers[first].kill();
-    fleet.write("secret", &format!("secret-of-{APPID}"));
-    fleet.published().await;
-    assert_eq!(fleet.summary().calls, 2);
     fleet.end().await;
 }
 

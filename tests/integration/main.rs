@@ -2,12 +2,12 @@
 //! subject; every test has its own servers.
 
 mod asking;
-mod canary;
 mod cluster;
 mod commands;
 mod connecting;
 mod contract;
 mod cycle;
+mod data_identity;
 mod disk;
 mod documents;
 mod files;

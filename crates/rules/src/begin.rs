@@ -1,21 +1,20 @@
 //! When is a token due? What `begin` decides: is a lease alive, is there a reason to refresh, may the
 //! issuer be asked?
 
+mod limits;
+
 use std::time::Duration;
 
 use evertoken_client::{Epoch, StoreTime};
 
+use self::limits::{Window, without_reserve};
 use crate::{
     clock_set,
     grant::Grant,
     lease::{AttemptId, Holder, LockOwner, Reason},
-    policy,
     record::{Attempt, Calls, Doubt, Record},
     snapshot::{Changes, Decision, Lock, LockChange, Snapshot},
 };
-
-/// A window of a quota cannot end later than this from now.
-const DAY: Duration = Duration::from_secs(86_400);
 
 const REPORTED: &str = "an application reported it as dead";
 const WORKER_LOST: &str = "a worker was lost while it called the issuer";
@@ -122,15 +121,6 @@ struct Question<'a> {
     window: Window,
 }
 
-/// The issuer's day: what was used of it, and when it ends.
-struct Window {
-    calls: u64,
-    requests: u64,
-    /// No more refreshes may be asked for.
-    requests_used: bool,
-    ends: StoreTime,
-}
-
 /// Asks for the lease of one credential. Idempotent by attempt: the same attempt gets the same
 /// grant again while its lease lives.
 #[must_use]
@@ -172,7 +162,7 @@ pub fn begin(snapshot: &Snapshot, holder: &Holder, request: &BeginRequest<'_>) -
     if now < quiet_until {
         return wait(quiet_until.since(now), Busy::QuietPeriod, record, lock);
     }
-    let window = window(&record, now, request);
+    let window = Window::at(now, &record, request);
     let question = Question { snapshot, request, now, record, lost, window };
     question.decide(owner)
 }
@@ -184,21 +174,6 @@ fn lose_holder(record: &mut Record, now: StoreTime, quiet_period: Duration) {
         attempt.lease_until = now;
         attempt.quiet_until = attempt.quiet_until.min(now.plus(quiet_period));
         record.due_at = Some(record.due_at.unwrap_or_default().min(now.plus(quiet_period)));
-    }
-}
-
-/// The issuer's day at `now`.
-fn window(record: &Record, now: StoreTime, request: &BeginRequest<'_>) -> Window {
-    match record.budget.until {
-        Some(ends) if now < ends && ends <= now.plus(DAY) => {
-            let (calls, requests) = (record.budget.calls, record.requests.today);
-            let requests_used = policy::requests_a_day(request.daily_quota) <= requests;
-            Window { calls, requests, requests_used, ends }
-        }
-        _ => {
-            let left = policy::quota_window_left(now, request.quota_day_offset);
-            Window { calls: 0, requests: 0, requests_used: false, ends: now.plus(left) }
-        }
     }
 }
 
@@ -339,29 +314,33 @@ impl Question<'_> {
         Decision::record(Begun::NotBefore(moment, early), self.record, &self.snapshot.record)
     }
 
-    /// Until when the issuer's limits forbid a call, and which. The last tenth of the quota is kept
-    /// for tokens that are gone, may be dead, or end before two takeovers would.
-    fn forbidden_until(&self, reason: Reason) -> Option<(StoreTime, Early)> {
-        let (record, request, now) = (&self.record, self.request, self.now);
-        if let Some(until) = record.budget.rate_limited_until.filter(|until| now < *until) {
-            return Some((until, Early::RateLimited));
-        }
-        let takeover = request.lease.saturating_add(request.quiet_period);
-        let ends = record.expires_at().unwrap_or_default();
-        let last_moment = ends.minus(takeover.saturating_mul(2));
-        let is_urgent = !self.snapshot.has_token()
+    /// A token that is gone, may be dead, or ends before two takeovers would.
+    fn is_urgent(&self, reason: Reason) -> bool {
+        let record = &self.record;
+        !self.snapshot.has_token()
             || record.doubt.is_some()
             || self.is_abandoned()
             || self.snapshot.is_rejected()
             || reason == Reason::Lost
             || self.lost
-            || last_moment <= now;
-        let quota = request.daily_quota;
-        let allowed = if is_urgent { quota } else { without_reserve(quota) };
-        if self.window.calls < allowed {
-            return None;
+            || self.last_moment() <= self.now
+    }
+
+    /// The moment from which two takeovers would not end before the token does.
+    fn last_moment(&self) -> StoreTime {
+        let takeover = self.request.lease.saturating_add(self.request.quiet_period);
+        let ends = self.record.expires_at().unwrap_or_default();
+        ends.minus(takeover.saturating_mul(2))
+    }
+
+    /// Until when the issuer's limits forbid a call, and which.
+    fn forbidden_until(&self, reason: Reason) -> Option<(StoreTime, Early)> {
+        let limited = self.record.budget.rate_limited_until;
+        if let Some(until) = limited.filter(|until| self.now < *until) {
+            return Some((until, Early::RateLimited));
         }
-        let until = if is_urgent { self.window.ends } else { self.window.ends.min(last_moment) };
+        let urgent_at = if self.is_urgent(reason) { self.now } else { self.last_moment() };
+        let until = self.window.used_until(self.request.daily_quota, self.now, urgent_at)?;
         Some((until, Early::QuotaUsed))
     }
 
@@ -410,9 +389,4 @@ impl Question<'_> {
         let lock = LockChange::Take { by: owner.to_string(), epoch, length: request.lease };
         Decision::commit(answer, Changes { record: self.record, lock, ..Changes::default() })
     }
-}
-
-/// What is left of a quota without the tenth that is kept for tokens that are gone or may be dead.
-fn without_reserve(quota: u64) -> u64 {
-    quota - quota / 10
 }

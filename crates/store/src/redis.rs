@@ -144,17 +144,17 @@ impl Coordinate for RedisStore {
     }
 
     async fn data_identity(&self) -> Result<Option<String>, StoreError> {
-        self.see_canary().await
+        self.read_identity().await
     }
 
     async fn identify_data(&self) -> Result<String, StoreError> {
-        self.set_canaries(false).await?;
-        if let Some(canary) = self.see_canary().await? {
-            return Ok(canary);
+        self.set_identity(false).await?;
+        if let Some(identity) = self.read_identity().await? {
+            return Ok(identity);
         }
         // A key of another type stands in its place, which evertoken did not set.
-        self.set_canaries(true).await?;
-        self.see_canary().await?.ok_or_else(|| answers::unexpected("GET of the canary"))
+        self.set_identity(true).await?;
+        self.read_identity().await?.ok_or_else(|| answers::unexpected("GET of the canary"))
     }
 
     fn has_one_clock(&self) -> bool {

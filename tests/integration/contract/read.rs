@@ -1,4 +1,4 @@
-//! What is read without asking for anything: the token as applications read it, reports, the canary.
+//! What is read without asking for anything: the token as applications read it, reports, the identity of the data.
 
 use std::time::Duration;
 
@@ -72,7 +72,7 @@ async fn a_report_stands_for_ten_minutes() {
 }
 
 #[tokio::test]
-async fn the_first_canary_stays_until_the_data_is_lost() {
+async fn the_first_identity_stays_until_the_data_is_lost() {
     let pair = Pair::new().await;
     let ((a, _), (b, _)) = (pair.worker(), pair.worker());
     assert_eq!(a.data_identity().await.expect("an answer"), None);

@@ -1,5 +1,6 @@
 //! Records, locks and reports in a real Redis, of any content and of any type.
 
+use evertoken_rules::FIELDS;
 use proptest::{
     collection::vec,
     prelude::*,
@@ -9,27 +10,9 @@ use proptest::{
 use super::{ask_everything, publishes, runtime};
 use crate::contract::{OnRedis, Pair};
 
-const FIELDS: [&str; 19] = [
-    "revision",
-    "epoch",
-    "published_by",
-    "issued_at",
-    "expires_at",
-    "due_at",
-    "holder",
-    "suspect",
-    "suspect_during",
-    "calls",
-    "calls_until",
-    "rate_limited_until",
-    "verified_at",
-    "attempt",
-    "failure",
-    "requests",
-    "deaths",
-    "",
-    "newer field",
-];
+fn names() -> Vec<&'static str> {
+    FIELDS.iter().copied().chain(["", "newer field"]).collect()
+}
 
 /// What stands at a key.
 #[derive(Clone, Debug)]
@@ -81,7 +64,7 @@ fn value() -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn record() -> impl Strategy<Value = Content> {
-    let pairs = vec((prop::sample::select(FIELDS.to_vec()), value()), 1..32);
+    let pairs = vec((prop::sample::select(names()), value()), 1..32);
     prop_oneof![12 => pairs.prop_map(Content::Hash), 1 => other()]
 }
 

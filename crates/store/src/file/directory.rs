@@ -179,20 +179,20 @@ impl Directory {
         result.map_err(|error| self.failed("cannot be written", error))
     }
 
-    pub(super) fn canary(&self) -> Result<Option<String>, StoreError> {
+    pub(super) fn identity(&self) -> Result<Option<String>, StoreError> {
         match read_file(&self.path.join("canary")) {
-            Ok(canary) => Ok(Some(String::from_utf8_lossy(&canary).into_owned())),
+            Ok(identity) => Ok(Some(String::from_utf8_lossy(&identity).into_owned())),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(self.failed("cannot be read", error)),
         }
     }
 
-    /// Sets the canary, unless another process was faster.
-    pub(super) fn set_canary(&self, canary: &str) -> Result<(), StoreError> {
+    /// Sets the identity, unless another process was faster.
+    pub(super) fn set_identity(&self, identity: &str) -> Result<(), StoreError> {
         // Whoever is first sets it, and no lock is held: each has a file of its own.
-        let fresh = self.path.join(format!("canary.{canary}"));
+        let fresh = self.path.join(format!("canary.{identity}"));
         let set = (|| {
-            create(&fresh)?.write_all(canary.as_bytes())?;
+            create(&fresh)?.write_all(identity.as_bytes())?;
             match fs::hard_link(&fresh, self.path.join("canary")) {
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
                 linked => linked,

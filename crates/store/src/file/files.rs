@@ -185,16 +185,16 @@ impl Files {
 
     pub(super) fn data_identity(&self) -> Result<Option<String>, StoreError> {
         self.directory.is_ours()?;
-        self.directory.canary()
+        self.directory.identity()
     }
 
     pub(super) fn identify_data(&self) -> Result<String, StoreError> {
-        if let Some(canary) = self.directory.canary()? {
-            return Ok(canary);
+        if let Some(identity) = self.directory.identity()? {
+            return Ok(identity);
         }
         // A fresh one each time: after a loss, everybody is to see that it is another.
-        self.directory.set_canary(&Uuid::new_v4().to_string())?;
-        Ok(self.directory.canary()?.unwrap_or_else(|| self.holder.to_string()))
+        self.directory.set_identity(&Uuid::new_v4().to_string())?;
+        Ok(self.directory.identity()?.unwrap_or_else(|| self.holder.to_string()))
     }
 
     /// Changes the record, if it is this process's turn, and writes it if it has changed.

@@ -1,4 +1,4 @@
-//! The canary: a text that stays the same as long as the data is surely the same.
+//! The identity of the data: a text that stays the same as long as the data is surely the same.
 //!
 //! It names a uuid that stands in a key, and who answers. The key tells of data that is lost under
 //! a server that goes on. Who answers tells of another server, which may not have heard of all that
@@ -17,14 +17,14 @@ use redis::{
 use super::{RedisStore, connect::Connection, info::Info, link::Connected};
 use crate::StoreError;
 
-/// The server whose canary was seen last.
+/// The server whose identity was seen last.
 #[derive(Default)]
 pub(super) struct Seen(Mutex<Option<Arc<str>>>);
 
 // === impl Seen ===
 
 impl Seen {
-    /// Whether another server answers than the one whose canary was seen.
+    /// Whether another server answers than the one whose identity was seen.
     pub(super) fn is_another(&self, server: &Arc<str>) -> bool {
         self.server().as_ref().is_some_and(|seen| seen != server)
     }
@@ -37,12 +37,12 @@ impl Seen {
 // === impl RedisStore ===
 
 impl RedisStore {
-    /// The canary, if all of it is there.
-    pub(super) async fn see_canary(&self) -> Result<Option<String>, StoreError> {
+    /// The identity, if all of it is there.
+    pub(super) async fn read_identity(&self) -> Result<Option<String>, StoreError> {
         let on = self.link.connection().await?;
         let generation = on.generation;
         match self.seen(on).await {
-            Ok(canary) => Ok(canary),
+            Ok(identity) => Ok(identity),
             Err(error) => Err(self.link.failed(generation, error).await),
         }
     }
@@ -70,9 +70,9 @@ impl RedisStore {
         Ok(uuids.map(|uuids| format!("{} {server}", uuids.join(" "))))
     }
 
-    /// Sets what is missing of the canary. A fresh uuid each time: after a loss, everybody is to
+    /// Sets what is missing of the identity. A fresh uuid each time: after a loss, everybody is to
     /// see that it is another. `anew` puts it in the place of whatever stands there.
-    pub(super) async fn set_canaries(&self, anew: bool) -> Result<(), StoreError> {
+    pub(super) async fn set_identity(&self, anew: bool) -> Result<(), StoreError> {
         let keys =
             if self.link.is_cluster() { self.keys.canaries() } else { vec![self.keys.canary()] };
         let uuid = uuid::Uuid::new_v4().to_string();

@@ -1,4 +1,4 @@
-//! The canary of Redis: its text is the same as long as the data is surely the same.
+//! The identity of the data in Redis: its text is the same as long as the data is surely the same.
 
 use std::sync::Arc;
 
@@ -17,8 +17,8 @@ fn open(url: &str) -> Arc<dyn Coordinate> {
     url.open("evertoken", Holder::fresh(), Hearing::Nothing)
 }
 
-/// The canary as soon as the store answers: the first command on a broken connection fails.
-async fn canary(store: &Arc<dyn Coordinate>) -> String {
+/// The identity as soon as the store answers: the first command on a broken connection fails.
+async fn identity(store: &Arc<dyn Coordinate>) -> String {
     wait_for("the store answers", || async { store.data_identity().await.ok().flatten() }).await
 }
 
@@ -33,18 +33,18 @@ async fn drop_connections(server: &RedisServer) {
 }
 
 #[tokio::test]
-async fn a_broken_connection_to_the_same_server_keeps_the_canary() {
+async fn a_broken_connection_to_the_same_server_keeps_the_identity() {
     let directory = TempDir::new().expect("a directory");
     let server = RedisServer::start(directory.path().join("redis")).await;
     let store = open(&server.url());
     let first = store.identify_data().await.expect("an answer");
     drop_connections(&server).await;
-    assert_eq!(canary(&store).await, first);
+    assert_eq!(identity(&store).await, first);
     assert_eq!(store.identify_data().await.expect("an answer"), first);
 }
 
 #[tokio::test]
-async fn a_restart_is_another_canary_though_the_data_was_kept() {
+async fn a_restart_is_another_identity_though_the_data_was_kept() {
     let directory = TempDir::new().expect("a directory");
     let mut server = RedisServer::start_durable(directory.path().join("redis")).await;
     let store = open(&server.url());
@@ -52,13 +52,13 @@ async fn a_restart_is_another_canary_though_the_data_was_kept() {
     let uuid = |text: &str| text.split(' ').next().map(str::to_owned);
     server.stop();
     server.resume().await;
-    let second = canary(&store).await;
+    let second = identity(&store).await;
     assert_ne!(second, first);
     assert_eq!(uuid(&second), uuid(&first), "the key was kept");
 }
 
 #[tokio::test]
-async fn a_replica_that_is_promoted_is_another_canary_though_it_has_the_same_data() {
+async fn a_replica_that_is_promoted_is_another_identity_though_it_has_the_same_data() {
     let directory = TempDir::new().expect("a directory");
     let master = RedisServer::start(directory.path().join("master")).await;
     let port = master.port().to_string();
@@ -66,11 +66,11 @@ async fn a_replica_that_is_promoted_is_another_canary_though_it_has_the_same_dat
     let replica = RedisServer::start_with_options(directory.path().join("replica"), &options).await;
     let first = open(&master.url()).identify_data().await.expect("an answer");
     let store = open(&replica.url());
-    let replicated = canary(&store).await;
+    let replicated = identity(&store).await;
     assert_ne!(replicated, first);
     command(&mut replica.connect().await, &["REPLICAOF", "NO", "ONE"]).await;
     drop_connections(&replica).await;
-    let promoted = canary(&store).await;
+    let promoted = identity(&store).await;
     assert_ne!(promoted, first);
     assert_ne!(promoted, replicated);
     let key: String = replica.connect().await.get("evertoken:canary").await.expect("redis answers");
@@ -85,9 +85,9 @@ async fn where_the_server_may_not_be_asked_each_connection_counts_as_another() {
     command(&mut connection, &["ACL", "SETUSER", "w", "on", ">pw", "~*", "+@all", "-info"]).await;
     let store = open(&server.url().replace("redis://", "redis://w:pw@"));
     let first = store.identify_data().await.expect("an answer");
-    assert_eq!(canary(&store).await, first);
+    assert_eq!(identity(&store).await, first);
     drop_connections(&server).await;
-    assert_ne!(canary(&store).await, first);
+    assert_ne!(identity(&store).await, first);
 }
 
 #[tokio::test]
@@ -107,6 +107,6 @@ async fn a_server_is_not_asked_for_a_lease_before_its_data_was_compared() {
         error.to_string().contains("another Redis answers").then_some(())
     })
     .await;
-    canary(&store).await;
+    identity(&store).await;
     assert!(matches!(begin().await, Ok((_, Begun::Granted(_)))));
 }

@@ -1,0 +1,58 @@
+//! May the issuer be asked? Its day, what was used of it, and what is kept for need.
+
+use std::time::Duration;
+
+use evertoken_client::StoreTime;
+
+use super::BeginRequest;
+use crate::{policy, record::Record};
+
+/// A window of a quota cannot end later than this from now.
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// The issuer's day: what was used of it, and when it ends.
+pub(super) struct Window {
+    pub(super) calls: u64,
+    pub(super) requests: u64,
+    /// No more refreshes may be asked for.
+    pub(super) requests_used: bool,
+    pub(super) ends: StoreTime,
+}
+
+// === impl Window ===
+
+impl Window {
+    /// The issuer's day at `now`.
+    pub(super) fn at(now: StoreTime, record: &Record, request: &BeginRequest<'_>) -> Self {
+        match record.budget.until {
+            Some(ends) if now < ends && ends <= now.plus(DAY) => {
+                let (calls, requests) = (record.budget.calls, record.requests.today);
+                let requests_used = policy::requests_a_day(request.daily_quota) <= requests;
+                Self { calls, requests, requests_used, ends }
+            }
+            _ => {
+                let left = policy::quota_window_left(now, request.quota_day_offset);
+                Self { calls: 0, requests: 0, requests_used: false, ends: now.plus(left) }
+            }
+        }
+    }
+
+    /// Until when no more of `quota` is left, if none is. The last tenth of it is kept for need,
+    /// which this call has from `urgent_at` on.
+    pub(super) fn used_until(
+        &self,
+        quota: u64,
+        now: StoreTime,
+        urgent_at: StoreTime,
+    ) -> Option<StoreTime> {
+        let is_urgent = urgent_at <= now;
+        let allowed = if is_urgent { quota } else { without_reserve(quota) };
+        let until = if is_urgent { self.ends } else { self.ends.min(urgent_at) };
+        (allowed <= self.calls).then_some(until)
+    }
+}
+
+/// What is left of a quota without the tenth that is kept for tokens that are gone or may be dead.
+pub(super) fn without_reserve(quota: u64) -> u64 {
+    quota - quota / 10
+}
