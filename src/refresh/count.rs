@@ -46,7 +46,7 @@ pub(super) fn ended(credential: &CredentialId, outcome: &Outcome) {
         }
         Outcome::Released => "released",
         Outcome::Waiting(_)
-        | Outcome::Elsewhere(_)
+        | Outcome::RetryIn(_)
         | Outcome::NotBefore(_)
         | Outcome::StoreLost
         | Outcome::StoreFailed(_) => return,

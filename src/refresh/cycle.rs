@@ -64,8 +64,8 @@ pub enum Outcome {
     },
     /// The store lost data: it knows of no publication as late as the one that was heard of.
     StoreLost,
-    /// Another worker is at it; look again after this long.
-    Elsewhere(Duration),
+    /// Nobody may call now, or there is more to be told; ask again after this long.
+    RetryIn(Duration),
     /// There is nothing to do before this moment.
     NotBefore(StoreTime),
     /// It failed, and the failure stands in the record.
@@ -209,14 +209,15 @@ impl Cycle {
         Err(match begun {
             Begun::Granted(permit) => return Ok(permit),
             Begun::Lost => Outcome::StoreLost,
-            Begun::RetryIn(wait, _) => Outcome::Elsewhere(wait),
+            Begun::RetryIn(wait, _) => Outcome::RetryIn(wait),
             Begun::NotBefore(due_at, Early::NotDue) => Outcome::NotBefore(due_at),
             Begun::NotBefore(due_at, Early::StillRejected) => {
                 error!(event = "report.not_cured", credential = %id, next_refresh_in_s = seconds(due_at, now),
                     "a refresh on request did not cure it: the new token is reported as dead, too; \
                      was the secret reset? is the IP list right? does another system refresh this \
                      account? does the application use the token of another account?");
-                Outcome::NotBefore(due_at)
+                // That requests are used up, too, is the next answer.
+                Outcome::RetryIn(Duration::ZERO)
             }
             Begun::NotBefore(due_at, Early::RequestsUsed) => {
                 warn!(event = "report.budget_used_up", credential = %id, next_refresh_in_s = seconds(due_at, now),

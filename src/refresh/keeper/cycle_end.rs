@@ -58,7 +58,7 @@ impl Keeper {
     fn due_after(&mut self, index: Index, outcome: Outcome, now: Instant) -> Instant {
         match outcome {
             Outcome::NotBefore(moment) => self.needs.not_before(index, moment),
-            Outcome::Elsewhere(_) => {}
+            Outcome::RetryIn(_) => {}
             _ => self.needs.forget(index),
         }
         if !matches!(outcome, Outcome::Waiting(_)) {
@@ -83,7 +83,7 @@ impl Keeper {
                 }
                 now
             }
-            Outcome::Elsewhere(wait) => now + wait + self.up_to(Duration::from_millis(30)),
+            Outcome::RetryIn(wait) => now + wait + self.up_to(Duration::from_millis(30)),
             Outcome::NotBefore(moment) => {
                 // Never at once: if the store's answer and this clock disagree, ask gently.
                 (self.local(moment, now) + self.up_to(SOON)).max(now + SOON)

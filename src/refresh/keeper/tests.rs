@@ -1,6 +1,8 @@
 //! What no test from outside can make happen: a machine that sleeps, and credentials that come and go
 //! while the keeper runs.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use evertoken_testkit::provider::{Double, Issuer, Unreachable};
 use tempfile::TempDir;
 
@@ -11,7 +13,7 @@ use crate::{
     lease::Holder,
     provider::{FetchError, Inputs, Issued},
     refresh::Times,
-    store::FileStore,
+    store::{FileStore, Hint},
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -25,6 +27,19 @@ impl Issuer for Gives {
     async fn call(&self, _: Instant, _: &Inputs) -> Result<Issued, FetchError> {
         sleep_until(clock::now() + SECOND).await;
         Ok(Issued::new(Token::new(self.0).expect("a token"), 3600 * SECOND))
+    }
+}
+
+/// An issuer that numbers its tokens.
+#[derive(Default)]
+struct Counts(AtomicUsize);
+
+// === impl Counts ===
+
+impl Issuer for Counts {
+    async fn call(&self, _: Instant, _: &Inputs) -> Result<Issued, FetchError> {
+        let token = format!("token-{}", self.0.fetch_add(1, Ordering::SeqCst));
+        Ok(Issued::new(Token::new(&token).expect("a token"), 7200 * SECOND))
     }
 }
 
@@ -72,7 +87,13 @@ async fn token(keeper: &Keeper, name: &str) -> Option<String> {
 
 /// The keeper of one credential, which has reached its store and looked at the record.
 async fn keeper(directory: &TempDir) -> Keeper {
-    let clock = WallClock::Anchored(StoreTime::from_millis(1_772_294_400_000), clock::now());
+    keeper_at(directory, Duration::ZERO).await
+}
+
+/// The same, so long before midnight in China.
+async fn keeper_at(directory: &TempDir, before: Duration) -> Keeper {
+    let midnight = StoreTime::from_millis(1_772_294_400_000);
+    let clock = WallClock::Anchored(midnight.minus(before), clock::now());
     let (_, stopping) = watch::channel(false);
     let store =
         Arc::new(FileStore::on_clock(&directory.path().join("store"), Holder::fresh(), clock));
@@ -161,4 +182,27 @@ async fn a_derived_credential_is_due_as_soon_as_its_parent_has_a_token() {
     let (_, glances) = keeper.store.look(&[id("ticket")]).await.expect("an answer");
     let record = glances[0].record.as_ref().expect("a record");
     assert_eq!((record.calls().count, record.failures()), (1, 0));
+}
+
+/// The day ends before the token is due: what `begin` says to the first report holds until then.
+#[tokio::test(start_paused = true)]
+async fn that_requests_are_used_up_is_told_on_whatever_hour_of_the_day() {
+    for hours in [1, 12] {
+        let directory = TempDir::new().expect("a directory");
+        let mut keeper = keeper_at(&directory, 3600 * SECOND * hours).await;
+        let shop = Credential::new(id("shop"), Box::new(Double(Counts::default())));
+        keeper.add(Arc::new(Credential { daily_quota: 20, ..shop }));
+        // The second token is reported before a report of it is acted on.
+        for wait in [120, 2] {
+            go_on(&mut keeper, wait * SECOND).await;
+            let dead = keeper.store.token(&id("shop")).await.expect("an answer").expect("a token");
+            keeper.store.report(&id("shop"), &dead).await.expect("an answer");
+            keeper.on_hint(Hint::Look(id("shop")));
+            go_on(&mut keeper, 5 * SECOND).await;
+        }
+        let (_, glances) = keeper.store.look(&[id("shop")]).await.expect("an answer");
+        let record = glances[0].record.as_ref().expect("a record");
+        let doubt = record.doubt.as_ref().map(|doubt| doubt.why.as_str());
+        assert!(doubt.is_some_and(|why| why.contains("are used up")), "{hours} h: {doubt:?}");
+    }
 }

@@ -63,7 +63,7 @@ async fn an_unclear_outcome_is_quiet_for_its_period_and_a_clear_one_is_not() {
         let Outcome::Failed { due_at, .. } = outcome else { panic!("{outcome:?}") };
         assert_eq!(due_at == beginning().plus(HOUR), is_quiet, "{due_at}");
         let outcome = worker.run().await;
-        assert_eq!(matches!(outcome, Outcome::Elsewhere(_)), is_quiet, "{outcome:?}");
+        assert_eq!(matches!(outcome, Outcome::RetryIn(_)), is_quiet, "{outcome:?}");
     }
 }
 
