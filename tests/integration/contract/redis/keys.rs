@@ -5,8 +5,9 @@ use std::time::Duration;
 use evertoken::{
     credential::Token,
     lease::{AttemptId, Epoch, Holder, Reason},
-    store::{Begun, Busy, Completed, Hearing, Hint, Offered, StoreUrl},
+    store::{Begun, Busy, Committed, Completed, Hearing, Hint, Offered, StoreUrl},
 };
+use evertoken_rules as rules;
 use evertoken_testkit::CAP;
 
 use super::{LIFE, LOCK, Pair, REJECTED, TOKEN, failure, offer, publication, request, token};
@@ -23,6 +24,20 @@ async fn a_lease_is_a_lock_that_tells_its_holder_and_attempt_and_ends_by_its_ttl
     };
     let ttl = pair.bench.pttl(LOCK).await;
     assert!(0 < ttl && ttl as u128 <= left.as_millis(), "{ttl}");
+}
+
+/// A holder of an older version knows no revisions.
+#[tokio::test]
+async fn a_lock_that_was_taken_since_the_load_is_left_to_its_holder() {
+    let pair = Pair::with_token("first").await;
+    pair.make_due().await;
+    let (seen, attempt) = (pair.a.load(&pair.id).await.expect("an answer"), AttemptId::fresh());
+    let taken = rules::begin(&seen, pair.a.holder(), &request(&attempt)).changes.expect("a lease");
+    pair.bench.command(&["SET", LOCK, "somebody else", "PX", "60000"]).await;
+    let (_, committed) = pair.a.commit(&pair.id, &seen, &taken).await.expect("an answer");
+    assert_eq!(committed, Committed::Conflict);
+    assert_eq!(pair.bench.get(LOCK).await.as_deref(), Some("somebody else"));
+    assert_eq!(pair.field("calls").await.as_deref(), Some("1"), "no call is counted");
 }
 
 #[tokio::test]
