@@ -198,6 +198,24 @@ async fn a_storm_of_reports_within_the_cool_down_asks_for_one_lease() {
     fleet.end().await;
 }
 
+/// It stands for ten minutes, and each look shows it: `begin` is asked whether it is of any matter.
+#[tokio::test]
+async fn a_storm_about_a_report_of_another_token_costs_no_call_and_a_question_a_second() {
+    let mut fleet = Fleet::new(issuer_settings(Duration::from_secs(7200))).await;
+    let configuration = fleet.write("evertoken.toml", &fleet.configuration("token", ""));
+    fleet.start_many(3, &configuration);
+    let first = fleet.published().await;
+    fleet.all_know().await;
+    let mut connection = fleet.redis.connect().await;
+    let () = connection.set("evertoken:{shop}:rejected", "another").await.expect("redis answers");
+    let (commands, seconds) = storm(&fleet, REJECTED, 5, |_| "shop".to_owned()).await;
+    let most = 3 * (most_commands(seconds, 1) + (seconds + 2) * A_BEGIN);
+    assert!(commands <= most, "{commands} commands in {seconds} s, and {most} at the most");
+    assert_eq!(fleet.summary().calls, 1);
+    assert_eq!(fleet.published().await, first);
+    fleet.end().await;
+}
+
 /// Whoever has written it there, and whatever made it so.
 #[tokio::test]
 async fn a_due_time_after_the_end_of_its_token_is_not_waited_for() {
