@@ -117,7 +117,11 @@ async fn fetched(
                 let why = last_error(&*store, id, credential.daily_quota).await?;
                 return Err(unavailable(format!("{why}; the next try is due at {moment}")));
             }
-            Outcome::RetryIn(_) | Outcome::Fenced | Outcome::Released | Outcome::StoreLost => {}
+            Outcome::RetryIn(_)
+            | Outcome::Fenced
+            | Outcome::Released
+            | Outcome::StoreLost
+            | Outcome::OtherData => {}
         }
         tokio::time::sleep(LOOK_AGAIN).await;
     }

@@ -49,6 +49,7 @@ pub(super) fn ended(credential: &CredentialId, outcome: &Outcome) {
         | Outcome::RetryIn(_)
         | Outcome::NotBefore(_)
         | Outcome::StoreLost
+        | Outcome::OtherData
         | Outcome::StoreFailed(_) => return,
     };
     metrics::refresh_ended(credential, outcome);

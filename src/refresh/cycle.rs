@@ -37,7 +37,7 @@ pub struct Cycle {
 }
 
 /// What a worker knows of a credential's publications when it asks for a lease.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Knowledge {
     /// The epoch of the latest publication that it made or saw in a record; 0 if none.
     pub heard: Epoch,
@@ -46,6 +46,8 @@ pub struct Knowledge {
     pub waited: bool,
     /// Until when the calls to the issuer are used up, if that was said already.
     pub used_up_until: Option<StoreTime>,
+    /// The identity of the store's data, as the worker knows it.
+    pub identity: Option<Arc<str>>,
 }
 
 /// How one cycle ended.
@@ -64,6 +66,9 @@ pub enum Outcome {
     },
     /// The store lost data: it knows of no publication as late as the one that was heard of.
     StoreLost,
+    /// The store's data is other than the worker knows, and a publication may be lost: nothing was
+    /// sent.
+    OtherData,
     /// Nobody may call now, or there is more to be told; ask again after this long.
     RetryIn(Duration),
     /// There is nothing to do before this moment.
@@ -150,10 +155,10 @@ impl Cycle {
             return Ok(Outcome::Waiting(lacking));
         }
         let asked = Moment::now();
-        let (now, begun) = self.begin(credential, known, &fingerprint).await?;
+        let (now, begun) = self.begin(credential, &known, &fingerprint).await?;
         count::begun(&credential.id, &begun);
         told.heard = Some(StoreClock::heard(now, asked));
-        let permit = match self.granted(credential, known, now, begun, rng, told) {
+        let permit = match self.granted(credential, &known, now, begun, rng, told) {
             Ok(permit) => permit,
             Err(outcome) => return Ok(outcome),
         };
@@ -169,6 +174,10 @@ impl Cycle {
             // The others share the store, and would fare no better if they were woken.
             self.store.release(&credential.id, lease, false).await?;
             return Ok(Outcome::Released);
+        }
+        if permit.is_first && !self.is_known(&known).await? {
+            self.store.release(&credential.id, lease, false).await?;
+            return Ok(Outcome::OtherData);
         }
         let attempt = Attempt { credential, lease, permit: &permit, fingerprint: &fingerprint };
         let inputs = match self.inputs_of(&attempt).await? {
@@ -195,11 +204,18 @@ impl Cycle {
         }
     }
 
+    /// Whether the store still has the data that the worker knows. A store that lost its data knows
+    /// of no publication, and grants what it should not: the lease of a token that others remember.
+    async fn is_known(&self, known: &Knowledge) -> Result<bool, StoreError> {
+        let Some(identity) = &known.identity else { return Ok(true) };
+        Ok(self.store.pulse().await?.identity.as_deref() == Some(identity))
+    }
+
     /// What was granted, or how the cycle ends that was granted nothing.
     fn granted(
         &self,
         credential: &Credential,
-        known: Knowledge,
+        known: &Knowledge,
         now: StoreTime,
         begun: Begun,
         rng: &mut fastrand::Rng,
@@ -244,7 +260,7 @@ impl Cycle {
     async fn begin(
         &self,
         credential: &Credential,
-        known: Knowledge,
+        known: &Knowledge,
         fingerprint: &str,
     ) -> Result<(StoreTime, Begun), StoreError> {
         let attempt = AttemptId::fresh();

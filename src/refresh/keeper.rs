@@ -87,7 +87,7 @@ pub struct Keeper {
 enum Done {
     Cycle(Slot, IssuerNumber, CycleReport),
     Looked(Vec<Slot>, Result<(StoreClock, Vec<Glance>), StoreError>),
-    Pulse(Result<Option<String>, StoreError>),
+    Pulse(Result<(Option<StoreClock>, Option<String>), StoreError>),
     Reached(Result<String, StoreError>),
     Compared(Vec<Slot>),
     Offered(data_loss::Offers),
@@ -238,6 +238,7 @@ impl Keeper {
             heard: self.timetable.epoch(index),
             waited: self.timetable.is_unsure(index),
             used_up_until: self.used_up_until.get(&index).copied(),
+            identity: self.heartbeat.identity(),
         };
         self.jobs.spawn(guarded(
             async move {
@@ -259,7 +260,7 @@ impl Keeper {
                 self.on_cycle_ended(slot, report);
             }
             Ok(Done::Looked(slots, looked)) => self.on_looked(&slots, looked),
-            Ok(Done::Pulse(Ok(identity))) => self.on_pulse(identity),
+            Ok(Done::Pulse(Ok((heard, identity)))) => self.on_pulse(heard, identity),
             Ok(Done::Reached(Ok(identity))) => self.on_store_reached(identity),
             Ok(Done::Pulse(Err(error)) | Done::Reached(Err(error))) => self.on_pulse_failed(&error),
             Ok(Done::Compared(changed)) => self.on_settings_compared(&changed),

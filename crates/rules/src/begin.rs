@@ -80,6 +80,8 @@ pub struct Permission {
     pub calls: Calls,
     /// The grant to ask the issuer with, if the snapshot has one.
     pub grant: Option<Grant>,
+    /// No publication is known: there has been none, or the store has lost it.
+    pub is_first: bool,
 }
 
 /// Why nobody may call the issuer now.
@@ -185,6 +187,7 @@ fn granted(record: &Record, attempt: &Attempt, grant: Option<&Grant>) -> Permiss
         failures: record.failures(),
         calls: record.calls(),
         grant: grant.cloned(),
+        is_first: record.published.is_none(),
     }
 }
 

@@ -65,6 +65,14 @@ impl Record {
         }
     }
 
+    /// The record was written by a clock that showed more than `now`.
+    #[must_use]
+    pub fn lies_ahead(&self, now: StoreTime) -> bool {
+        let granted_at = self.attempt.as_ref().map(|attempt| attempt.granted_at);
+        let latest = granted_at.max(self.issued_at()).unwrap_or_default();
+        now.plus(CLOCK_TOLERANCE) < latest
+    }
+
     /// The clock shows less than it did: the token may be dead, and a refresh is due. A call that is
     /// under way settles it.
     pub fn doubt_the_clock(&mut self, now: StoreTime) {

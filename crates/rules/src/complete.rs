@@ -9,6 +9,7 @@ use std::time::Duration;
 use evertoken_client::{Epoch, StoreTime, Token};
 
 use crate::{
+    clock_set::CLOCK_TOLERANCE,
     grant::{NextGrant, replaced},
     lease::{AttemptId, Holder, LockOwner},
     record::{Attempt, Calls, Overtaken, Published, Record},
@@ -281,16 +282,19 @@ fn died_early(snapshot: &Snapshot, record: &mut Record, repeated: bool) -> Optio
     Some(record.deaths.today)
 }
 
-/// Offers a publication to a store that may have lost it. It stands again if the record knows of
-/// none as late. What has begun since stays as it is: its result will replace the token, or leave it.
+/// Offers a publication to a store that may have lost it, or whose clock was set. It stands again if
+/// the record knows of none as late. What has begun since stays as it is: its result will replace the token, or leave it.
 #[must_use]
 pub fn offer(snapshot: &Snapshot, holder: &Holder, offer: &Offer<'_>) -> Decision<Offered> {
     let (now, record) = (snapshot.now, &snapshot.record);
-    if offer.epoch <= record.epoch() {
+    if offer.epoch < record.epoch() {
         return Decision::nothing(Offered::Known);
     }
     if offer.expires_in.is_zero() {
         return Decision::nothing(Offered::Expired);
+    }
+    if offer.epoch == record.epoch() {
+        return retime(snapshot, holder, offer);
     }
     let mut becomes = record.clone();
     let published = Published {
@@ -315,11 +319,45 @@ pub fn offer(snapshot: &Snapshot, holder: &Holder, offer: &Offer<'_>) -> Decisio
         becomes.due_at = Some(now.plus(offer.due_in));
     } else {
         becomes.published = Some(published);
+        // What was given back leaves nothing to wait for.
+        if becomes.open_attempt().is_none() && becomes.failure.is_none() && becomes.doubt.is_none()
+        {
+            becomes.due_at = Some(now.plus(offer.due_in));
+        }
     }
+    restored(becomes, holder, offer)
+}
+
+/// The record knows this publication. If the store's clock was set since, its life is another one by
+/// that clock, and is put right by what has really passed: a token that seems to be over is alive, and
+/// one that seems to live longer is not served beyond its end.
+fn retime(snapshot: &Snapshot, holder: &Holder, offer: &Offer<'_>) -> Decision<Offered> {
+    let (now, record) = (snapshot.now, &snapshot.record);
+    let ours = record.published.as_ref().filter(|known| known.by == offer.attempt.as_str());
+    let Some(known) = ours else { return Decision::nothing(Offered::Known) };
+    let expires_at = now.plus(offer.expires_in);
+    let set_by = expires_at.since(known.expires_at).max(known.expires_at.since(expires_at));
+    if set_by <= CLOCK_TOLERANCE {
+        return Decision::nothing(Offered::Known);
+    }
+    let published = Published { issued_at: now.minus(offer.age), expires_at, ..known.clone() };
+    let mut becomes = record.clone();
+    if record.begun() == offer.epoch {
+        // Nothing has begun by the clock as it is now.
+        becomes.attempt = Some(Attempt::forgotten(offer.epoch, offer.attempt, holder));
+        becomes.close_attempt();
+        becomes.due_at = Some(now.plus(offer.due_in));
+    }
+    becomes.published = Some(published);
+    restored(becomes, holder, offer)
+}
+
+/// The publication stands as the record says.
+fn restored(record: Record, holder: &Holder, offer: &Offer<'_>) -> Decision<Offered> {
     let owner = LockOwner { holder, attempt: offer.attempt };
     let changes = Changes {
         clear_report: false,
-        ..published_changes(becomes, offer.token, owner, offer.epoch)
+        ..published_changes(record, offer.token, owner, offer.epoch)
     };
     Decision::commit(Offered::Restored, changes)
 }

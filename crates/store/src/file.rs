@@ -36,8 +36,8 @@ use self::{
     watch::Watch,
 };
 use super::{
-    Committed, Coordinate, Glance, Hearing, Hint, Read, StoreError, StoreErrorCode, StoreErrorKind,
-    Timed, TokenWithExpiry,
+    Committed, Coordinate, Glance, Hearing, Hint, Pulse, Read, StoreError, StoreErrorCode,
+    StoreErrorKind, Timed, TokenWithExpiry,
 };
 use evertoken_client::Chain;
 use evertoken_client::{CredentialId, Token};
@@ -241,8 +241,9 @@ impl Coordinate for FileStore {
         }
     }
 
-    async fn data_identity(&self) -> Result<Option<String>, StoreError> {
-        self.blocking(Files::data_identity).await
+    async fn pulse(&self) -> Result<Pulse, StoreError> {
+        let identity = self.blocking(Files::data_identity).await?;
+        Ok(Pulse { identity, now: Some(self.files.now()) })
     }
 
     async fn identify_data(&self) -> Result<String, StoreError> {

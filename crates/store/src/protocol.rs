@@ -32,6 +32,8 @@ pub struct Permit {
     pub calls: Calls,
     /// The grant to ask the issuer with, if there is one.
     pub grant: Option<Grant>,
+    /// The store knows of no publication: there has been none, or it has lost it.
+    pub is_first: bool,
 }
 
 /// The answer of `begin`.
@@ -86,6 +88,7 @@ pub trait Protocol: Coordinate {
             failures: permission.failures,
             calls: permission.calls,
             grant: permission.grant,
+            is_first: permission.is_first,
         });
         Ok((now, begun))
     }

@@ -69,6 +69,13 @@ impl Fleet {
         Self::with(directory, redis, settings).await
     }
 
+    /// The same with a Redis whose clock can be set.
+    pub async fn with_clock(settings: Settings) -> Self {
+        let directory = TempDir::new().expect("a directory");
+        let redis = RedisServer::start_with_clock(directory.path().join("redis")).await;
+        Self::with(directory, redis, settings).await
+    }
+
     async fn with(directory: TempDir, redis: RedisServer, settings: Settings) -> Self {
         let any: SocketAddr = "127.0.0.1:0".parse().expect("an address");
         let issuer = Simulator::start(any, settings).await.expect("a simulator");

@@ -12,7 +12,7 @@ use redis::{
     AsyncCommands, AsyncConnectionConfig, Client, FromRedisValue, aio::MultiplexedConnection,
 };
 
-use crate::wait_for;
+use crate::{fake_clock::FakeClock, wait_for};
 
 /// A running redis-server, killed when dropped. It keeps its port and directory over a restart.
 pub struct RedisServer {
@@ -20,6 +20,8 @@ pub struct RedisServer {
     directory: PathBuf,
     durable: bool,
     options: Vec<String>,
+    /// The clock by which it goes; the machine's if none.
+    clock: Option<FakeClock>,
     child: Option<Child>,
 }
 
@@ -87,7 +89,8 @@ impl RedisServer {
     fn start_on(port: u16, directory: PathBuf, options: &[&str]) -> Self {
         std::fs::create_dir_all(&directory).expect("a directory for redis-server");
         let options = options.iter().map(|option| (*option).to_owned()).collect();
-        let mut server = Self { port, directory, durable: false, options, child: None };
+        let mut server =
+            Self { port, directory, durable: false, options, clock: None, child: None };
         server.spawn();
         server
     }
@@ -114,9 +117,27 @@ impl RedisServer {
     async fn start_with(directory: PathBuf, durable: bool) -> Self {
         std::fs::create_dir_all(&directory).expect("a directory for redis-server");
         let options = Vec::new();
-        let mut server = Self { port: free_port(), directory, durable, options, child: None };
+        let port = free_port();
+        let mut server = Self { port, directory, durable, options, clock: None, child: None };
         server.resume().await;
         server
+    }
+
+    /// A server that keeps its data over a restart, and whose clock can be set.
+    pub async fn start_with_clock(directory: PathBuf) -> Self {
+        let mut server = Self::start_with(directory, true).await;
+        server.stop();
+        server.clock = Some(FakeClock::new(&server.directory));
+        server.resume().await;
+        server
+    }
+
+    /// Its clock shows so many seconds more than the machine's, or less.
+    ///
+    /// # Panics
+    /// If it has no clock of its own.
+    pub fn set_clock(&self, ahead: i64) {
+        self.clock.as_ref().expect("it has a clock that can be set").set(ahead);
     }
 
     /// Starts it again on its port, after [`Self::stop`].
@@ -132,7 +153,11 @@ impl RedisServer {
 
     fn spawn(&mut self) {
         let log = std::fs::File::create(self.directory.join("redis.log")).expect("a log file");
-        let child = Command::new(binary())
+        let mut server = Command::new(binary());
+        if let Some(clock) = &self.clock {
+            server.envs(clock.environment());
+        }
+        let child = server
             .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", ""])
             .args(["--appendonly", if self.durable { "yes" } else { "no" }])
             .args(["--appendfsync", "always", "--dir"])

@@ -8,7 +8,7 @@ use evertoken_client::{CredentialId, Token};
 use evertoken_rules::Holder;
 use evertoken_rules::{Changes, Snapshot};
 use evertoken_store::{
-    Committed, Coordinate, Glance, Hint, Read, StoreError, Timed, TokenWithExpiry,
+    Committed, Coordinate, Glance, Hint, Pulse, Read, StoreError, Timed, TokenWithExpiry,
 };
 
 /// What a test does to a store.
@@ -122,9 +122,9 @@ impl<W: Watcher> Coordinate for Watched<W> {
         }
     }
 
-    async fn data_identity(&self) -> Result<Option<String>, StoreError> {
+    async fn pulse(&self) -> Result<Pulse, StoreError> {
         self.watcher.heartbeat();
-        self.store.data_identity().await
+        self.store.pulse().await
     }
 
     async fn identify_data(&self) -> Result<String, StoreError> {

@@ -83,6 +83,10 @@ impl Keeper {
                 }
                 now
             }
+            Outcome::OtherData => {
+                self.heartbeat.hurry(now);
+                now + SOON
+            }
             Outcome::RetryIn(wait) => now + wait + self.up_to(Duration::from_millis(30)),
             Outcome::NotBefore(moment) => {
                 // Never at once: if the store's answer and this clock disagree, ask gently.

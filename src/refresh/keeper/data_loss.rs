@@ -65,11 +65,18 @@ impl Keeper {
             self.cycle.times.lock().as_secs()
         );
         metrics::store_lost_data();
+        self.timetable.doubt_everything();
+        self.offer(remembered);
+    }
+
+    /// Nothing is begun for a while, and what is remembered is offered meanwhile.
+    fn offer(&mut self, remembered: Vec<(Index, Arc<Remembered>)>) {
         self.data_loss.noticed = Some(clock::now());
         self.data_loss.restored = 0;
         self.data_loss.to_offer = remembered.into();
-        self.timetable.doubt_everything();
-        self.offer_on();
+        if self.heartbeat.is_up() {
+            self.offer_on();
+        }
     }
 
     /// Before this moment nothing is begun for a credential: a call that the store forgot may be in
@@ -173,18 +180,18 @@ impl Keeper {
         let Some(known) = self.store_clock.replace(heard) else { return };
         let jumped_by_ms = known.jump(&heard);
         if self.store.has_one_clock() && JUMP < jumped_by_ms.abs() {
-            // Locks may have ended before their time.
+            // Locks may have ended before their time, and so may tokens.
+            let remembered = self.memory.valid(Moment::now());
             warn!(
                 event = "store.clock_jumped",
                 jumped_by_ms,
-                "the store's clock jumped: nothing is begun until calls in flight \
-                have ended; let its clock be slewed, not set"
+                remembered = remembered.len(),
+                "the store's clock jumped: tokens that are remembered are offered again with the \
+                 life that they really have, and nothing is begun until calls in flight have ended; \
+                 let its clock be slewed, not set"
             );
             metrics::clock_jumped();
-            self.data_loss.noticed = Some(clock::now());
-            if self.heartbeat.is_up() {
-                self.look_at_everything();
-            }
+            self.offer(remembered);
         }
     }
 

@@ -9,10 +9,10 @@ use tracing::{error, info};
 
 use super::{Done, Keeper, guarded};
 use crate::{
-    clock::{self, Moment},
+    clock::{self, Moment, StoreClock},
     credential::Chain,
     metrics, policy,
-    store::StoreError,
+    store::{Pulse, StoreError},
 };
 
 /// The time between two heartbeats. A sweep's reads come on top; together they stay below one
@@ -29,7 +29,7 @@ pub(super) struct Heartbeat {
     /// It was there once.
     was_up: bool,
     /// The identity of its data as last heard: another one tells that data may have been lost.
-    identity: Option<String>,
+    identity: Option<Arc<str>>,
     /// When the next one is due; none while one is under way.
     next: Option<Instant>,
     /// The last one.
@@ -86,6 +86,16 @@ impl Heartbeat {
         self.next
     }
 
+    /// The identity of the store's data as last heard.
+    pub(super) fn identity(&self) -> Option<Arc<str>> {
+        self.identity.clone()
+    }
+
+    /// Something is amiss that the next one will tell: it is due at once.
+    pub(super) fn hurry(&mut self, now: Instant) {
+        self.next = self.next.map(|next| next.min(now));
+    }
+
     /// What is to be asked, if one is due.
     pub(super) fn take_due(&mut self, now: Instant) -> Option<Question> {
         self.next.take_if(|at| *at <= now)?;
@@ -101,7 +111,7 @@ impl Heartbeat {
     fn reached(&mut self, identity: String, now: Instant) -> bool {
         (self.is_up, self.was_up) = (true, true);
         self.next = Some(now + PERIOD);
-        let before = self.identity.replace(identity);
+        let before = self.identity.replace(identity.into());
         before.is_some() && before != self.identity
     }
 
@@ -114,6 +124,7 @@ impl Heartbeat {
             return Answered::Gone;
         }
         self.next = Some(now + PERIOD);
+        let identity = identity.map(Arc::from);
         if identity == self.identity {
             return Answered::Same;
         }
@@ -171,7 +182,13 @@ impl Keeper {
             Question::Reach => self.reach(),
             Question::Identity => {
                 let store = Arc::clone(&self.store);
-                let job = async move { Done::Pulse(store.data_identity().await) };
+                let job = async move {
+                    let asked = Moment::now();
+                    let pulse = store.pulse().await;
+                    Done::Pulse(pulse.map(|Pulse { identity, now }| {
+                        (now.map(|now| StoreClock::heard(now, asked)), identity)
+                    }))
+                };
                 self.jobs.spawn(guarded(job, |defect| Done::Pulse(Err(defect))));
                 self.scan.sweep(PERIOD);
                 self.look_on();
@@ -204,7 +221,10 @@ impl Keeper {
         if is_another { self.store_lost(LOST) } else { self.offer_on() }
     }
 
-    pub(super) fn on_pulse(&mut self, identity: Option<String>) {
+    pub(super) fn on_pulse(&mut self, heard: Option<StoreClock>, identity: Option<String>) {
+        if let Some(heard) = heard {
+            self.hear_clock(heard);
+        }
         match self.heartbeat.answered(identity, clock::now()) {
             Answered::Same | Answered::Overtaken => {}
             Answered::Another => self.store_lost(LOST),

@@ -142,6 +142,10 @@ impl Keeper {
         if glance.has_token && record.failures() == 0 {
             due_at = due_at.min(expires_at.minus(watch));
         }
+        // By a clock that was set back, nobody knows when it ends.
+        if record.lies_ahead(store_now) {
+            due_at = store_now;
+        }
         let lead = expires_at.since(due_at);
         let nobody_tries = record.failures() == 0 && record.open_attempt().is_none();
         let need = Need {

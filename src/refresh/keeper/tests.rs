@@ -31,8 +31,8 @@ impl Issuer for Gives {
 }
 
 /// An issuer that numbers its tokens.
-#[derive(Default)]
-struct Counts(AtomicUsize);
+#[derive(Clone, Default)]
+struct Counts(Arc<AtomicUsize>);
 
 // === impl Counts ===
 
@@ -205,4 +205,28 @@ async fn that_requests_are_used_up_is_told_on_whatever_hour_of_the_day() {
         let doubt = record.doubt.as_ref().map(|doubt| doubt.why.as_str());
         assert!(doubt.is_some_and(|why| why.contains("are used up")), "{hours} h: {doubt:?}");
     }
+}
+
+/// One has published, and the other has not seen it: to that one, an empty store is as it was.
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_an_emptied_store_grants_is_given_back_and_the_token_comes_back() {
+    let directory = TempDir::new().expect("a directory");
+    let calls = Counts::default();
+    let shop = Arc::new(Credential::new(id("shop"), Box::new(Double(calls.clone()))));
+    let (mut one, mut other) = (keeper(&directory).await, keeper(&directory).await);
+    other.add(Arc::clone(&shop));
+    let looked = other.jobs.join_next().await.expect("a look");
+    other.on_done(looked);
+    one.add(shop);
+    while token(&one, "shop").await.is_none() {
+        go_on(&mut one, SECOND / 10).await;
+    }
+    std::fs::remove_dir_all(directory.path().join("store")).expect("it is there");
+    go_on(&mut other, SECOND).await;
+    for _ in 0..60 {
+        go_on(&mut one, SECOND / 2).await;
+        go_on(&mut other, SECOND / 2).await;
+    }
+    assert_eq!(token(&one, "shop").await.as_deref(), Some("token-0"));
+    assert_eq!(calls.0.load(Ordering::SeqCst), 1);
 }

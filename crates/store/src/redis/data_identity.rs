@@ -14,8 +14,8 @@ use redis::{
     cluster_routing::{MultipleNodeRoutingInfo, RoutingInfo},
 };
 
-use super::{RedisStore, connect::Connection, info::Info, link::Connected};
-use crate::StoreError;
+use super::{RedisStore, answers, connect::Connection, info::Info, link::Connected};
+use crate::{Pulse, StoreError};
 
 /// The server whose identity was seen last.
 #[derive(Default)]
@@ -37,37 +37,43 @@ impl Seen {
 // === impl RedisStore ===
 
 impl RedisStore {
-    /// The identity, if all of it is there.
-    pub(super) async fn read_identity(&self) -> Result<Option<String>, StoreError> {
+    /// The identity, if all of it is there, and the time.
+    pub(super) async fn read_pulse(&self) -> Result<Pulse, StoreError> {
         let on = self.link.connection().await?;
         let generation = on.generation;
         match self.seen(on).await {
-            Ok(identity) => Ok(identity),
+            Ok(pulse) => Ok(pulse),
             Err(error) => Err(self.link.failed(generation, error).await),
         }
     }
 
-    async fn seen(&self, on: Connected) -> RedisResult<Option<String>> {
-        let (uuids, server) = match on.connection {
+    async fn seen(&self, on: Connected) -> RedisResult<Pulse> {
+        let (uuids, now, server) = match on.connection {
             Connection::One(mut connection) => {
-                let mut get = redis::cmd("GET");
-                let get = get.arg(self.keys.canary());
-                let uuid: Option<String> = match get.query_async(&mut connection).await {
+                let mut pipeline = redis::pipe();
+                pipeline.ignore_errors().get(self.keys.canary()).cmd("TIME");
+                let answers: (RedisResult<Option<String>>, RedisResult<Value>) =
+                    pipeline.query_async(&mut connection).await?;
+                let uuid = match answers.0 {
                     Err(error) if error.code() == Some("WRONGTYPE") => None,
                     uuid => uuid?,
                 };
-                (vec![uuid], on.server.to_string())
+                // Work goes on without it.
+                let now = answers.1.ok().and_then(|time| answers::time(&time).ok());
+                (vec![uuid], now, on.server.to_string())
             }
             Connection::Cluster(mut connection) => {
                 let mut get = redis::cmd("MGET");
                 get.arg(self.keys.canaries());
                 let uuids = get.query_async(&mut connection).await?;
-                (uuids, histories(&mut connection).await?.unwrap_or(on.server.to_string()))
+                let server = histories(&mut connection).await?.unwrap_or(on.server.to_string());
+                (uuids, None, server)
             }
         };
         let uuids: Option<Vec<String>> = uuids.into_iter().collect();
         *self.seen.server() = Some(on.server);
-        Ok(uuids.map(|uuids| format!("{} {server}", uuids.join(" "))))
+        let identity = uuids.map(|uuids| format!("{} {server}", uuids.join(" ")));
+        Ok(Pulse { identity, now })
     }
 
     /// Sets what is missing of the identity. A fresh uuid each time: after a loss, everybody is to
