@@ -58,7 +58,7 @@ async fn look_at_directory(url: &StoreUrl, findings: &mut Vec<Finding>) -> Resul
          redis://HOST:6379/0"
             .to_owned(),
     ));
-    url.open("", Holder::fresh(), Hearing::Nothing).pulse().await?;
+    url.open("", Holder::fresh(), Hearing::Nothing).data_identity().await?;
     findings.push(Finding::Good(match url {
         StoreUrl::File(path) if !path.exists() => {
             format!("the directory of {url} does not exist yet: the first worker makes it")

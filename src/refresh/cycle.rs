@@ -208,7 +208,7 @@ impl Cycle {
     /// of no publication, and grants what it should not: the lease of a token that others remember.
     async fn is_known(&self, known: &Knowledge) -> Result<bool, StoreError> {
         let Some(identity) = &known.identity else { return Ok(true) };
-        Ok(self.store.pulse().await?.identity.as_deref() == Some(identity))
+        Ok(self.store.data_identity().await?.as_deref() == Some(identity))
     }
 
     /// What was granted, or how the cycle ends that was granted nothing.

@@ -22,10 +22,7 @@ fn open(url: &str, hearing: Hearing) -> Arc<dyn Coordinate> {
 }
 
 async fn identity(store: &Arc<dyn Coordinate>) -> String {
-    wait_for("the store answers", || async {
-        store.pulse().await.ok().and_then(|pulse| pulse.identity)
-    })
-    .await
+    wait_for("the store answers", || async { store.data_identity().await.ok().flatten() }).await
 }
 
 fn id(text: &str) -> CredentialId {
@@ -85,7 +82,7 @@ async fn every_verb_works_on_every_master_and_every_loss_changes_the_identity() 
 
     // One master loses all its data, and goes on.
     cluster.nodes[1].command(&["FLUSHALL"]).await;
-    assert_eq!(store.pulse().await.expect("an answer").identity, None, "the loss is seen");
+    assert_eq!(store.data_identity().await.expect("an answer"), None, "the loss is seen");
     let second = store.identify_data().await.expect("an answer");
     assert_ne!(second, first);
     assert_eq!(hearing.identify_data().await.expect("an answer"), second);
@@ -93,12 +90,7 @@ async fn every_verb_works_on_every_master_and_every_loss_changes_the_identity() 
     // An operator has a replica take over: no connection is broken, and nothing is lost.
     cluster.nodes[3].command(&["CLUSTER", "FAILOVER"]).await;
     let third = wait_for("the change is seen", || async {
-        store
-            .pulse()
-            .await
-            .ok()
-            .and_then(|pulse| pulse.identity)
-            .filter(|identity| *identity != second)
+        store.data_identity().await.ok().flatten().filter(|identity| *identity != second)
     })
     .await;
 
@@ -119,17 +111,12 @@ async fn every_verb_works_on_every_master_and_every_loss_changes_the_identity() 
     // That master dies.
     cluster.nodes[master].stop();
     let fourth = wait_for("the promotion is seen", || async {
-        store
-            .pulse()
-            .await
-            .ok()
-            .and_then(|pulse| pulse.identity)
-            .filter(|identity| *identity != third)
+        store.data_identity().await.ok().flatten().filter(|identity| *identity != third)
     })
     .await;
     assert_ne!(fourth, first);
     wait_for("reports are heard again", || async {
-        hearing.pulse().await.ok()?;
+        hearing.data_identity().await.ok()?;
         store.report(&ids[1], &token("shop-1")).await.ok()?;
         let pause = Duration::from_millis(200);
         let heard = async { while hearing.next_hint().await != Hint::Look(ids[1].clone()) {} };

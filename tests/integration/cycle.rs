@@ -212,7 +212,7 @@ impl Issuer for OneCall {
 /// The error of a store that is not there.
 async fn unavailable() -> StoreError {
     let nowhere = FileStore::new(Path::new("/dev/null/store"), Holder::fresh(), Hearing::Nothing);
-    nowhere.pulse().await.expect_err("no directory can be there")
+    nowhere.data_identity().await.expect_err("no directory can be there")
 }
 
 #[async_trait]

@@ -19,10 +19,7 @@ fn open(url: &str) -> Arc<dyn Coordinate> {
 
 /// The identity as soon as the store answers: the first command on a broken connection fails.
 async fn identity(store: &Arc<dyn Coordinate>) -> String {
-    wait_for("the store answers", || async {
-        store.pulse().await.ok().and_then(|pulse| pulse.identity)
-    })
-    .await
+    wait_for("the store answers", || async { store.data_identity().await.ok().flatten() }).await
 }
 
 async fn command(connection: &mut MultiplexedConnection, words: &[&str]) {

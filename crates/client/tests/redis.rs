@@ -80,7 +80,7 @@ async fn a_report_stands_for_ten_minutes_and_wakes_a_worker() {
     let bench = Bench::new().await;
     let url = StoreUrl::parse(&bench.redis.url()).expect("a URL");
     let worker = url.open("evertoken", Holder::fresh(), Hearing::Hints);
-    worker.pulse().await.expect("the worker is connected");
+    worker.data_identity().await.expect("the worker is connected");
     bench.reporter().report(&shop(), &token("t0k3n")).await.expect("it is reported");
     let heard = timeout(CAP, async { while worker.next_hint().await != Hint::Look(shop()) {} });
     heard.await.expect("the worker is woken");

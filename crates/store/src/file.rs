@@ -36,12 +36,12 @@ use self::{
     watch::Watch,
 };
 use super::{
-    Committed, Coordinate, Glance, Hearing, Hint, Pulse, Read, StoreError, StoreErrorCode,
-    StoreErrorKind, Timed, TokenWithExpiry,
+    Committed, Coordinate, Glance, Hearing, Hint, Read, StoreError, StoreErrorCode, StoreErrorKind,
+    Timed, TokenWithExpiry,
 };
 use evertoken_client::Chain;
 use evertoken_client::{CredentialId, Token};
-use evertoken_clock::{self as clock, WallClock};
+use evertoken_clock::{self as clock, StoreTime, WallClock};
 
 /// How long a change by another process is waited for. It takes moments, unless that process was
 /// stopped in the middle of it.
@@ -241,9 +241,12 @@ impl Coordinate for FileStore {
         }
     }
 
-    async fn pulse(&self) -> Result<Pulse, StoreError> {
-        let identity = self.blocking(Files::data_identity).await?;
-        Ok(Pulse { identity, now: Some(self.files.now()) })
+    async fn data_identity(&self) -> Result<Option<String>, StoreError> {
+        self.blocking(Files::data_identity).await
+    }
+
+    async fn pulse(&self) -> Result<(Option<String>, Option<StoreTime>), StoreError> {
+        Ok((self.data_identity().await?, Some(self.files.now())))
     }
 
     async fn identify_data(&self) -> Result<String, StoreError> {

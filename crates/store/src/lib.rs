@@ -110,11 +110,19 @@ pub trait Coordinate: Read {
     /// waits, and loses no hint by that.
     async fn next_hint(&self) -> Hint;
 
-    /// Sees in one cheap round trip whether the store is there, and still the same.
+    /// One cheap command, to see that the store is there: the identity of its data, if it has one.
+    /// The text is opaque. It changes after a loss of data, and when another server answers, which
+    /// may not have heard of all that the one before acknowledged.
     ///
     /// # Errors
     /// [`StoreError`].
-    async fn pulse(&self) -> Result<Pulse, StoreError>;
+    async fn data_identity(&self) -> Result<Option<String>, StoreError>;
+
+    /// The same, and the store's time, where all its answers are by one clock.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn pulse(&self) -> Result<(Option<String>, Option<StoreTime>), StoreError>;
 
     /// Gives the data an identity if it has none, and tells the one that it has.
     ///
@@ -127,17 +135,6 @@ pub trait Coordinate: Read {
     fn has_one_clock(&self) -> bool {
         true
     }
-}
-
-/// What a store tells at a heartbeat.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pulse {
-    /// The identity of its data, if it has one. The text is opaque. It changes after a loss of data,
-    /// and when another server answers, which may not have heard of all that the one before
-    /// acknowledged.
-    pub identity: Option<String>,
-    /// Its time, where all its answers are by one clock.
-    pub now: Option<StoreTime>,
 }
 
 /// Something that was heard. It only wakes: what is to be done, the record says. Losing it may delay

@@ -33,8 +33,9 @@ pub use self::{
     rights::Role,
     url::{Certificates, InvalidPem, RedisUrl, some_certificate, some_key},
 };
-use super::{Committed, Coordinate, Glance, Hint, Pulse, Read, StoreError, Timed, TokenWithExpiry};
+use super::{Committed, Coordinate, Glance, Hint, Read, StoreError, Timed, TokenWithExpiry};
 use evertoken_client::{CredentialId, Token};
+use evertoken_clock::StoreTime;
 
 /// How long a report of a dead token stands, in seconds. A contract with applications.
 const REPORT_SECONDS: u64 = 600;
@@ -143,18 +144,22 @@ impl Coordinate for RedisStore {
         }
     }
 
-    async fn pulse(&self) -> Result<Pulse, StoreError> {
-        self.read_pulse().await
+    async fn data_identity(&self) -> Result<Option<String>, StoreError> {
+        Ok(self.read_identity(false).await?.0)
+    }
+
+    async fn pulse(&self) -> Result<(Option<String>, Option<StoreTime>), StoreError> {
+        self.read_identity(true).await
     }
 
     async fn identify_data(&self) -> Result<String, StoreError> {
         self.set_identity(false).await?;
-        if let Some(identity) = self.read_pulse().await?.identity {
+        if let Some(identity) = self.data_identity().await? {
             return Ok(identity);
         }
         // A key of another type stands in its place, which evertoken did not set.
         self.set_identity(true).await?;
-        self.read_pulse().await?.identity.ok_or_else(|| answers::unexpected("GET of the canary"))
+        self.data_identity().await?.ok_or_else(|| answers::unexpected("GET of the canary"))
     }
 
     fn has_one_clock(&self) -> bool {

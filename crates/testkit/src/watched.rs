@@ -4,11 +4,11 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use evertoken_client::{CredentialId, Token};
+use evertoken_client::{CredentialId, StoreTime, Token};
 use evertoken_rules::Holder;
 use evertoken_rules::{Changes, Snapshot};
 use evertoken_store::{
-    Committed, Coordinate, Glance, Hint, Pulse, Read, StoreError, Timed, TokenWithExpiry,
+    Committed, Coordinate, Glance, Hint, Read, StoreError, Timed, TokenWithExpiry,
 };
 
 /// What a test does to a store.
@@ -122,7 +122,12 @@ impl<W: Watcher> Coordinate for Watched<W> {
         }
     }
 
-    async fn pulse(&self) -> Result<Pulse, StoreError> {
+    async fn data_identity(&self) -> Result<Option<String>, StoreError> {
+        self.watcher.heartbeat();
+        self.store.data_identity().await
+    }
+
+    async fn pulse(&self) -> Result<(Option<String>, Option<StoreTime>), StoreError> {
         self.watcher.heartbeat();
         self.store.pulse().await
     }

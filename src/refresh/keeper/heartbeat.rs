@@ -12,12 +12,12 @@ use crate::{
     clock::{self, Moment, StoreClock},
     credential::Chain,
     metrics, policy,
-    store::{Pulse, StoreError},
+    store::StoreError,
 };
 
-/// The time between two heartbeats. A sweep's reads come on top; together they stay below one
-/// command a second for up to a thousand credentials.
-const PERIOD: Duration = Duration::from_millis(1500);
+/// The time between two heartbeats. Every other one asks for the time, too, and a sweep's reads come
+/// on top; together they stay below one command a second for up to a thousand credentials.
+const PERIOD: Duration = Duration::from_millis(1600);
 
 const LOST: &str = "it was emptied, or another server answers";
 
@@ -32,6 +32,8 @@ pub(super) struct Heartbeat {
     identity: Option<Arc<str>>,
     /// When the next one is due; none while one is under way.
     next: Option<Instant>,
+    /// The last one asked for the time.
+    asks_time: bool,
     /// The last one.
     last: Moment,
     /// The store's errors since it last did what it was asked.
@@ -52,6 +54,8 @@ struct Trouble {
 pub(super) enum Question {
     /// Is the data still the same?
     Identity,
+    /// The same, and what time is it there?
+    IdentityAndTime,
     /// The same, and the identity is set if there is none.
     Reach,
 }
@@ -74,7 +78,15 @@ impl Heartbeat {
     /// The first one is due at once.
     pub(super) fn starting(now: Moment, at: Instant) -> Self {
         let next = Some(at);
-        Self { is_up: false, was_up: false, identity: None, next, last: now, trouble: None }
+        Self {
+            is_up: false,
+            was_up: false,
+            identity: None,
+            next,
+            asks_time: false,
+            last: now,
+            trouble: None,
+        }
     }
 
     pub(super) fn is_up(&self) -> bool {
@@ -99,7 +111,12 @@ impl Heartbeat {
     /// What is to be asked, if one is due.
     pub(super) fn take_due(&mut self, now: Instant) -> Option<Question> {
         self.next.take_if(|at| *at <= now)?;
-        Some(if self.is_up { Question::Identity } else { Question::Reach })
+        self.asks_time = !self.asks_time;
+        Some(match (self.is_up, self.asks_time) {
+            (false, _) => Question::Reach,
+            (true, false) => Question::Identity,
+            (true, true) => Question::IdentityAndTime,
+        })
     }
 
     /// How long the machine slept since the last one.
@@ -180,12 +197,15 @@ impl Keeper {
         self.notice_sleep(slept);
         match question {
             Question::Reach => self.reach(),
-            Question::Identity => {
+            Question::Identity | Question::IdentityAndTime => {
                 let store = Arc::clone(&self.store);
                 let job = async move {
                     let asked = Moment::now();
-                    let pulse = store.pulse().await;
-                    Done::Pulse(pulse.map(|Pulse { identity, now }| {
+                    let pulse = match question {
+                        Question::IdentityAndTime => store.pulse().await,
+                        _ => store.data_identity().await.map(|identity| (identity, None)),
+                    };
+                    Done::Pulse(pulse.map(|(identity, now)| {
                         (now.map(|now| StoreClock::heard(now, asked)), identity)
                     }))
                 };

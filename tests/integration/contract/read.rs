@@ -75,13 +75,13 @@ async fn a_report_stands_for_ten_minutes() {
 async fn the_first_identity_stays_until_the_data_is_lost() {
     let pair = Pair::new().await;
     let ((a, _), (b, _)) = (pair.worker(), pair.worker());
-    assert_eq!(a.pulse().await.expect("an answer").identity, None);
+    assert_eq!(a.data_identity().await.expect("an answer"), None);
     let first = a.identify_data().await.expect("an answer");
     assert_eq!(b.identify_data().await.expect("an answer"), first);
-    assert_eq!(b.pulse().await.expect("an answer").identity, Some(first.clone()));
+    assert_eq!(b.data_identity().await.expect("an answer"), Some(first.clone()));
     pair.lose_everything().await;
     // The same worker sets it again: the other is to see that it is another.
     let second = a.identify_data().await.expect("an answer");
     assert_ne!(second, first);
-    assert_eq!(b.pulse().await.expect("an answer").identity, Some(second));
+    assert_eq!(b.data_identity().await.expect("an answer"), Some(second));
 }

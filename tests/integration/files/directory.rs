@@ -42,7 +42,7 @@ async fn a_directory_that_others_can_read_is_refused_with_the_reason() {
         assert_unavailable(&refusal(&pair).await, "chmod 700");
         let error = pair.a.token_with_expiry(&pair.id).await.expect_err("an error");
         assert_unavailable(&error, "others can read");
-        assert!(pair.a.pulse().await.is_err());
+        assert!(pair.a.data_identity().await.is_err());
     }
     fs::set_permissions(&pair.bench.path, Permissions::from_mode(0o700)).expect("a mode");
     assert_eq!(pair.a.token(&pair.id).await.expect("an answer"), Some(token("first")));
@@ -75,7 +75,7 @@ async fn a_directory_that_is_removed_meanwhile_is_made_anew() {
     let first = pair.a.identify_data().await.expect("an answer");
     fs::remove_dir_all(&pair.bench.path).expect("it is there");
     assert_eq!(
-        pair.a.pulse().await.expect("an answer").identity,
+        pair.a.data_identity().await.expect("an answer"),
         None,
         "the data is lost, and noticed"
     );
@@ -93,7 +93,7 @@ async fn a_file_in_the_directorys_place_is_told() {
     let pair = Pair::new().await;
     fs::write(&pair.bench.path, "no directory").expect("a file");
     assert_unavailable(&refusal(&pair).await, "is not a directory");
-    assert_unavailable(&pair.a.pulse().await.expect_err("an error"), "is not a directory");
+    assert_unavailable(&pair.a.data_identity().await.expect_err("an error"), "is not a directory");
     let error = pair.a.look(std::slice::from_ref(&pair.id)).await.expect_err("an error");
     assert_unavailable(&error, "is not a directory");
     assert_eq!(fs::read_to_string(&pair.bench.path).expect("it stands"), "no directory");

@@ -15,7 +15,8 @@ use redis::{
 };
 
 use super::{RedisStore, answers, connect::Connection, info::Info, link::Connected};
-use crate::{Pulse, StoreError};
+use crate::StoreError;
+use evertoken_clock::StoreTime;
 
 /// The server whose identity was seen last.
 #[derive(Default)]
@@ -37,29 +38,43 @@ impl Seen {
 // === impl RedisStore ===
 
 impl RedisStore {
-    /// The identity, if all of it is there, and the time.
-    pub(super) async fn read_pulse(&self) -> Result<Pulse, StoreError> {
+    /// The identity, if all of it is there; and the time if it is asked for, and all answers are by
+    /// one clock.
+    pub(super) async fn read_identity(
+        &self,
+        with_time: bool,
+    ) -> Result<(Option<String>, Option<StoreTime>), StoreError> {
         let on = self.link.connection().await?;
         let generation = on.generation;
-        match self.seen(on).await {
-            Ok(pulse) => Ok(pulse),
+        match self.seen(on, with_time).await {
+            Ok(seen) => Ok(seen),
             Err(error) => Err(self.link.failed(generation, error).await),
         }
     }
 
-    async fn seen(&self, on: Connected) -> RedisResult<Pulse> {
+    async fn seen(
+        &self,
+        on: Connected,
+        with_time: bool,
+    ) -> RedisResult<(Option<String>, Option<StoreTime>)> {
         let (uuids, now, server) = match on.connection {
             Connection::One(mut connection) => {
                 let mut pipeline = redis::pipe();
-                pipeline.ignore_errors().get(self.keys.canary()).cmd("TIME");
-                let answers: (RedisResult<Option<String>>, RedisResult<Value>) =
+                pipeline.ignore_errors().get(self.keys.canary());
+                if with_time {
+                    pipeline.cmd("TIME");
+                }
+                let answers: Vec<RedisResult<Value>> =
                     pipeline.query_async(&mut connection).await?;
-                let uuid = match answers.0 {
+                let mut answers = answers.into_iter();
+                let uuid = answers.next().unwrap_or(Ok(Value::Nil));
+                let uuid = match uuid.and_then(|uuid| Ok(Option::from_redis_value(uuid)?)) {
                     Err(error) if error.code() == Some("WRONGTYPE") => None,
                     uuid => uuid?,
                 };
                 // Work goes on without it.
-                let now = answers.1.ok().and_then(|time| answers::time(&time).ok());
+                let time = answers.next().and_then(Result::ok);
+                let now = time.and_then(|time| answers::time(&time).ok());
                 (vec![uuid], now, on.server.to_string())
             }
             Connection::Cluster(mut connection) => {
@@ -73,7 +88,7 @@ impl RedisStore {
         let uuids: Option<Vec<String>> = uuids.into_iter().collect();
         *self.seen.server() = Some(on.server);
         let identity = uuids.map(|uuids| format!("{} {server}", uuids.join(" ")));
-        Ok(Pulse { identity, now })
+        Ok((identity, now))
     }
 
     /// Sets what is missing of the identity. A fresh uuid each time: after a loss, everybody is to

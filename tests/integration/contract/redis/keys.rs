@@ -121,7 +121,7 @@ async fn hints_of_both_channels_are_heard() {
     let pair = Pair::new().await;
     let url = StoreUrl::parse(&pair.bench.server.url()).expect("a URL");
     let hearing = url.open("evertoken", Holder::fresh(), Hearing::Hints);
-    hearing.pulse().await.expect("it is connected, and subscribed");
+    hearing.data_identity().await.expect("it is connected, and subscribed");
     pair.bench.command(&["PUBLISH", "evertoken:changed", "no sense"]).await;
     pair.a.report(&pair.id, &Token::new("first").expect("a token")).await.expect("an answer");
     pair.publish("first").await;
