@@ -162,17 +162,10 @@ impl Cycle {
             Ok(permit) => permit,
             Err(outcome) => return Ok(outcome),
         };
-        let (lease, started) = (&permit.lease, clock::now());
+        let lease = &permit.lease;
         if *self.stopping.borrow() {
             debug!(event = "refresh.released", credential = %credential.id, "gave the lease back before anything was sent");
             self.store.release(&credential.id, lease, true).await?;
-            return Ok(Outcome::Released);
-        }
-        if !lease.allows(self.times.request_timeout, Moment::now()) {
-            warn!(event = "refresh.released", credential = %credential.id,
-                "the store was too slow: what was left of the lease is too short for a call");
-            // The others share the store, and would fare no better if they were woken.
-            self.store.release(&credential.id, lease, false).await?;
             return Ok(Outcome::Released);
         }
         if permit.is_first && !self.is_known(&known).await? {
@@ -184,8 +177,17 @@ impl Cycle {
             Ok(inputs) => inputs,
             Err(lacking) => return Ok(Outcome::Waiting(lacking)),
         };
-        let deadline = started + self.times.request_timeout;
-        let fetched = credential.provider.fetch(deadline, &inputs).await;
+        let left = lease.left(Moment::now());
+        let Some(budget) = policy::call_budget(self.times.request_timeout, left) else {
+            warn!(event = "refresh.released", credential = %credential.id, lease_left_ms = clock::millis(left),
+                "the store is too slow for the lease: too little of it is left for a call, so nothing \
+                 was sent; make worker.lease longer by what the store takes");
+            // The others share the store, and would fare no better if they were woken.
+            self.store.release(&credential.id, lease, false).await?;
+            return Ok(Outcome::Released);
+        };
+        let started = clock::now();
+        let fetched = credential.provider.fetch(started + budget, &inputs).await;
         let took = clock::now() - started;
         count::called(credential, &fetched, took);
         match fetched {

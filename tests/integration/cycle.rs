@@ -5,10 +5,7 @@ mod recorded;
 
 use std::{
     path::Path,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -63,7 +60,8 @@ enum Call {
 /// The issuer, as one worker sees it: it issues anew each time.
 struct OneCall {
     name: &'static str,
-    calls: Arc<AtomicUsize>,
+    /// How long each call might take.
+    calls: Arc<Mutex<Vec<Duration>>>,
     /// How the first call ends; those after it bring a token at once.
     first: Call,
 }
@@ -93,7 +91,7 @@ struct Troubled {
 struct Worker {
     cycle: Cycle,
     credential: Credential,
-    calls: Arc<AtomicUsize>,
+    calls: Arc<Mutex<Vec<Duration>>>,
     told: Arc<Mutex<Vec<bool>>>,
 }
 
@@ -126,7 +124,7 @@ impl Bench {
         trouble: Trouble,
         stopping: watch::Receiver<bool>,
     ) -> Worker {
-        let calls = Arc::new(AtomicUsize::new(0));
+        let calls = Arc::<Mutex<Vec<Duration>>>::default();
         let provider = Double(OneCall { name, calls: Arc::clone(&calls), first });
         let credential = Credential {
             quiet_period: Duration::ZERO,
@@ -171,7 +169,12 @@ impl Worker {
     }
 
     fn calls(&self) -> usize {
-        self.calls.load(Ordering::SeqCst)
+        self.budgets().len()
+    }
+
+    /// How long each call might take.
+    fn budgets(&self) -> Vec<Duration> {
+        self.calls.lock().expect("it").clone()
     }
 
     /// Of each lease that was given back: whether the others were to be told.
@@ -183,8 +186,12 @@ impl Worker {
 // === impl OneCall ===
 
 impl Issuer for OneCall {
-    async fn call(&self, _: Instant, _: &Inputs) -> Result<Issued, FetchError> {
-        let before = self.calls.fetch_add(1, Ordering::SeqCst);
+    async fn call(&self, deadline: Instant, _: &Inputs) -> Result<Issued, FetchError> {
+        let before = {
+            let mut calls = self.calls.lock().expect("it");
+            calls.push(deadline - clock::now());
+            calls.len() - 1
+        };
         let call = if before == 0 { self.first.clone() } else { Call::Token(Duration::ZERO) };
         let token = Token::new(&format!("{}-{before}", self.name)).expect("a token");
         let failed = |remedy, fate| Err(FetchError::new(remedy, fate, "a failure on purpose"));
@@ -296,10 +303,10 @@ async fn a_failure_that_overtook_a_token_publishes_that_token() {
 #[tokio::test(start_paused = true)]
 async fn a_lease_that_is_too_short_for_a_call_is_given_back_and_nothing_is_sent() {
     let bench = Bench::new();
-    // 3 s of 9 s are gone, and a call may take 8 s.
+    // 7 s of 9 s are gone, and a quarter of the 8 s that a call may take is not left.
     let (_stop, stopping) = watch::channel(false);
     let first = Call::Token(Duration::ZERO);
-    let worker = bench.troubled("late", first, Trouble::Slow(3 * SECOND), stopping);
+    let worker = bench.troubled("late", first, Trouble::Slow(7 * SECOND), stopping);
     let outcome = worker.run().await;
     assert!(matches!(outcome, Outcome::Released), "{outcome:?}");
     assert_eq!(worker.calls(), 0);
@@ -310,6 +317,19 @@ async fn a_lease_that_is_too_short_for_a_call_is_given_back_and_nothing_is_sent(
         "it is free, and costs nothing"
     );
     assert_eq!(worker.told(), [false], "the others would fare no better");
+}
+
+/// 3 s of 9 s are gone: a call has to end within the 6 s that are left.
+#[tokio::test(start_paused = true)]
+async fn a_store_that_is_slow_leaves_a_call_what_is_left_of_the_lease() {
+    let bench = Bench::new();
+    let (_stop, stopping) = watch::channel(false);
+    let first = Call::Token(Duration::ZERO);
+    let worker = bench.troubled("late", first, Trouble::Slow(3 * SECOND), stopping);
+    let outcome = worker.run().await;
+    assert!(matches!(outcome, Outcome::Refreshed(_)), "{outcome:?}");
+    let budget = worker.budgets().pop().expect("a call");
+    assert!(5 * SECOND < budget && budget <= 6 * SECOND, "{budget:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -349,7 +369,7 @@ async fn a_fenced_worker_looks_again_soon_and_settles_the_doubt() {
     let (keeper, _) = Keeper::new(&[Arc::new(credential)], cycle, rng);
     let mut task = JoinSet::new();
     task.spawn(keeper.run());
-    while calls.load(Ordering::SeqCst) == 0 {
+    while calls.lock().expect("it").is_empty() {
         sleep(SECOND / 10).await;
     }
     sleep(10 * SECOND).await;
@@ -357,7 +377,7 @@ async fn a_fenced_worker_looks_again_soon_and_settles_the_doubt() {
     assert!(matches!(other, Outcome::Refreshed(_)), "{other:?}");
     // The sleeper's answer comes 20 s after it was sent.
     sleep(15 * SECOND).await;
-    assert_eq!(calls.load(Ordering::SeqCst), 2, "one more call, within seconds");
+    assert_eq!(calls.lock().expect("it").len(), 2, "one more call, within seconds");
     assert_eq!(bench.token().await, "slept-1");
     assert_eq!(bench.record().await.doubt, None);
     stop.send_replace(true);
@@ -377,7 +397,7 @@ async fn clocks_that_differ_in_one_store_hold_nothing_up() {
     task.spawn(keeper.run());
     // The first call fails, and is tried again after a second.
     sleep(5 * SECOND).await;
-    assert_eq!(calls.load(Ordering::SeqCst), 2, "there is no pause");
+    assert_eq!(calls.lock().expect("it").len(), 2, "there is no pause");
     assert_eq!(bench.token().await, "only-1");
     stop.send_replace(true);
     while task.join_next().await.is_some() {}

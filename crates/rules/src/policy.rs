@@ -123,6 +123,14 @@ pub fn wait_after_failure(standing: Standing, failures: u32, draw: f64) -> Durat
     jittered(wait, draw)
 }
 
+/// How long a call to the issuer may take, if so much is `left` of its lease: as long as it is
+/// configured to, or as is left, for a slow store takes its part. Nothing if that is less than a
+/// quarter of what it is configured to: a call that is cut short costs more than one that is not made.
+#[must_use]
+pub fn call_budget(request_timeout: Duration, left: Duration) -> Option<Duration> {
+    (request_timeout / 4 < left).then_some(left.min(request_timeout))
+}
+
 /// How long to wait before the store is tried again after `failures` failures in a row.
 #[must_use]
 pub fn wait_for_store(failures: u32, draw: f64) -> Duration {

@@ -42,10 +42,10 @@ pub struct Known {
 // === impl Lease ===
 
 impl Lease {
-    /// Whether a call that may take `budget` still fits into what is left of the lease.
+    /// What is left of it at `now`.
     #[must_use]
-    pub fn allows(&self, budget: Duration, now: Moment) -> bool {
-        now.since(self.asked).saturating_add(budget) < self.length
+    pub fn left(&self, now: Moment) -> Duration {
+        self.length.saturating_sub(now.since(self.asked))
     }
 
     /// The attempt that it was granted to, as the rules name it.
@@ -57,7 +57,7 @@ impl Lease {
     /// Whether the lease is over: what arrives now is a late result.
     #[must_use]
     pub fn is_over(&self, now: Moment) -> bool {
-        self.length <= now.since(self.asked)
+        self.left(now).is_zero()
     }
 }
 
@@ -75,8 +75,6 @@ impl Known {
 mod tests {
     use super::*;
 
-    const BUDGET: Duration = Duration::from_secs(8);
-
     fn lease() -> Lease {
         Lease {
             epoch: Epoch(1),
@@ -90,11 +88,10 @@ mod tests {
     }
 
     #[test]
-    fn a_call_starts_only_if_its_deadline_lies_inside_the_lease() {
+    fn a_lease_is_reckoned_from_before_it_was_asked_for() {
         let lease = lease();
         let after = |millis| lease.asked.later(Duration::from_millis(millis), Duration::ZERO);
-        assert!(lease.allows(BUDGET, after(1_999)));
-        assert!(!lease.allows(BUDGET, after(2_000)));
+        assert_eq!(lease.left(after(1_999)), Duration::from_millis(8_001));
         assert!(!lease.is_over(after(9_999)));
         assert!(lease.is_over(after(10_000)));
     }
@@ -103,7 +100,7 @@ mod tests {
     fn a_machine_that_slept_has_used_up_its_lease() {
         let lease = lease();
         let woken = lease.asked.later(Duration::from_millis(1), Duration::from_secs(10));
-        assert!(!lease.allows(BUDGET, woken));
+        assert_eq!(lease.left(woken), Duration::ZERO);
         assert!(lease.is_over(woken), "what it brings comes late");
     }
 }

@@ -1,9 +1,18 @@
 //! What no test from outside can make happen: a machine that sleeps, and credentials that come and go
 //! while the keeper runs.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{
+    Mutex,
+    atomic::{AtomicUsize, Ordering},
+};
 
-use evertoken_testkit::provider::{Double, Issuer, Unreachable};
+use async_trait::async_trait;
+use evertoken_rules::Changes;
+
+use evertoken_testkit::{
+    provider::{Double, Issuer, Unreachable},
+    watched::{Watched, Watcher},
+};
 use tempfile::TempDir;
 
 use super::{heartbeat::Question, *};
@@ -13,7 +22,7 @@ use crate::{
     lease::Holder,
     provider::{FetchError, Inputs, Issued},
     refresh::Times,
-    store::{FileStore, Hint},
+    store::{Committed, FileStore, Hint, Timed},
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -94,9 +103,14 @@ async fn keeper(directory: &TempDir) -> Keeper {
 async fn keeper_at(directory: &TempDir, before: Duration) -> Keeper {
     let midnight = StoreTime::from_millis(1_772_294_400_000);
     let clock = WallClock::Anchored(midnight.minus(before), clock::now());
+    let path = directory.path().join("store");
+    let store = Arc::new(FileStore::on_clock(&path, Holder::fresh(), clock));
+    keeper_on(store).await
+}
+
+/// The same on any store.
+async fn keeper_on(store: Arc<dyn Coordinate>) -> Keeper {
     let (_, stopping) = watch::channel(false);
-    let store =
-        Arc::new(FileStore::on_clock(&directory.path().join("store"), Holder::fresh(), clock));
     let times = Times { request_timeout: 8 * SECOND, lease: 10 * SECOND };
     let cycle = Cycle { store, times, stopping };
     let shop = credential("shop", Unreachable);
@@ -108,6 +122,32 @@ async fn keeper_at(directory: &TempDir, before: Duration) -> Keeper {
     }
     assert!(!keeper.scan.is_looking() && keeper.heartbeat.is_up());
     keeper
+}
+
+/// A store that takes its time, there and back.
+struct Slow(Box<dyn Fn() -> Duration + Send + Sync>);
+
+// === impl Slow ===
+
+#[async_trait]
+impl Watcher for Slow {
+    async fn loads(&self, _id: &CredentialId) {
+        sleep_until(clock::now() + (self.0)() + (self.0)()).await;
+    }
+
+    async fn commits(&self, _id: &CredentialId, _changes: &Changes) {
+        sleep_until(clock::now() + (self.0)()).await;
+    }
+
+    async fn committed(
+        &self,
+        _id: &CredentialId,
+        _changes: &Changes,
+        answer: Timed<Committed>,
+    ) -> Result<Timed<Committed>, StoreError> {
+        sleep_until(clock::now() + (self.0)()).await;
+        Ok(answer)
+    }
 }
 
 /// No timer ran meanwhile, and no hint was heard.
@@ -229,4 +269,33 @@ async fn a_lease_that_an_emptied_store_grants_is_given_back_and_the_token_comes_
     }
     assert_eq!(token(&one, "shop").await.as_deref(), Some("token-0"));
     assert_eq!(calls.0.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_store_keeps_its_tokens_alive_with_the_times_that_come_configured() {
+    let fixed = [250, 500, 1000].map(|way| -> Box<dyn Fn() -> Duration + Send + Sync> {
+        Box::new(move || Duration::from_millis(way))
+    });
+    let rng = Mutex::new(fastrand::Rng::with_seed(7));
+    let at_random = Box::new(move || (5 * SECOND).mul_f64(rng.lock().expect("it").f64()));
+    for way in fixed.into_iter().chain([at_random as _]) {
+        let directory = TempDir::new().expect("a directory");
+        let clock = WallClock::Anchored(StoreTime::from_millis(1_772_294_400_000), clock::now());
+        let path = directory.path().join("store");
+        let store = FileStore::on_clock(&path, Holder::fresh(), clock);
+        let store = Watched { store: Arc::new(store), watcher: Slow(way) };
+        let mut keeper = keeper_on(Arc::new(store)).await;
+        let calls = Counts::default();
+        let shop = Credential::new(id("shop"), Box::new(Double(calls.clone())));
+        keeper.add(Arc::new(shop));
+        go_on(&mut keeper, 600 * SECOND).await;
+        let mut missing = 0;
+        for _ in 0..4 * 6 {
+            go_on(&mut keeper, 600 * SECOND).await;
+            missing += u32::from(token(&keeper, "shop").await.is_none());
+        }
+        assert_eq!(missing, 0, "all the four hours");
+        let made = calls.0.load(Ordering::SeqCst);
+        assert!(made <= 4, "{made} calls");
+    }
 }
