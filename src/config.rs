@@ -38,6 +38,8 @@ pub struct Settings {
     pub store: StoreSettings,
     /// `[worker]`.
     pub times: Times,
+    /// `[worker] calls_at_once`, for one issuer; none if the worker decides.
+    pub calls_at_once: Option<usize>,
     /// `[admin] listen`; `None` if it is off.
     pub admin: Option<SocketAddr>,
     /// `[credentials.ID]`, by id.

@@ -70,6 +70,10 @@ pub async fn run(settings: Settings) -> Result<(), StartError> {
     let (stop, stopping) = watch::channel(false);
     let cycle = Cycle { store: Arc::clone(&store), times: settings.times, stopping };
     let (keeper, reached) = Keeper::new(&credentials, cycle, fastrand::Rng::new());
+    let keeper = match settings.calls_at_once {
+        Some(most) => keeper.with_calls_at_once(most),
+        None => keeper,
+    };
     let clocks = compare_clocks(Arc::clone(&store) as _, reached.clone());
     let admin = admin::serve(settings.admin, credentials, store, reached, metrics.clone());
     let stopped = async {

@@ -40,11 +40,11 @@ pub(super) fn settings(
 
     no_door(door, mistakes);
     let store = read_store(store, mistakes);
-    let times = read_times(worker, mistakes);
+    let (times, calls_at_once) = read_worker(worker, mistakes);
     let admin = read_admin(admin, mistakes);
     let transport = Transport::new(times.request_timeout);
     let credentials = read_credentials(credentials, environment, &transport, mistakes).into();
-    Some(Settings { store: store?, times, admin, credentials, transport, origin })
+    Some(Settings { store: store?, times, calls_at_once, admin, credentials, transport, origin })
 }
 
 fn no_door(door: Table, mistakes: &mut Vec<Mistake>) {
@@ -104,7 +104,7 @@ fn read_certificates(table: Table, mistakes: &mut Vec<Mistake>) -> Option<Option
     Some(any.then(|| Certificates::new(authority, client)))
 }
 
-fn read_times(table: Table, mistakes: &mut Vec<Mistake>) -> Times {
+fn read_worker(table: Table, mistakes: &mut Vec<Mistake>) -> (Times, Option<usize>) {
     let mut section = Section::new("worker.", table, mistakes);
     let place = ["lease", "request_timeout"]
         .into_iter()
@@ -121,8 +121,10 @@ fn read_times(table: Table, mistakes: &mut Vec<Mistake>) -> Times {
         );
         section.mistake(&place.unwrap_or_else(|| Place::named("the defaults")), message);
     }
+    let calls_at_once = section.positive("calls_at_once");
     section.end();
-    Times { request_timeout, lease }
+    let calls_at_once = calls_at_once.map(|most| usize::try_from(most).unwrap_or(usize::MAX));
+    (Times { request_timeout, lease }, calls_at_once)
 }
 
 fn read_admin(table: Table, mistakes: &mut Vec<Mistake>) -> Option<SocketAddr> {

@@ -8,6 +8,7 @@ mod cycle_end;
 mod data_loss;
 mod heartbeat;
 mod hints;
+mod lanes;
 mod needs;
 mod probing;
 mod record_scan;
@@ -33,7 +34,7 @@ use tokio::{
 use tracing::{error, info};
 
 use self::{
-    data_loss::DataLoss, heartbeat::Heartbeat, needs::Needs, probing::Probing,
+    data_loss::DataLoss, heartbeat::Heartbeat, lanes::Lanes, needs::Needs, probing::Probing,
     record_scan::RecordScan, refused_settings::RefusedSettings, waiting::Waiting,
 };
 use super::{
@@ -47,10 +48,6 @@ use crate::{
     store::{Coordinate, Glance, StoreError},
 };
 
-/// Cycles at once for one issuer, so that a slow one takes neither all connections nor the place of
-/// others.
-const CYCLES_PER_ISSUER: usize = 64;
-
 /// The wait after an answer that asks for another look at once.
 const SOON: Duration = Duration::from_millis(50);
 
@@ -63,8 +60,7 @@ pub struct Keeper {
     timetable: Timetable,
     /// The numbers of issuers, by host name.
     issuers: HashMap<String, IssuerNumber>,
-    /// By issuer: how many cycles run.
-    running: Vec<usize>,
+    lanes: Lanes,
     store: Arc<dyn Coordinate>,
     cycle: Arc<Cycle>,
     jobs: JoinSet<Done>,
@@ -109,7 +105,7 @@ impl Keeper {
             credentials: Registry::default(),
             timetable: Timetable::default(),
             issuers: HashMap::new(),
-            running: Vec::new(),
+            lanes: Lanes::default(),
             store: Arc::clone(&cycle.store),
             cycle: Arc::new(cycle),
             jobs: JoinSet::new(),
@@ -132,6 +128,13 @@ impl Keeper {
         (keeper, latch)
     }
 
+    /// The same, with no more than so many cycles at once for one issuer.
+    #[must_use]
+    pub fn with_calls_at_once(mut self, most: usize) -> Self {
+        self.lanes.at_most(most);
+        self
+    }
+
     /// Runs until the cycle's `stopping` turns true, then finishes what was sent and gives back
     /// what was not, within one lease.
     pub async fn run(mut self) {
@@ -151,7 +154,7 @@ impl Keeper {
     }
 
     async fn drain(&mut self) {
-        let running: usize = self.running.iter().sum();
+        let running = self.lanes.running();
         if running == 0 {
             return;
         }
@@ -186,8 +189,7 @@ impl Keeper {
         if !self.heartbeat.is_up() {
             return pulse;
         }
-        let open = (0..self.running.len()).filter(|issuer| self.may_start(*issuer));
-        let due = open.filter_map(|issuer| self.timetable.next(issuer));
+        let due = self.lanes.open().filter_map(|issuer| self.timetable.next(issuer));
         let others = self.probing.next().into_iter().chain(self.scan.next());
         due.chain(others).fold(pulse, Instant::min)
     }
@@ -200,8 +202,8 @@ impl Keeper {
         }
         if self.heartbeat.is_up() {
             self.probe_due(now);
-            for issuer in 0..self.running.len() {
-                while self.may_start(issuer)
+            for issuer in self.lanes.issuers() {
+                while self.lanes.is_open(issuer)
                     && let Some(taken) = self.timetable.take(issuer, now)
                 {
                     self.act_on(taken, now);
@@ -224,14 +226,10 @@ impl Keeper {
         }
     }
 
-    fn may_start(&self, issuer: usize) -> bool {
-        self.running[issuer] < CYCLES_PER_ISSUER
-    }
-
     fn start(&mut self, index: Index) {
         let Some(slot) = self.credentials.slot(index) else { return };
         let issuer = self.timetable.issuer(index);
-        self.running[usize::from(issuer)] += 1;
+        self.lanes.started(issuer);
         let (cycle, credential) = (Arc::clone(&self.cycle), Arc::clone(self.credentials.at(index)));
         let mut rng = self.rng.fork();
         let known = Knowledge {
@@ -256,7 +254,7 @@ impl Keeper {
     fn on_done(&mut self, done: Result<Done, tokio::task::JoinError>) {
         match done {
             Ok(Done::Cycle(slot, issuer, report)) => {
-                self.running[usize::from(issuer)] -= 1;
+                self.lanes.ended(issuer, report.outcome.of_issuer());
                 self.on_cycle_ended(slot, report);
             }
             Ok(Done::Looked(slots, looked)) => self.on_looked(&slots, looked),

@@ -260,14 +260,14 @@ impl Timetable {
     }
 
     /// When the first credential of an issuer is to be taken.
-    pub(super) fn next(&self, issuer: usize) -> Option<Instant> {
-        self.queues.get(issuer)?.first().map(|(at, _)| *at)
+    pub(super) fn next(&self, issuer: IssuerNumber) -> Option<Instant> {
+        self.queues.get(usize::from(issuer))?.first().map(|(at, _)| *at)
     }
 
     /// Takes the first credential of an issuer whose moment has come. One that is due is busy from
     /// now on.
-    pub(super) fn take(&mut self, issuer: usize, now: Instant) -> Option<Taken> {
-        let &(at, index) = self.queues.get(issuer)?.first()?;
+    pub(super) fn take(&mut self, issuer: IssuerNumber, now: Instant) -> Option<Taken> {
+        let &(at, index) = self.queues.get(usize::from(issuer))?.first()?;
         if now < at {
             return None;
         }

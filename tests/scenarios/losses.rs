@@ -126,7 +126,7 @@ async fn after_a_jump_of_the_stores_clock_calls_in_flight_are_waited_for() {
     let counted = metrics::set_default_local_recorder(&recorder);
     let (paused, after) = begun_after_a_jump(MINUTE).await;
     drop(counted);
-    assert_eq!((paused.begins.len(), after.begins.len()), (0, 1));
+    assert_eq!((paused.calls.len(), after.calls.len()), (0, 1));
     let told = recorder.handle().render();
     assert!(told.contains("evertoken_clock_jumps_total 1\n"), "{told}");
 }
@@ -134,7 +134,7 @@ async fn after_a_jump_of_the_stores_clock_calls_in_flight_are_waited_for() {
 #[tokio::test(start_paused = true)]
 async fn a_stores_clock_that_is_off_by_seconds_stops_nothing() {
     let (paused, after) = begun_after_a_jump(4 * SECOND).await;
-    assert_eq!((paused.begins.len(), after.begins.len()), (1, 0));
+    assert_eq!((paused.calls.len(), after.calls.len()), (1, 0));
 }
 
 /// A call ends long after its lease was granted, and only then tells the time of the grant. The

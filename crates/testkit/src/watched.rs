@@ -46,6 +46,11 @@ pub trait Watcher: Send + Sync {
     /// A heartbeat.
     fn heartbeat(&self) {}
 
+    /// The time is about to be told at a heartbeat.
+    fn told(&self, now: StoreTime) -> StoreTime {
+        now
+    }
+
     /// The next hint, if it is not the store's.
     async fn hint(&self) -> Hint {
         std::future::pending().await
@@ -129,7 +134,8 @@ impl<W: Watcher> Coordinate for Watched<W> {
 
     async fn pulse(&self) -> Result<(Option<String>, Option<StoreTime>), StoreError> {
         self.watcher.heartbeat();
-        self.store.pulse().await
+        let (identity, now) = self.store.pulse().await?;
+        Ok((identity, now.map(|now| self.watcher.told(now))))
     }
 
     async fn identify_data(&self) -> Result<String, StoreError> {

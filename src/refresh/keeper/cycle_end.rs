@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::{error, info};
 
-use super::{Index, Keeper, SOON, Slot};
+use super::{Index, Keeper, SOON, Slot, lanes::Ended};
 use crate::{
     clock::{self, Moment, StoreTime},
     credential::Chain,
@@ -23,6 +23,17 @@ const INPUT_WAIT: Duration = Duration::from_secs(30);
 
 /// The wait before a credential whose keys hold something foreign is tried again.
 const FOREIGN_ENTRY_WAIT: Duration = Duration::from_secs(30);
+
+impl Outcome {
+    /// What it says of the issuer.
+    pub(super) fn of_issuer(&self) -> Ended {
+        match self {
+            Self::Refreshed(_) => Ended::Well,
+            Self::Failed { .. } | Self::Restored { .. } => Ended::Badly,
+            _ => Ended::Unasked,
+        }
+    }
+}
 
 impl Keeper {
     pub(super) fn on_cycle_ended(&mut self, slot: Slot, report: CycleReport) {

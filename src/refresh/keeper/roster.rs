@@ -22,7 +22,7 @@ impl Keeper {
         let slot = self.credentials.add(credential);
         self.timetable.insert(slot.index, issuer);
         let issuers = usize::from(issuer) + 1;
-        self.running.resize(self.running.len().max(issuers), 0);
+        self.lanes.add(issuer);
         self.probing.add(slot, every, issuers, clock::now(), &mut self.rng);
         self.scan.add(slot.index);
         // All records are looked at when the store is reached.

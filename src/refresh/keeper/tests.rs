@@ -189,7 +189,7 @@ async fn a_result_that_comes_after_its_credential_has_gone_touches_no_other() {
     let directory = TempDir::new().expect("a directory");
     let mut keeper = keeper(&directory).await;
     keeper.add(credential("leaving", Gives("late-token")));
-    while keeper.running != [1] {
+    while keeper.lanes.running() != 1 {
         go_on(&mut keeper, SECOND / 10).await;
     }
     let index = keeper.credentials.index(&id("leaving")).expect("it is there");

@@ -8,7 +8,7 @@ use std::{
 
 use async_trait::async_trait;
 use evertoken::{
-    clock,
+    clock::{self, StoreTime},
     credential::CredentialId,
     store::{Committed, Glance, Hint, StoreError, Timed},
 };
@@ -60,6 +60,10 @@ impl Watcher for Heard {
 
     fn looked(&self, answer: Timed<Vec<Glance>>) -> Timed<Vec<Glance>> {
         self.office.timed(answer)
+    }
+
+    fn told(&self, now: StoreTime) -> StoreTime {
+        self.office.timed((now, ())).0
     }
 
     async fn loads(&self, id: &CredentialId) {
