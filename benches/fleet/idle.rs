@@ -30,7 +30,7 @@ async fn commands_a_second(workers: usize) -> f64 {
     fleet.start_many(workers, &configuration);
     fleet.published().await;
     wait_until("every worker is there", || {
-        fleet.workers.iter().all(|worker| worker.stderr().contains("the store is reached"))
+        fleet.workers.iter().all(|worker| 0 < worker.told("store.reached"))
     })
     .await;
     // What the start costs is not idle.

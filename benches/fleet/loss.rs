@@ -20,7 +20,7 @@ pub(crate) async fn measure() -> Vec<Figure> {
     fleet.start_many(3, &configuration);
     all_stand(&fleet).await;
     wait_until("every worker is there", || {
-        fleet.workers.iter().all(|worker| worker.stderr().contains("the store is reached"))
+        fleet.workers.iter().all(|worker| 0 < worker.told("store.reached"))
     })
     .await;
     let mut times = Vec::new();

@@ -45,7 +45,7 @@ pub(crate) async fn measure() -> Vec<Figure> {
 
 async fn one_run(fleet: &mut Fleet, configuration: &str) -> Duration {
     wait_until("both workers are there", || {
-        fleet.workers.iter().all(|worker| worker.stderr().contains("the store is reached"))
+        fleet.workers.iter().all(|worker| 0 < worker.told("store.reached"))
     })
     .await;
     let epoch = fleet.field("epoch").await;
