@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use evertoken_client::StoreTime;
+use evertoken_client::{Epoch, StoreTime};
 
 use crate::{
-    record::{Doubt, Record},
+    record::{Doubt, Published, Record},
     snapshot::{Lock, LockChange, Snapshot},
 };
 
@@ -58,6 +58,10 @@ impl Record {
         move_by(&mut self.requests.last_at);
         move_by(&mut self.deaths.until);
         // What lies before all time was never written.
+        let was_written = |published: &Published| {
+            published.epoch != Epoch::default() || published.expires_at != StoreTime::default()
+        };
+        self.published = self.published.take().filter(was_written);
         for moment in
             [&mut self.verified_at, &mut self.budget.until, &mut self.budget.rate_limited_until]
         {
@@ -105,5 +109,31 @@ pub(crate) fn limit(
     match snapshot.lock {
         Lock::Held { left, .. } if lease < left => LockChange::Shorten(lease),
         _ => LockChange::Keep,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fields::FIELDS;
+
+    /// As a store keeps it, and reads it again.
+    fn written(record: &Record, now: StoreTime) -> Record {
+        let fields = record.to_fields();
+        assert_eq!(fields.len(), FIELDS.len());
+        let fields: Vec<Option<&str>> = fields.iter().map(Option::as_deref).collect();
+        Record::from_fields(&fields, now)
+    }
+
+    #[test]
+    fn what_is_moved_before_all_time_is_read_as_it_was_written() {
+        let now = StoreTime::from_millis(1_000);
+        let expires_at = StoreTime::from_millis(5);
+        let (epoch, by, issued_at) = (Epoch::default(), String::new(), StoreTime::default());
+        let published = Published { epoch, by, issued_at, expires_at };
+        let mut record = Record { published: Some(published), ..Record::default() };
+        assert_eq!(written(&record, now), record);
+        record.shift(-10);
+        assert_eq!(written(&record, now), record);
     }
 }
