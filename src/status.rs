@@ -70,6 +70,9 @@ pub struct Status {
     pub credentials: Vec<CredentialStatus>,
 }
 
+/// Why a token that stands is not ours.
+const OTHERS: &str = "what is published was issued for another account: a worker replaces it";
+
 /// Credentials in one look.
 const LOOK: usize = 500;
 
@@ -108,10 +111,12 @@ impl CredentialStatus {
         let due_at = due_at(&record, glance);
         let advice = foreign::advice(credential.id.as_str(), record.died_today(now));
         let calls = record.calls();
+        let is_others = record.is_of_another_account(&credential.account_fingerprint());
+        let others = is_others.then(|| OTHERS.to_owned());
         Self {
             id: credential.id.to_string(),
             provider: credential.provider.kind(),
-            state: state(&record, glance.has_token),
+            state: state(&record, glance.has_token && !is_others),
             expires_at: expires_at.map(StoreTime::as_millis),
             expires_in: expires_at.map(|moment| moment.since(now).as_secs()),
             due_at: due_at.map(StoreTime::as_millis),
@@ -125,6 +130,7 @@ impl CredentialStatus {
             error: record
                 .failure
                 .map(|failure| failure.error)
+                .or(others)
                 .or(advice)
                 .or(record.doubt.map(|doubt| doubt.why)),
         }

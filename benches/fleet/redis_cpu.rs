@@ -115,6 +115,8 @@ async fn refresh(store: &dyn Coordinate, id: &CredentialId) {
         quiet_period: Duration::from_secs(15),
         daily_quota: 2_000,
         quota_day_offset: Duration::from_secs(8 * 3600),
+        account_fingerprint: "",
+        secret_fingerprint: "",
         settings_fingerprint: "0123abcd",
         with_grant: false,
         issues_anew: true,

@@ -14,6 +14,7 @@ use crate::{
     clock,
     config::Settings,
     credential::CredentialId,
+    provider::Credential,
     refresh::{Cycle, Knowledge, Lacking, Outcome},
     store::{Coordinate, Read, TokenWithExpiry},
 };
@@ -51,6 +52,14 @@ pub(super) async fn run(
     if as_json {
         return print(id, &store.token_with_expiry(id).await?.ok_or_else(none)?, true);
     }
+    if let Ok(credential) = settings.credential(id)
+        && is_of_another(store.as_ref(), credential).await.unwrap_or(false)
+    {
+        return Err(CommandError::Unavailable(format!(
+            "what is published for {id} was issued for another account than the configured one: a \
+             worker replaces it, or fetch one with --fetch"
+        )));
+    }
     // As an application reads it: this needs no right but to read the token's key.
     let token = store.token(id).await?.ok_or_else(none)?;
     Ok(writeln!(stdout(), "{}", token.expose())?)
@@ -78,11 +87,11 @@ async fn fetched(
     id: &CredentialId,
     store: Arc<dyn Coordinate>,
 ) -> Result<TokenWithExpiry, CommandError> {
+    let credential = settings.credential(id).map_err(CommandError::Usage)?;
     // Mostly there is one, and nothing has to be made ready for a call.
-    if let Some(token) = store.token_with_expiry(id).await? {
+    if let Some(token) = ours(&*store, credential).await? {
         return Ok(token);
     }
-    let credential = settings.credential(id).map_err(CommandError::Usage)?;
     settings.transport.ready()?;
     // Nobody stops this cycle: it ends by itself.
     let (_stop, stopping) = watch::channel(false);
@@ -92,7 +101,7 @@ async fn fetched(
     let ends = clock::now() + 2 * settings.times.lease + credential.quiet_period;
     let unavailable = |why: String| CommandError::Unavailable(format!("no token for {id}: {why}"));
     loop {
-        if let Some(token) = store.token_with_expiry(id).await? {
+        if let Some(token) = ours(&*store, credential).await? {
             return Ok(token);
         }
         if ends < clock::now() {
@@ -111,7 +120,7 @@ async fn fetched(
             Outcome::StoreFailed(error) => return Err(error.into()),
             Outcome::NotBefore(moment) => {
                 // It may have been published since the look; only then is there one.
-                if let Some(token) = store.token_with_expiry(id).await? {
+                if let Some(token) = ours(&*store, credential).await? {
                     return Ok(token);
                 }
                 let why = last_error(&*store, id, credential.daily_quota).await?;
@@ -125,6 +134,25 @@ async fn fetched(
         }
         tokio::time::sleep(LOOK_AGAIN).await;
     }
+}
+
+/// Whether what is published was issued for another account.
+async fn is_of_another(store: &dyn Read, credential: &Credential) -> Result<bool, CommandError> {
+    let (_, glances) = store.look(std::slice::from_ref(&credential.id)).await?;
+    let record = glances.into_iter().next().and_then(|glance| glance.record);
+    let account = credential.account_fingerprint();
+    Ok(record.is_some_and(|record| record.is_of_another_account(&account)))
+}
+
+/// The published token, if it is of this account.
+async fn ours(
+    store: &dyn Read,
+    credential: &Credential,
+) -> Result<Option<TokenWithExpiry>, CommandError> {
+    if is_of_another(store, credential).await? {
+        return Ok(None);
+    }
+    Ok(store.token_with_expiry(&credential.id).await?)
 }
 
 /// Why there is no token, as far as the record tells.

@@ -156,8 +156,12 @@ fn a_missing_appid_and_secret_are_named_with_their_section() {
 fn two_credentials_with_one_account_are_refused() {
     let text = "[credentials.a]\nappid = \"wx1\"\nsecret = \"s\"\n\
                 [credentials.b]\nappid = \"wx1\"\nsecret = \"s\"\n";
-    let told = mistakes(text, &[]);
-    assert!(told[0].contains("credentials.b and credentials.a are one account"), "{told:?}");
+    // At whatever entry point of its issuer.
+    let elsewhere = text.to_owned() + "base_url = \"https://api2.weixin.qq.com\"\n";
+    for text in [text, &elsewhere] {
+        let told = mistakes(text, &[]);
+        assert!(told[0].contains("credentials.b and credentials.a are one account"), "{told:?}");
+    }
 }
 
 #[test]

@@ -20,7 +20,7 @@ use super::{Credential, Times, count, memory::Remembered};
 use crate::{
     clock::{self, Moment, StoreClock, StoreTime},
     credential::Chain,
-    lease::{AttemptId, Epoch, Lease},
+    lease::{AttemptId, Epoch, Lease, Reason},
     metrics, policy,
     provider::Fate,
     store::{BeginRequest, Begun, Coordinate, Early, Permit, Protocol, StoreError, StoreErrorKind},
@@ -147,10 +147,8 @@ impl Cycle {
         rng: &mut fastrand::Rng,
         told: &mut Told,
     ) -> Result<Outcome, StoreError> {
-        let fingerprint = credential
-            .provider
-            .settings_fingerprint(clock::now() + self.times.request_timeout)
-            .await;
+        let readable_by = clock::now() + self.times.request_timeout;
+        let fingerprint = credential.provider.settings_fingerprint(readable_by).await;
         if let Err(lacking) = self.inputs(credential).await? {
             return Ok(Outcome::Waiting(lacking));
         }
@@ -225,7 +223,14 @@ impl Cycle {
     ) -> Result<Permit, Outcome> {
         let id = &credential.id;
         Err(match begun {
-            Begun::Granted(permit) => return Ok(permit),
+            Begun::Granted(permit) => {
+                if permit.lease.reason == Reason::AnotherAccount {
+                    error!(event = "settings.another_account", credential = %id,
+                        "what was published was issued for another account: it is withdrawn, and a \
+                         token of this one is fetched; do all workers have the same settings?");
+                }
+                return Ok(permit);
+            }
             Begun::Lost => Outcome::StoreLost,
             Begun::RetryIn(wait, _) => Outcome::RetryIn(wait),
             Begun::NotBefore(due_at, Early::NotDue) => Outcome::NotBefore(due_at),
@@ -266,6 +271,8 @@ impl Cycle {
         fingerprint: &str,
     ) -> Result<(StoreTime, Begun), StoreError> {
         let attempt = AttemptId::fresh();
+        let readable_by = clock::now() + self.times.request_timeout;
+        let secret = credential.provider.secret_fingerprint(readable_by).await;
         let asked = Moment::now();
         let request = BeginRequest {
             attempt: &attempt,
@@ -273,6 +280,8 @@ impl Cycle {
             quiet_period: credential.quiet_period,
             daily_quota: credential.daily_quota,
             quota_day_offset: credential.provider.quota_day_offset(),
+            account_fingerprint: &credential.account_fingerprint(),
+            secret_fingerprint: &secret,
             settings_fingerprint: fingerprint,
             with_grant: credential.provider.has_grant(),
             issues_anew: credential.issues_anew(),

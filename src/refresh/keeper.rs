@@ -45,7 +45,7 @@ use super::{
 };
 use crate::{
     clock::{self, Moment, StoreClock, StoreTime},
-    store::{Coordinate, Glance, StoreError},
+    store::{Coordinate, StoreError},
 };
 
 /// The wait after an answer that asks for another look at once.
@@ -82,7 +82,7 @@ pub struct Keeper {
 /// What a job brought.
 enum Done {
     Cycle(Slot, IssuerNumber, CycleReport),
-    Looked(Vec<Slot>, Result<(StoreClock, Vec<Glance>), StoreError>),
+    Looked(Vec<Slot>, Result<(StoreClock, Vec<hints::Seen>), StoreError>),
     Pulse(Result<(Option<StoreClock>, Option<String>), StoreError>),
     Reached(Result<String, StoreError>),
     Compared(Vec<Slot>),

@@ -58,6 +58,8 @@ struct Entry {
     messages: u8,
     /// The store may have lost data since that epoch was heard.
     unsure: bool,
+    /// Its record was looked at.
+    looked: bool,
 }
 
 /// What is to be done for a credential whose moment has come.
@@ -93,6 +95,7 @@ impl Entry {
             again: false,
             messages: 0,
             unsure: false,
+            looked: false,
         }
     }
 
@@ -214,6 +217,11 @@ impl Timetable {
     /// The epoch of the latest publication that was seen; 0 if of none.
     pub(super) fn epoch(&self, index: Index) -> Epoch {
         self.entries[index as usize].epoch
+    }
+
+    /// Its record is looked at. Tells whether that is the first time.
+    pub(super) fn is_first_look(&mut self, index: Index) -> bool {
+        !std::mem::replace(&mut self.entries[index as usize].looked, true)
     }
 
     /// The store may have lost data: whatever was seen may stand no more.

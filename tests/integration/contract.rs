@@ -56,6 +56,8 @@ pub(super) fn request(attempt: &AttemptId) -> BeginRequest<'_> {
         quiet_period: QUIET,
         daily_quota: QUOTA,
         quota_day_offset: CHINA,
+        account_fingerprint: "",
+        secret_fingerprint: "",
         settings_fingerprint: FINGERPRINT,
         with_grant: false,
         issues_anew: true,

@@ -2,6 +2,7 @@
 //! subject; every test has its own servers.
 
 mod asking;
+mod changed_settings;
 mod clock;
 mod cluster;
 mod commands;

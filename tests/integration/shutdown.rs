@@ -104,6 +104,7 @@ async fn a_worker_told_to_stop_at_any_point_of_its_call_leaves_no_attempt_open()
         Point::Published,
     ] {
         let mut scene = Scene::set(point, "token", CALM).await;
+        let day = scene.fleet.field("calls_until").await;
         scene.reach().await;
         told_to_stop(&scene).await;
         scene.let_go();
@@ -120,7 +121,10 @@ async fn a_worker_told_to_stop_at_any_point_of_its_call_leaves_no_attempt_open()
         assert!(!leased, "{point:?}: the lease was given back");
         let calls = fleet.summary().calls;
         let counted = fleet.field("calls").await.expect("a count");
-        assert_eq!(counted, calls.to_string(), "{point:?}: what was not sent is not counted");
+        // At the issuer's midnight the count begins anew.
+        if fleet.field("calls_until").await == day {
+            assert_eq!(counted, calls.to_string(), "{point:?}: what was not sent is not counted");
+        }
         match point {
             Point::Asking => assert_eq!(calls, 1, "nothing is sent any more"),
             // It may be over before the signal is heard.

@@ -246,6 +246,8 @@ impl Crowd {
             quiet_period: default_quiet_period(Issuance::Anew),
             daily_quota: 2_000,
             quota_day_offset: Duration::from_secs(8 * 3600),
+            account_fingerprint: "",
+            secret_fingerprint: "",
             settings_fingerprint: "settings",
             with_grant: false,
             issues_anew: true,

@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use evertoken_client::CredentialId;
 use evertoken_rules::policy::{Issuance, default_quiet_period};
 
-use crate::{Fields, KINDS, Kind, Provider, Transport};
+use crate::{Fields, KINDS, Kind, Provider, Transport, fingerprint::fingerprint};
 
 /// Minutes are of use with real tokens, and 288 calls a day at five of them. The bound leaves room
 /// for a simulator in which two hours take seconds.
@@ -75,6 +75,13 @@ impl Credential {
             verify_every,
             ..plain
         })
+    }
+
+    /// A fingerprint of the account, whatever its secret and wherever its issuer is reached: a short
+    /// hash, as [`Provider::settings_fingerprint`].
+    #[must_use]
+    pub fn account_fingerprint(&self) -> String {
+        fingerprint([self.provider.kind(), self.provider.account().name].into_iter())
     }
 
     /// Whether a repeated call retires the token of the one before.

@@ -22,6 +22,7 @@ mod base_urls;
 mod credential;
 mod error;
 mod fields;
+mod fingerprint;
 mod issued;
 mod registry;
 mod secret;
@@ -86,6 +87,12 @@ pub trait Provider: fmt::Debug + Send + Sync {
     /// eight hexadecimal digits, too few to tell the secret. Empty if the secret cannot be read by
     /// `deadline`.
     fn settings_fingerprint(&self, deadline: Instant) -> BoxFuture<'_, String>;
+
+    /// The same of the secret and of which token it is for, wherever the issuer is reached: one node
+    /// of a fleet may reach it by another way.
+    fn secret_fingerprint(&self, deadline: Instant) -> BoxFuture<'_, String> {
+        self.settings_fingerprint(deadline)
+    }
 
     /// Whether what a call needs can be read by `deadline`, the secret for one. Calls nobody.
     ///

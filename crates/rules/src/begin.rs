@@ -9,10 +9,12 @@ use evertoken_client::{Epoch, StoreTime};
 
 use self::limits::{Window, without_reserve};
 use crate::{
+    asked_with::Difference,
     clock_set,
     grant::Grant,
     lease::{AttemptId, Holder, LockOwner, Reason},
-    record::{Attempt, Calls, Doubt, Record},
+    policy,
+    record::{Attempt, Calls, Deaths, Doubt, Record, Requests},
     snapshot::{Changes, Decision, Lock, LockChange, Snapshot},
 };
 
@@ -38,6 +40,10 @@ pub struct BeginRequest<'a> {
     pub daily_quota: u64,
     /// How far the issuer's day is ahead of UTC.
     pub quota_day_offset: Duration,
+    /// A fingerprint of the credential's account.
+    pub account_fingerprint: &'a str,
+    /// A fingerprint of its secret, and of which of the account's tokens it is for.
+    pub secret_fingerprint: &'a str,
     /// A fingerprint of the credential's settings.
     pub settings_fingerprint: &'a str,
     /// The issuer is asked with a grant, which is handed out with the lease.
@@ -260,7 +266,9 @@ impl Question<'_> {
             StoreTime::default()
         });
         let is_requested = self.is_reported() || record.requests.wanted;
-        if self.settings_changed() {
+        if let Some(reason) = self.asked_anew() {
+            reason
+        } else if self.settings_changed() {
             Ok(Reason::SettingsChanged)
         } else if self.lost && record.failures() == 0 {
             Ok(Reason::Lost)
@@ -284,6 +292,20 @@ impl Question<'_> {
             Err(due_at.min(requests_at))
         } else {
             Err(due_at)
+        }
+    }
+
+    /// The account or its secret is another one than was asked for. Two fleets that have one credential for
+    /// two accounts replace each other's tokens, but no more often than once in a while.
+    fn asked_anew(&self) -> Option<Result<Reason, StoreTime>> {
+        let BeginRequest { account_fingerprint, secret_fingerprint, .. } = self.request;
+        match self.record.difference(account_fingerprint, secret_fingerprint)? {
+            Difference::Account => {
+                let last = self.record.attempt.as_ref().map(|attempt| attempt.granted_at);
+                let next = last.map_or(self.now, |last| last.plus(policy::COOL_DOWN));
+                Some(if next <= self.now { Ok(Reason::AnotherAccount) } else { Err(next) })
+            }
+            Difference::Secret => Some(Ok(Reason::NewSecret)),
         }
     }
 
@@ -338,6 +360,9 @@ impl Question<'_> {
 
     /// Until when the issuer's limits forbid a call, and which.
     fn forbidden_until(&self, reason: Reason) -> Option<(StoreTime, Early)> {
+        if reason == Reason::AnotherAccount {
+            return None;
+        }
         let limited = self.record.budget.rate_limited_until;
         if let Some(until) = limited.filter(|until| self.now < *until) {
             return Some((until, Early::RateLimited));
@@ -349,6 +374,10 @@ impl Question<'_> {
 
     fn grant(mut self, reason: Reason, owner: LockOwner<'_>) -> Decision<Begun> {
         let (request, now) = (self.request, self.now);
+        let is_another = reason == Reason::AnotherAccount;
+        if is_another {
+            self.forget_the_other();
+        }
         let quota = without_reserve(request.daily_quota);
         let why = if self.lost {
             // Of a window that was lost, nobody knows the count: only the reserve is left of it.
@@ -389,7 +418,21 @@ impl Question<'_> {
         }
         let answer = Begun::Granted(granted(record, &attempt, self.snapshot.grant.as_ref()));
         record.attempt = Some(attempt);
+        record.ask_with(request.account_fingerprint, request.secret_fingerprint);
         let lock = LockChange::Take { by: owner.to_string(), epoch, length: request.lease };
-        Decision::commit(answer, Changes { record: self.record, lock, ..Changes::default() })
+        let (record, withdraw) = (self.record, is_another);
+        Decision::commit(answer, Changes { record, lock, withdraw, ..Changes::default() })
+    }
+
+    /// What is known of another account is of no matter to this one. The epochs go on.
+    fn forget_the_other(&mut self) {
+        let record = &mut self.record;
+        (record.failure, record.doubt) = (None, None);
+        record.budget.rate_limited_until = None;
+        (record.requests, record.deaths) = (Requests::default(), Deaths::default());
+        (self.window.calls, self.window.requests) = (0, 0);
+        if let Some(attempt) = &mut record.attempt {
+            (attempt.open, attempt.overtook) = (false, None);
+        }
     }
 }

@@ -202,6 +202,7 @@ pub(crate) fn published_changes(
         token: Some(token.clone()),
         lock: LockChange::Free { by: owner.to_string(), epoch },
         clear_report: true,
+        withdraw: false,
         grant: None,
     }
 }

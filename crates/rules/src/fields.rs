@@ -31,6 +31,7 @@ pub const FIELDS: &[&str] = &[
     "failure",
     "requests",
     "deaths",
+    "asked_with",
 ];
 
 /// The longest field that is read, in bytes: a token that was overtaken has 4096 at the most.
@@ -84,6 +85,7 @@ impl Record {
             requests: text("requests").and_then(part).unwrap_or_default(),
             deaths: text("deaths").and_then(part).unwrap_or_default(),
             verified_at: set("verified_at"),
+            asked_with: text("asked_with").and_then(shown),
         };
         record.believe(farthest);
         record
@@ -122,6 +124,7 @@ impl Record {
             "calls_until" => moment(self.budget.until),
             "rate_limited_until" => moment(self.budget.rate_limited_until),
             "verified_at" => moment(self.verified_at),
+            "asked_with" => self.asked_with.clone(),
             "attempt" => self.attempt.as_ref().and_then(json),
             "failure" => self.failure.as_ref().and_then(json),
             "requests" => json(&self.requests).filter(|_| self.requests != Requests::default()),
@@ -259,6 +262,7 @@ mod tests {
             requests: Requests { wanted: true, last_at: at(1), today: 2, brought: Epoch(4) },
             deaths: Deaths { unexplained: Epoch(4), today: 1, until: at(8) },
             verified_at: Some(at(2)),
+            asked_with: Some("0123abcd 4567cdef".to_owned()),
         };
         assert_eq!(again(&record), record);
         assert_eq!(again(&Record::default()), Record::default());

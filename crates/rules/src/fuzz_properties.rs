@@ -114,6 +114,8 @@ fn question(attempt: &AttemptId) -> BeginRequest<'_> {
         quiet_period: 15 * SECOND,
         daily_quota: 2000,
         quota_day_offset: 8 * 3600 * SECOND,
+        account_fingerprint: "",
+        secret_fingerprint: "",
         settings_fingerprint: "0123abcd",
         with_grant: false,
         issues_anew: true,

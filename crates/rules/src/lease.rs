@@ -40,6 +40,10 @@ pub enum Reason {
     SettingsChanged,
     /// The store lost a later token than the one that stands.
     Lost,
+    /// The account is another one than that whose token stands.
+    AnotherAccount,
+    /// The account is the same, and its secret is new.
+    NewSecret,
 }
 
 // === impl Holder ===
@@ -103,6 +107,8 @@ impl Reason {
             Self::Requested => "requested",
             Self::SettingsChanged => "settings_changed",
             Self::Lost => "lost",
+            Self::AnotherAccount => "another_account",
+            Self::NewSecret => "new_secret",
         }
     }
 
@@ -118,6 +124,8 @@ impl Reason {
             Self::Requested,
             Self::SettingsChanged,
             Self::Lost,
+            Self::AnotherAccount,
+            Self::NewSecret,
         ]
         .into_iter()
         .find(|reason| reason.as_str() == name)

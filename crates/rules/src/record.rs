@@ -37,6 +37,9 @@ pub struct Record {
     pub deaths: Deaths,
     /// When somebody was last told to verify the token.
     pub verified_at: Option<StoreTime>,
+    /// Fingerprints of the account that the issuer was last asked for, and of the secrets that were
+    /// tried, the last first.
+    pub asked_with: Option<String>,
 }
 
 /// What is published: the token itself stands in its own key.

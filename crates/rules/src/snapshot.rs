@@ -66,6 +66,8 @@ pub struct Changes {
     pub record: Record,
     /// The token to publish, in place of whatever stands there. It ends as the record says.
     pub token: Option<Token>,
+    /// Nothing is published any more: what stands is another account's.
+    pub withdraw: bool,
     /// The grant as it becomes; nothing if it stays.
     pub grant: Option<Grant>,
     /// What becomes of the lock.
@@ -143,7 +145,8 @@ impl Snapshot {
     /// What a store has once `changes` are committed and have given the record this revision.
     #[must_use]
     pub fn after(self, changes: Changes, revision: u64, now: StoreTime) -> Self {
-        let token = changes.token.as_ref().map(Foreign::of).or(self.token);
+        let before = self.token.filter(|_| !changes.withdraw);
+        let token = changes.token.as_ref().map(Foreign::of).or(before);
         let report = self.report.filter(|_| !changes.clear_report);
         let lock = match changes.lock {
             LockChange::Keep | LockChange::Shorten(_) => self.lock,

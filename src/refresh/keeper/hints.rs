@@ -3,6 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use futures_util::future::join_all;
 use tokio::time::Instant;
 use tracing::{debug, error, trace};
 
@@ -11,11 +12,32 @@ use crate::{
     clock::{self, Moment, StoreClock, StoreTime},
     lease::Epoch,
     metrics, policy,
+    refresh::Credential,
     store::{Glance, Hint, Record, StoreError, StoreErrorKind},
 };
 
 /// A token's end is looked at a little later, when the store has surely taken it away.
 const AFTER_ITS_END: Duration = Duration::from_millis(2);
+
+/// What a look has shown of one record.
+pub(super) struct Seen {
+    glance: Glance,
+    /// The issuer was not asked with these settings yet, or for another account.
+    is_new: bool,
+}
+
+/// Compares the settings of a credential with its record.
+async fn seen(glance: Glance, credential: Option<Arc<Credential>>, deadline: Instant) -> Seen {
+    let record = glance.record.as_ref().filter(|record| record.asked_with.is_some());
+    let is_new = match record.zip(credential) {
+        Some((record, credential)) => {
+            let secret = credential.provider.secret_fingerprint(deadline).await;
+            record.is_asked_anew_by(&credential.account_fingerprint(), &secret)
+        }
+        None => false,
+    };
+    Seen { glance, is_new }
+}
 
 impl Keeper {
     pub(super) fn on_hint(&mut self, hint: Hint) {
@@ -43,12 +65,12 @@ impl Keeper {
     pub(super) fn on_looked(
         &mut self,
         slots: &[Slot],
-        looked: Result<(StoreClock, Vec<Glance>), StoreError>,
+        looked: Result<(StoreClock, Vec<Seen>), StoreError>,
     ) {
         let is_all = self.scan.looked();
         match looked {
-            Ok((heard, glances)) => {
-                self.on_records(slots, heard, &glances);
+            Ok((heard, seen)) => {
+                self.on_records(slots, heard, &seen);
                 if is_all {
                     debug!(event = "records.looked", "looked at all records that waited for it");
                 }
@@ -80,19 +102,35 @@ impl Keeper {
             indexes.into_iter().filter_map(|index| self.credentials.slot(index)).collect();
         let ids: Vec<_> =
             slots.iter().map(|slot| self.credentials.at(slot.index).id.clone()).collect();
+        // Settings are compared with the record once: they are read at start.
+        let compared: Vec<_> = slots
+            .iter()
+            .map(|slot| {
+                let credential = self.credentials.at(slot.index);
+                self.timetable.is_first_look(slot.index).then(|| Arc::clone(credential))
+            })
+            .collect();
+        let deadline = clock::now() + self.cycle.times.request_timeout;
         let job = async move {
             let asked = Moment::now();
-            let looked = store.look(&ids).await;
-            let looked = looked.map(|(now, glances)| (StoreClock::heard(now, asked), glances));
+            let looked = match store.look(&ids).await {
+                Ok((now, glances)) => {
+                    let heard = StoreClock::heard(now, asked);
+                    let each = glances.into_iter().zip(compared);
+                    let seen = each.map(|(glance, credential)| seen(glance, credential, deadline));
+                    Ok((heard, join_all(seen).await))
+                }
+                Err(error) => Err(error),
+            };
             Done::Looked(slots, looked)
         };
         self.jobs.spawn(guarded(job, |defect| Done::Looked(Vec::new(), Err(defect))));
     }
 
-    fn on_records(&mut self, slots: &[Slot], heard: StoreClock, glances: &[Glance]) {
+    fn on_records(&mut self, slots: &[Slot], heard: StoreClock, all: &[Seen]) {
         let (now, store_now) = (clock::now(), heard.reading());
         self.hear_clock(heard);
-        for (&slot, glance) in slots.iter().zip(glances) {
+        for (&slot, Seen { glance, is_new }) in slots.iter().zip(all) {
             let Some(index) = self.credentials.current(slot) else { continue };
             let stands = glance.record.as_ref().map(|record| record.epoch()).unwrap_or_default();
             if stands < self.timetable.epoch(index) {
@@ -108,6 +146,10 @@ impl Keeper {
             }
             self.set_due_by(index, glance, record, store_now, now);
             self.note_refused(index, record, store_now, now);
+            if *is_new {
+                let due = now + self.up_to(APART);
+                self.timetable.due_by(index, due);
+            }
         }
     }
 

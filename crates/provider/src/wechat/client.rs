@@ -7,14 +7,16 @@ use evertoken_rules::policy::Issuance;
 use futures_util::future::BoxFuture;
 use reqwest::{Client, Method, Request, Url};
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
 use super::{
     KIND, answer, probe,
     settings::{Endpoint, Settings},
 };
-use crate::{Account, FetchError, Fields, Inputs, Issued, Probed, Provider, Secret, Transport};
+use crate::{
+    Account, FetchError, Fields, Inputs, Issued, Probed, Provider, Secret, Transport,
+    fingerprint::fingerprint,
+};
 
 /// WeChat's day is China's; that its quota is counted by it is likely, and documented nowhere
 /// (`wechat-api.md` section 13).
@@ -49,6 +51,13 @@ impl WeChat {
         transport: &Transport,
     ) -> Option<Box<dyn Provider>> {
         Some(Box::new(Self::new(Settings::read(fields)?, transport.clone())))
+    }
+
+    /// Of the secret and what goes with it; empty if it cannot be read by `deadline`.
+    async fn fingerprint(&self, deadline: Instant, more: Vec<&str>) -> String {
+        let Settings { appid, secret, endpoint, .. } = &self.settings;
+        let Ok(secret) = secret.read(deadline).await else { return String::new() };
+        fingerprint([&**appid, endpoint.as_str(), secret.expose()].into_iter().chain(more))
     }
 
     fn request(&self, client: &Client, base: &Url, secret: &Secret) -> reqwest::Result<Request> {
@@ -88,7 +97,10 @@ impl Provider for WeChat {
 
     fn account(&self) -> Account<'_> {
         let Settings { appid, endpoint, base_urls, .. } = &self.settings;
-        Account { issuer: base_urls.host(), name: appid, token: endpoint.as_str() }
+        // Its entry points are one issuer, which knows an account by one name at all of them.
+        let host = base_urls.host();
+        let issuer = if host.ends_with(".weixin.qq.com") { "api.weixin.qq.com" } else { host };
+        Account { issuer, name: appid, token: endpoint.as_str() }
     }
 
     fn issuance(&self) -> Issuance {
@@ -109,18 +121,12 @@ impl Provider for WeChat {
     }
 
     fn settings_fingerprint(&self, deadline: Instant) -> BoxFuture<'_, String> {
-        Box::pin(async move {
-            let Settings { appid, secret, endpoint, base_urls } = &self.settings;
-            let Ok(secret) = secret.read(deadline).await else { return String::new() };
-            let mut hash = Sha256::new();
-            let bases = base_urls.iter().map(Url::as_str);
-            for part in [&**appid, endpoint.as_str(), secret.expose()].into_iter().chain(bases) {
-                hash.update(part.len().to_le_bytes());
-                hash.update(part);
-            }
-            let digest = hash.finalize();
-            digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect()
-        })
+        let bases: Vec<&str> = self.settings.base_urls.iter().map(Url::as_str).collect();
+        Box::pin(self.fingerprint(deadline, bases))
+    }
+
+    fn secret_fingerprint(&self, deadline: Instant) -> BoxFuture<'_, String> {
+        Box::pin(self.fingerprint(deadline, Vec::new()))
     }
 
     fn readable(&self, deadline: Instant) -> BoxFuture<'_, Result<(), FetchError>> {

@@ -125,6 +125,11 @@ impl FileRecord {
             self.reported.take().filter(|(text, _)| !clear_report || !is_dealt_with(text));
     }
 
+    /// Nothing is published any more.
+    pub(super) fn withdraw(&mut self) {
+        (self.token, self.reported) = (None, None);
+    }
+
     pub(super) fn report(&mut self, token: &str, now: StoreTime) {
         self.reported = Some((token.to_owned(), now.as_millis()));
     }

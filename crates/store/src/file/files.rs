@@ -157,6 +157,10 @@ impl Files {
             if let Some(grant) = &changes.grant {
                 file.set_grant(grant);
             }
+            if changes.withdraw {
+                file.withdraw();
+                self.directory.show_token(id, None)?;
+            }
             if let Some(token) = &changes.token {
                 file.publish(token.expose(), changes.clear_report);
             }

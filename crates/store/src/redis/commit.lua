@@ -14,7 +14,7 @@
 --       7 token              to publish, or empty
 --       8 expires at         ms, of that token
 --       9 report             'clear' if a report about the token that is replaced or published is
---                            dealt with
+--                            dealt with; 'withdraw' if the token goes, and any report with it
 --      10 channel            of the message, or empty
 --      11 message
 --      12 grant              that the issuer is asked with next, or empty
@@ -60,6 +60,7 @@ end
 if ARGV[12] ~= '' then
   redis.call('HSET', KEYS[5], 'current', ARGV[12], 'previous', ARGV[13], 'generation', ARGV[14])
 end
+if ARGV[9] == 'withdraw' then redis.call('DEL', KEYS[3], KEYS[4]) end
 if ARGV[7] ~= '' then redis.call('SET', KEYS[3], ARGV[7], 'PX', ms(tonumber(ARGV[8]) - now)) end
 
 -- At least the time, so that two histories of one record do not have a revision in common.

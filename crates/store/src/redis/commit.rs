@@ -38,7 +38,11 @@ impl RedisStore {
         add_lock(&mut call, &changes.lock);
         call.arg(changes.token.as_ref().map_or("", |token| token.expose()))
             .arg(changes.record.expires_at().unwrap_or_default().as_millis())
-            .arg(if changes.clear_report { "clear" } else { "" });
+            .arg(match (changes.clear_report, changes.withdraw) {
+                (_, true) => "withdraw",
+                (true, false) => "clear",
+                (false, false) => "",
+            });
         add_message(&mut call, &self.keys, id, changes.message);
         add_grant(&mut call, &self.keys, id, changes.grant.as_ref());
         add_fields(&mut call, seen, changes);
