@@ -6,6 +6,7 @@
 //! - `GET /status`: as `evertoken status --json`.
 //! - `GET /metrics`: for Prometheus.
 
+mod connections;
 mod scrape;
 
 use std::{convert::Infallible, net::SocketAddr, sync::Arc};
@@ -49,14 +50,13 @@ pub async fn serve(
     if let Some(listen) = listen {
         let scrape = RecordScrape::default();
         let state = AdminState { credentials, store, reached, metrics, scrape };
-        let served = async {
-            let listener = TcpListener::bind(listen).await?;
-            info!(event = "admin.listening", %listen, "the admin listener is there");
-            axum::serve(listener, routes(state)).await
-        };
-        if let Err(error) = served.await {
-            error!(event = "admin.failed", %listen, %error,
-                "there is no admin listener: name a free address in admin.listen, or \"off\"");
+        match TcpListener::bind(listen).await {
+            Ok(listener) => {
+                info!(event = "admin.listening", %listen, "the admin listener is there");
+                return connections::serve(listener, routes(state)).await;
+            }
+            Err(error) => error!(event = "admin.failed", %listen, %error,
+                "there is no admin listener: name a free address in admin.listen, or \"off\""),
         }
     }
     std::future::pending().await

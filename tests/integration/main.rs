@@ -17,6 +17,7 @@ mod foreign;
 mod garbage;
 mod issuer;
 mod killed;
+mod listener;
 mod lost_data;
 mod metrics;
 mod mistakes;
