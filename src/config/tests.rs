@@ -317,3 +317,32 @@ fn nothing_that_is_configured_prints_a_secret() {
         assert!(!printed.is_empty() && !printed.contains("s3cr3t"), "{what}: {printed}");
     }
 }
+
+/// A worker that does not know its store would refresh alone, the very harm.
+#[test]
+fn a_variable_of_ours_that_names_no_setting_is_a_mistake() {
+    for (name, meant) in [
+        ("EVERTOKEN_STORE", "EVERTOKEN_STORE__URL"),
+        ("EVERTOKEN_CONFIG", "--config"),
+        ("EVERTOKEN_LEASE", "two underscores"),
+    ] {
+        let told = mistakes(WHOLE, &[("MINI_SECRET", "s3cr3t"), (name, "redis://10.0.0.9")]);
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(told[0].contains(name) && told[0].contains(meant), "{told:?}");
+    }
+}
+
+#[test]
+fn variables_of_kubernetes_and_of_secrets_are_no_mistakes() {
+    let pairs = [
+        ("MINI_SECRET", "s3cr3t"),
+        ("EVERTOKEN_SERVICE_HOST", "10.0.0.1"),
+        ("EVERTOKEN_PORT", "tcp://10.0.0.1:9464"),
+        ("EVERTOKEN_PORT_9464_TCP_ADDR", "10.0.0.1"),
+        ("EVERTOKEN_SHOP", "another-s3cr3t"),
+    ];
+    let text = format!(
+        "{WHOLE}\n[credentials.third]\nappid = \"wx3\"\nsecret = {{ env = \"EVERTOKEN_SHOP\" }}\n"
+    );
+    read(&text, &pairs).expect("good settings");
+}

@@ -7,11 +7,10 @@ use toml::de::{DeTable, DeValue};
 
 use super::{Environment, Mistake};
 
-/// The prefix of our variables. A double underscore stands for each dot, so that the variables
-/// which Kubernetes sets for a service named evertoken (`EVERTOKEN_PORT`) are none of ours.
+/// The prefix of our variables. A double underscore stands for each dot.
 const PREFIX: &str = "EVERTOKEN_";
 
-/// Variables that are easily written with one underscore. Nothing else sets those names.
+/// Variables that are easily written with one underscore.
 const MISTYPED: [&str; 5] = [
     "EVERTOKEN_STORE__URL",
     "EVERTOKEN_STORE__PREFIX",
@@ -61,14 +60,13 @@ pub(super) fn build(
     mistakes: &mut Vec<Mistake>,
 ) -> Table {
     let mut tree = file.map(|(path, text)| parse(path, text, mistakes)).unwrap_or_default();
+    let mut unnamed = Vec::new();
     for (name, value) in environment.iter() {
-        if let Some(meant) = MISTYPED.iter().find(|known| known.replace("__", "_") == *name) {
-            let message = format!("two underscores stand between the parts of a name: {meant}");
-            mistakes.push(Mistake { place: name.clone(), message });
-        }
-        let Some(path) = name.strip_prefix(PREFIX).filter(|path| path.contains("__")) else {
+        let Some(path) = name.strip_prefix(PREFIX) else { continue };
+        if !path.contains("__") {
+            unnamed.push(name);
             continue;
-        };
+        }
         // Composition files hand on unset variables as empty ones.
         if value.is_empty() {
             continue;
@@ -90,7 +88,48 @@ pub(super) fn build(
     if let Some(url) = store {
         put(&mut tree, &["store".to_owned(), "url".to_owned()], "--store", url);
     }
+    for name in unnamed {
+        if !is_a_services(name) && !holds_a_secret(&tree, name) {
+            mistakes.push(Mistake { place: name.clone(), message: unknown(name) });
+        }
+    }
     tree
+}
+
+/// What a variable was meant to be that is none of ours. It may be the one that names the store: a
+/// worker without it would keep tokens for itself.
+fn unknown(name: &str) -> String {
+    if let Some(meant) = MISTYPED.iter().find(|known| known.replace("__", "_") == name) {
+        return format!("two underscores stand between the parts of a name: {meant}");
+    }
+    let meant = match name.trim_start_matches(PREFIX) {
+        "CONFIG" | "CONFIG_FILE" => "a configuration file is named with --config FILE",
+        "STORE" | "URL" | "REDIS" | "REDIS_URL" => "is EVERTOKEN_STORE__URL meant?",
+        _ => {
+            "two underscores stand between the parts of a name, as in EVERTOKEN_STORE__URL, and a \
+             secret that is named by { env = \"NAME\" } may have any name"
+        }
+    };
+    format!("no setting has this name: {meant}")
+}
+
+/// Kubernetes sets these for a service that is called `evertoken`.
+fn is_a_services(name: &str) -> bool {
+    let path = name.trim_start_matches(PREFIX);
+    path == "PORT" || path.starts_with("PORT_") || path.starts_with("SERVICE_")
+}
+
+/// Whether some setting names this variable: `{ env = "NAME" }`.
+fn holds_a_secret(table: &Table, name: &str) -> bool {
+    table.iter().any(|(key, node)| match &node.value {
+        Value::Text(text) => key == "env" && text == name,
+        Value::Table(inner) => holds_a_secret(inner, name),
+        Value::List(nodes) => nodes.iter().any(|node| match &node.value {
+            Value::Table(inner) => holds_a_secret(inner, name),
+            _ => false,
+        }),
+        Value::Number(_) | Value::Other => false,
+    })
 }
 
 fn parse(path: &Path, text: &str, mistakes: &mut Vec<Mistake>) -> Table {
