@@ -252,8 +252,22 @@ fn workers_store(settings: &Settings) -> Result<Arc<dyn Coordinate>, CommandErro
     }
 }
 
+/// Refuses to go on where neither a store nor a credential was named: there is nothing to ask.
+fn configured(settings: &Settings) -> Result<(), CommandError> {
+    if !settings.store.is_default || !settings.credentials.is_empty() {
+        return Ok(());
+    }
+    let message = format!(
+        "no store and no credential is configured ({}): name the workers' store by --store URL, or \
+         store.url and a section [credentials.NAME] in evertoken.toml",
+        settings.origin
+    );
+    Err(CommandError::Usage(Mistakes::one("configuration", message)))
+}
+
 /// Refuses an id that is not configured, if any is: a typing error would read as a missing token.
 fn known(settings: &Settings, id: &CredentialId) -> Result<(), CommandError> {
+    configured(settings)?;
     if settings.credentials.is_empty() {
         return Ok(());
     }

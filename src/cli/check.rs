@@ -2,13 +2,14 @@
 
 use std::io::{Write, stdout};
 
-use super::CommandError;
+use super::{CommandError, configured};
 use crate::{
     config::Settings,
     diagnose::{self, Finding},
 };
 
 pub(super) async fn run(settings: &Settings) -> Result<(), CommandError> {
+    configured(settings)?;
     let mut findings = diagnose::settings(settings).await?;
     let (about_store, looked) = diagnose::store(settings).await;
     findings.extend(about_store);

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use evertoken_testkit::{
     fleet::{APPID, Fleet, SECRET, issuer_settings},
-    process::Ended,
+    process::{Ended, Process},
 };
 use serde_json::Value;
+use tempfile::TempDir;
 
 const TWO_HOURS: Duration = Duration::from_secs(7200);
 
@@ -95,12 +96,7 @@ async fn ten_get_fetch_at_one_instant_make_one_call_and_print_one_token() {
     let (fleet, configuration) = quiet_fleet().await;
     let start = |name: usize| {
         let arguments = ["get", "shop", "--fetch", "--config", &configuration];
-        evertoken_testkit::process::Process::start(
-            fleet.path(),
-            &format!("get-{name}"),
-            &arguments,
-            &[],
-        )
+        Process::start(fleet.path(), &format!("get-{name}"), &arguments, &[])
     };
     let mut processes: Vec<_> = (0..10).map(start).collect();
     let mut answers = Vec::new();
@@ -262,6 +258,31 @@ async fn wrong_command_lines_end_with_64_and_help_with_0() {
     let nobody = fleet.command(&["get", "nobody", "--config", &configuration]).await;
     assert_eq!(nobody.stderr, "evertoken: ID: no credential nobody; configured are: shop\n");
     fleet.end().await;
+}
+
+#[tokio::test]
+async fn without_any_configuration_every_command_says_how_to_begin_and_leaves_nothing_behind() {
+    let directory = TempDir::new().expect("a directory");
+    let empty = directory.path().join("here");
+    std::fs::create_dir(&empty).expect("a directory");
+    for words in [
+        "get shpo",
+        "get shpo --fetch",
+        "get shpo --json",
+        "refresh shpo",
+        "reject shpo x",
+        "status",
+        "check",
+        "run",
+    ] {
+        let arguments: Vec<&str> = words.split(' ').collect();
+        let ended = Process::start(&empty, "../said", &arguments, &[]).ended().await;
+        assert_eq!((code(&ended), ended.stdout.as_str()), (Some(64), ""), "{words}");
+        let said = "no credential is configured";
+        assert!(ended.stderr.contains(said) && lines(&ended.stderr).len() == 1, "{}", ended.stderr);
+        let left = std::fs::read_dir(&empty).expect("a directory").count();
+        assert_eq!(left, 0, "{words} leaves something behind");
+    }
 }
 
 #[tokio::test]
