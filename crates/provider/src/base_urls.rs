@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use reqwest::Url;
 
-/// Entry points of one system, tried in order while a connection cannot be made: at least one, of
-/// `http` or `https`, with neither user nor query. Cheap to clone.
+/// Entry points of one system: at least one, of `http` or `https`, with neither user nor query. An
+/// attempt goes on to the next while a connection cannot be made, and begins behind one that gave the
+/// attempt before no answer. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BaseUrls(Arc<[Url]>);
 
@@ -43,7 +44,7 @@ impl BaseUrls {
     }
 
     /// Each, in order.
-    pub fn iter(&self) -> impl Iterator<Item = &Url> {
+    pub fn iter(&self) -> impl Iterator<Item = &Url> + Clone {
         self.0.iter()
     }
 }

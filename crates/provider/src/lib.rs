@@ -24,6 +24,7 @@ mod error;
 mod fields;
 mod issued;
 mod registry;
+mod route;
 mod secret;
 mod secret_file;
 mod transport;

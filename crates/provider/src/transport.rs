@@ -13,7 +13,7 @@ use evertoken_tls::Refusal;
 use reqwest::{Client, Request, Response, Url, header};
 use tokio::time::{Instant, timeout_at};
 
-use crate::{BaseUrls, Fate, FetchError, Remedy};
+use crate::{Fate, FetchError, Remedy, route::Route};
 
 /// The longest answer that is read, in bytes.
 const MAX_ANSWER: usize = 64 * 1024;
@@ -69,26 +69,37 @@ impl Transport {
 
     /// Sends one request, and reads its answer, by `deadline`.
     ///
-    /// The next of `bases` is used only after a connection that never sent anything.
-    pub(crate) async fn call(
+    /// The next entry of `route` is used only after a connection that never sent anything. Where a
+    /// request got no answer of the issuer, the next call begins with another.
+    pub(crate) async fn call<T>(
         &self,
-        bases: &BaseUrls,
+        route: &Route,
         deadline: Instant,
         request: impl Fn(&Client, &Url) -> Result<Request, reqwest::Error>,
-    ) -> Result<Answer, FetchError> {
+        read: impl FnOnce(Answer) -> Result<T, FetchError>,
+    ) -> Result<T, FetchError> {
         let client = self.client().map_err(not_built)?;
         let mut refused = None;
-        for base in bases.iter() {
+        for (at, base) in route.entries() {
             let soonest = evertoken_clock::now() + self.0.connect_timeout;
             let late = refused.is_some() && deadline < soonest;
             if late {
                 break;
             }
             let request = request(client, base).map_err(malformed)?;
-            match timeout_at(deadline, exchange(client, request, base)).await {
-                Ok(Err(error)) if error.fate == Fate::NotSent => refused = Some(error),
-                Ok(result) => return result,
-                Err(_elapsed) => return Err(timed_out()),
+            let answered = timeout_at(deadline, exchange(client, request, base)).await;
+            match answered.unwrap_or_else(|_elapsed| Err(timed_out())) {
+                Err(error) if error.fate == Fate::NotSent => {
+                    route.leave(at);
+                    refused = Some(error);
+                }
+                answered => {
+                    let read = answered.and_then(read);
+                    if read.as_ref().is_err_and(FetchError::is_unanswered) {
+                        route.leave(at);
+                    }
+                    return read;
+                }
             }
         }
         Err(refused.unwrap_or_else(|| {
@@ -106,7 +117,7 @@ async fn exchange(client: &Client, request: Request, base: &Url) -> Result<Answe
     while let Some(chunk) = response.chunk().await.map_err(cut_short)? {
         if MAX_ANSWER < body.len() + chunk.len() {
             let message = format!("the answer (HTTP {status}) is longer than 64 KiB");
-            return Err(FetchError::new(Remedy::Retry, Fate::Unknown, message));
+            return Err(FetchError::new(Remedy::Retry, Fate::Unknown, message).unanswered());
         }
         body.extend_from_slice(&chunk);
     }
@@ -161,7 +172,7 @@ fn not_answered(error: reqwest::Error, base: &Url) -> FetchError {
         _ => "",
     };
     let message = format!("the connection to {issuer} broke after the request was sent{hint}");
-    FetchError::new(Remedy::Retry, Fate::Unknown, message).caused_by(error)
+    FetchError::new(Remedy::Retry, Fate::Unknown, message).unanswered().caused_by(error)
 }
 
 /// What a refusal of TLS asks of an operator.
@@ -185,11 +196,12 @@ fn mended(refusal: Refusal) -> &'static str {
 
 fn cut_short(error: reqwest::Error) -> FetchError {
     FetchError::new(Remedy::Retry, Fate::Unknown, "the answer was cut short")
+        .unanswered()
         .caused_by(error.without_url())
 }
 
 fn timed_out() -> FetchError {
-    FetchError::new(Remedy::Retry, Fate::Unknown, "the issuer did not answer in time")
+    FetchError::new(Remedy::Retry, Fate::Unknown, "the issuer did not answer in time").unanswered()
 }
 
 fn media_type(response: &Response) -> String {

@@ -28,7 +28,7 @@ pub(super) fn read(
     let unclear = |what: &str| {
         let size = body.len();
         let message = format!("the answer {what} (HTTP {status}, {media_type}, {size} bytes)");
-        FetchError::new(Remedy::Retry, fate_of(status), message)
+        FetchError::new(Remedy::Retry, fate_of(status), message).unanswered()
     };
     if status != 200 {
         return Err(unclear("is not WeChat's"));

@@ -14,7 +14,10 @@ use super::{
     KIND, answer, probe,
     settings::{Endpoint, Settings},
 };
-use crate::{Account, FetchError, Fields, Inputs, Issued, Probed, Provider, Secret, Transport};
+use crate::{
+    Account, FetchError, Fields, Inputs, Issued, Probed, Provider, Secret, Transport, route::Route,
+    transport::Answer,
+};
 
 /// WeChat's day is China's; that its quota is counted by it is likely, and documented nowhere
 /// (`wechat-api.md` section 13).
@@ -24,6 +27,7 @@ const QUOTA_DAY_OFFSET: Duration = Duration::from_secs(8 * 3600);
 #[derive(Debug)]
 pub struct WeChat {
     settings: Settings,
+    route: Route,
     transport: Transport,
 }
 
@@ -41,7 +45,7 @@ impl WeChat {
     /// The account of these settings.
     #[must_use]
     pub fn new(settings: Settings, transport: Transport) -> Self {
-        Self { settings, transport }
+        Self { route: Route::new(settings.base_urls.clone()), settings, transport }
     }
 
     pub(crate) fn read(
@@ -133,13 +137,13 @@ impl Provider for WeChat {
         _inputs: &'a Inputs,
     ) -> BoxFuture<'a, Result<Issued, FetchError>> {
         Box::pin(async move {
-            let Settings { appid, secret, base_urls, .. } = &self.settings;
+            let Settings { appid, secret, .. } = &self.settings;
             let secret = secret.read(deadline).await?;
-            let answer = self
-                .transport
-                .call(base_urls, deadline, |client, base| self.request(client, base, &secret))
-                .await?;
-            answer::read(appid, answer.status, &answer.media_type, &answer.body)
+            let request = |client: &Client, base: &Url| self.request(client, base, &secret);
+            let read = |answer: Answer| {
+                answer::read(appid, answer.status, &answer.media_type, &answer.body)
+            };
+            self.transport.call(&self.route, deadline, request, read).await
         })
     }
 
@@ -149,10 +153,14 @@ impl Provider for WeChat {
                 let url = address(base, "/cgi-bin/get_api_domain_ip");
                 client.get(url).query(&[("access_token", token.expose())]).build()
             };
-            match self.transport.call(&self.settings.base_urls, deadline, request).await {
-                Ok(answer) => probe::read(answer.status, &answer.media_type, &answer.body),
-                Err(error) => Probed::Unclear(error),
-            }
+            let read =
+                |answer: Answer| match probe::read(answer.status, &answer.media_type, &answer.body)
+                {
+                    Probed::Unclear(error) => Err(error),
+                    clear => Ok(clear),
+                };
+            let probed = self.transport.call(&self.route, deadline, request, read).await;
+            probed.unwrap_or_else(Probed::Unclear)
         })
     }
 }
