@@ -299,6 +299,21 @@ async fn a_token_of_4096_bytes_is_published_whole() {
 }
 
 #[tokio::test]
+async fn a_life_that_wechat_never_gives_is_cut_and_said() {
+    let mut fleet = Fleet::new(issuer_settings(TWO_HOURS)).await;
+    let month = FaultKind::ExpiresIn { value: json!(2_592_000) };
+    fleet.issuer.fault(Fault::new(month)).expect("a fault");
+    let configuration = fleet.write("evertoken.toml", &fleet.configuration("token", ""));
+    fleet.start(&configuration);
+    fleet.published().await;
+    let mut connection = fleet.redis.connect().await;
+    let left: i64 = connection.ttl("evertoken:{shop}:token").await.expect("redis answers");
+    assert!(left <= 7_500, "published for {left} s");
+    assert_eq!(fleet.workers[0].told("issuer.life_too_long"), 1);
+    fleet.end().await;
+}
+
+#[tokio::test]
 async fn a_redirect_is_not_followed() {
     let (fleet, _) = published("stable_token", "").await;
     let any = "127.0.0.1:0".parse().expect("an address");

@@ -9,6 +9,7 @@ use reqwest::{Client, Method, Request, Url};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
+use tracing::warn;
 
 use super::{
     KIND, answer, probe,
@@ -22,6 +23,10 @@ use crate::{
 /// WeChat's day is China's; that its quota is counted by it is likely, and documented nowhere
 /// (`wechat-api.md` section 13).
 const QUOTA_DAY_OFFSET: Duration = Duration::from_secs(8 * 3600);
+
+/// The longest life that is believed: WeChat gives two hours at the most (`wechat-api.md` section
+/// 1.3), and lets an overtaken token live for five minutes more.
+const LONGEST_LIFE: Duration = Duration::from_secs(7_200 + 300);
 
 /// Speaks to WeChat for one account.
 #[derive(Debug)]
@@ -78,6 +83,22 @@ impl WeChat {
                 .build(),
         }
     }
+}
+
+/// What was issued, for as long as its life is believed. Nobody would look for another token while
+/// an absurd one lasts.
+fn believed(appid: &str, issued: Issued) -> Issued {
+    if issued.lifetime <= LONGEST_LIFE {
+        return issued;
+    }
+    warn!(
+        event = "issuer.life_too_long",
+        account = appid,
+        told_s = issued.lifetime.as_secs(),
+        believed_s = LONGEST_LIFE.as_secs(),
+        "WeChat told a longer life than it gives its tokens: it is cut; is base_url WeChat's?"
+    );
+    Issued { lifetime: LONGEST_LIFE, ..issued }
 }
 
 /// The address of an endpoint.
@@ -143,7 +164,8 @@ impl Provider for WeChat {
             let read = |answer: Answer| {
                 answer::read(appid, answer.status, &answer.media_type, &answer.body)
             };
-            self.transport.call(&self.route, deadline, request, read).await
+            let issued = self.transport.call(&self.route, deadline, request, read).await?;
+            Ok(believed(appid, issued))
         })
     }
 
