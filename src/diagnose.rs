@@ -108,6 +108,8 @@ async fn credentials(settings: &Settings) -> Result<Vec<Finding>, InvalidTranspo
             }
             Err(error) => Finding::Bad(format!("{id}: {}", Chain(&error))),
         });
+        let oddities = provider.oddities(deadline).await;
+        findings.extend(oddities.iter().map(|odd| Finding::Danger(format!("{id}: {odd}"))));
         let danger = provider.danger();
         findings.extend(danger.map(|danger| Finding::Danger(format!("{id}: {danger}"))));
     }

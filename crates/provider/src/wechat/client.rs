@@ -12,7 +12,9 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use super::{
-    KIND, answer, probe,
+    KIND,
+    answer::{self, Asked},
+    pasted, probe,
     settings::{Endpoint, Settings},
 };
 use crate::{
@@ -58,6 +60,11 @@ impl WeChat {
         transport: &Transport,
     ) -> Option<Box<dyn Provider>> {
         Some(Box::new(Self::new(Settings::read(fields)?, transport.clone())))
+    }
+
+    /// The secret as it is now, if it can be one.
+    async fn secret(&self, deadline: Instant) -> Result<Secret, FetchError> {
+        self.settings.secret.read_possible(deadline, pasted::impossible).await
     }
 
     fn request(&self, client: &Client, base: &Url, secret: &Secret) -> reqwest::Result<Request> {
@@ -149,7 +156,17 @@ impl Provider for WeChat {
     }
 
     fn readable(&self, deadline: Instant) -> BoxFuture<'_, Result<(), FetchError>> {
-        Box::pin(async move { self.settings.secret.read(deadline).await.map(drop) })
+        Box::pin(async move { self.secret(deadline).await.map(drop) })
+    }
+
+    fn oddities(&self, deadline: Instant) -> BoxFuture<'_, Vec<String>> {
+        Box::pin(async move {
+            let secret = self.secret(deadline).await.ok();
+            let appid = pasted::odd_appid(&self.settings.appid).map(|odd| ("AppID", odd));
+            let secret = secret.and_then(|secret| pasted::odd_secret(secret.expose()));
+            let odd = appid.into_iter().chain(secret.map(|odd| ("AppSecret", odd)));
+            odd.map(|(what, odd)| format!("is the {what} right? {odd}")).collect()
+        })
     }
 
     fn fetch<'a>(
@@ -158,11 +175,12 @@ impl Provider for WeChat {
         _inputs: &'a Inputs,
     ) -> BoxFuture<'a, Result<Issued, FetchError>> {
         Box::pin(async move {
-            let Settings { appid, secret, .. } = &self.settings;
-            let secret = secret.read(deadline).await?;
+            let appid = &*self.settings.appid;
+            let secret = self.secret(deadline).await?;
+            let asked = Asked { appid, secret: &secret };
             let request = |client: &Client, base: &Url| self.request(client, base, &secret);
             let read = |answer: Answer| {
-                answer::read(appid, answer.status, &answer.media_type, &answer.body)
+                answer::read(asked, answer.status, &answer.media_type, &answer.body)
             };
             let issued = self.transport.call(&self.route, deadline, request, read).await?;
             Ok(believed(appid, issued))

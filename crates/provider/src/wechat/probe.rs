@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 
+use super::answer::object;
 use crate::{Fate, FetchError, Probed, Remedy};
 
 /// The errcodes that mean that the token is dead, as SDKs agree (`wechat-api.md` section 3.1). All
@@ -19,8 +20,9 @@ pub(super) fn read(status: u16, media_type: &str, body: &[u8]) -> Probed {
     if status != 200 {
         return Probed::Unclear(unclear("is not WeChat's").unanswered());
     }
-    let Ok(Value::Object(answer)) = serde_json::from_slice(body) else {
-        return Probed::Unclear(unclear("is not a JSON object").unanswered());
+    let answer = match object(body) {
+        Ok(answer) => answer,
+        Err(what) => return Probed::Unclear(unclear(what).unanswered()),
     };
     match answer.get("errcode").map(Value::as_i64) {
         Some(Some(errcode)) if DEAD.contains(&errcode) => Probed::Dead,
