@@ -23,6 +23,7 @@ mod credential;
 mod error;
 mod fields;
 mod issued;
+mod lookups;
 mod registry;
 mod route;
 mod secret;

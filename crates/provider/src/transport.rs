@@ -13,7 +13,7 @@ use evertoken_tls::Refusal;
 use reqwest::{Client, Request, Response, Url, header};
 use tokio::time::{Instant, timeout_at};
 
-use crate::{Fate, FetchError, Remedy, route::Route};
+use crate::{Fate, FetchError, Remedy, lookups::Lookups, route::Route};
 
 /// The longest answer that is read, in bytes.
 const MAX_ANSWER: usize = 64 * 1024;
@@ -136,6 +136,7 @@ fn build(connect_timeout: Duration) -> Result<Client, InvalidTransport> {
         // again on another. A connection of its own rules that out.
         .pool_max_idle_per_host(0)
         .connect_timeout(connect_timeout)
+        .dns_resolver(Arc::new(Lookups::new(connect_timeout)))
         .build()
         .map_err(|error| InvalidTransport(Arc::new(error)))
 }
