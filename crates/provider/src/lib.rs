@@ -72,6 +72,11 @@ pub trait Provider: fmt::Debug + Send + Sync {
         None
     }
 
+    /// Where the secret goes without TLS over a network, if it does.
+    fn in_clear(&self) -> Option<&str> {
+        None
+    }
+
     /// The credentials whose tokens a call needs.
     fn inputs(&self) -> &[CredentialId] {
         &[]

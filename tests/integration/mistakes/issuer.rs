@@ -178,3 +178,26 @@ async fn a_secret_of_another_shape_is_a_danger_and_no_reason_to_fail() {
     assert!(!checked.stdout.contains(SECRET) && !checked.stdout.contains("AppID right"));
     fleet.end().await;
 }
+
+#[tokio::test]
+async fn a_secret_that_goes_over_a_network_in_clear_is_a_danger_and_said_once_at_the_start() {
+    let mut fleet = fleet().await;
+    let text = fleet.configuration_of(3, "stable_token");
+    // An address of no network: nobody gets the secret.
+    let text = text.replace(&fleet.issuer.base_url(), "http://192.0.2.1:8080");
+    let configuration = fleet.write("evertoken.toml", &text);
+    let checked = fleet.command(&["check", "--config", &configuration]).await;
+    assert_eq!(checked.status.code(), Some(0), "{}", checked.stdout);
+    tells(
+        &checked.stdout,
+        &["danger  shop: the secret goes to 192.0.2.1:8080 in clear", "make base_url https://"],
+    );
+    fleet.start(&configuration);
+    fleet.told(0, "store.reached").await;
+    assert_eq!(fleet.workers[0].told("issuer.in_clear"), 1);
+    // An issuer on this machine is none.
+    let configuration = fleet.write("here.toml", &fleet.configuration("stable_token", ""));
+    let checked = fleet.command(&["check", "--config", &configuration]).await;
+    assert!(!checked.stdout.contains("in clear"), "{}", checked.stdout);
+    fleet.end().await;
+}

@@ -140,6 +140,10 @@ impl Provider for WeChat {
             .then_some("endpoint token kills the token before at each call; stable_token is safer")
     }
 
+    fn in_clear(&self) -> Option<&str> {
+        self.settings.base_urls.in_clear()
+    }
+
     fn settings_fingerprint(&self, deadline: Instant) -> BoxFuture<'_, String> {
         Box::pin(async move {
             let Settings { appid, secret, endpoint, base_urls } = &self.settings;
