@@ -108,6 +108,14 @@ async fn credentials(settings: &Settings) -> Result<Vec<Finding>, InvalidTranspo
             }
             Err(error) => Finding::Bad(format!("{id}: {}", Chain(&error))),
         });
+        let oddities = provider.oddities(deadline).await;
+        findings.extend(oddities.iter().map(|odd| Finding::Danger(format!("{id}: {odd}"))));
+        findings.extend(provider.in_clear().map(|place| {
+            Finding::Danger(format!(
+                "{id}: the secret goes to {place} in clear, and everything on the way can read it: \
+                 make base_url https://"
+            ))
+        }));
         let danger = provider.danger();
         findings.extend(danger.map(|danger| Finding::Danger(format!("{id}: {danger}"))));
     }

@@ -11,7 +11,7 @@ use crate::{
     config::Settings,
     lease::Holder,
     metrics::{InvalidMetrics, Metrics},
-    provider::InvalidTransport,
+    provider::{Credential, InvalidTransport},
     refresh::{Cycle, Keeper},
     store::{Hearing, Read},
 };
@@ -64,6 +64,7 @@ pub async fn run(settings: Settings) -> Result<(), StartError> {
     if let Some(warning) = settings.times.warning() {
         warn!(event = "worker.lease_is_short", "{warning}");
     }
+    warn_of_secrets_in_clear(&credentials);
     let store = store.url.open(&store.prefix, holder, Hearing::Hints);
     let ids: Vec<_> = credentials.iter().map(|credential| &credential.id).collect();
     let metrics = Metrics::install(&ids).map_err(StartError::Metrics)?;
@@ -94,6 +95,18 @@ pub async fn run(settings: Settings) -> Result<(), StartError> {
     }
     info!(event = "worker.stopped", "stopped");
     Ok(())
+}
+
+/// Told once, however many credentials it concerns.
+fn warn_of_secrets_in_clear(credentials: &[Arc<Credential>]) {
+    let in_clear =
+        |each: &Arc<Credential>| Some((each.id.clone(), each.provider.in_clear()?.to_owned()));
+    let mut all = credentials.iter().filter_map(in_clear);
+    if let Some((id, place)) = all.next() {
+        warn!(event = "issuer.in_clear", credentials = 1 + all.count(), credential = %id, place,
+            "secrets go over a network in clear, and everything on the way can read them: make \
+             base_url https://");
+    }
 }
 
 /// Once the store is reached, tells if this machine's clock is far from the store's. No token depends

@@ -130,7 +130,7 @@ refresh_before = "soon"
         "evertoken.toml:3: store.url: the scheme must be redis://",
         "evertoken.toml:4: store.prefixx is not known; there are: url, prefix",
         "evertoken.toml:7: worker.lease (8s) must exceed worker.request_timeout (10s)",
-        "evertoken.toml:9: credentials.shop.appid: an AppID has no blanks",
+        "evertoken.toml:9: credentials.shop.appid: it holds blanks",
         "evertoken.toml:10: credentials.shop.secret must be a text",
         "evertoken.toml:11: credentials.shop.endpoint: \"stable\" is not an endpoint",
         "evertoken.toml:12: credentials.shop.daily_quota must be a whole number",
@@ -345,4 +345,23 @@ fn variables_of_kubernetes_and_of_secrets_are_no_mistakes() {
         "{WHOLE}\n[credentials.third]\nappid = \"wx3\"\nsecret = {{ env = \"EVERTOKEN_SHOP\" }}\n"
     );
     read(&text, &pairs).expect("good settings");
+}
+
+#[test]
+fn what_no_secret_or_appid_can_be_is_told_by_its_place_and_not_repeated() {
+    for (secret, told) in [
+        ("'s3cr3t'", "it stands in quotation marks: remove them"),
+        ("SECRET=s3cr3t", "it looks like NAME=value: leave the value alone"),
+        ("${SECRET}", "it is a placeholder that nothing has filled in"),
+        ("s3cr\u{200b}3t", "it holds an invisible character (U+200B)"),
+        ("******", "it is what a console shows in place of a secret"),
+    ] {
+        let text = format!("[credentials.a]\nappid = \"wx1\"\nsecret = \"{secret}\"\n");
+        let told_all = mistakes(&text, &[]);
+        let expected = format!("evertoken.toml:3: credentials.a.secret: {told}");
+        assert!(told_all[0].starts_with(&expected), "{told_all:?}");
+        assert!(told_all.len() == 1 && !told_all[0].contains("s3cr3t"), "{told_all:?}");
+    }
+    let text = "[credentials.a]\nappid = \"\u{200b}wx1\"\nsecret = \"s\"\n";
+    assert!(mistakes(text, &[])[0].contains("credentials.a.appid: it holds an invisible"));
 }

@@ -130,7 +130,7 @@ async fn the_next_base_url_is_used_after_a_connection_that_sent_nothing() {
 }
 
 #[tokio::test]
-async fn the_next_base_url_is_never_used_after_an_errcode_or_a_lost_answer() {
+async fn no_attempt_goes_on_to_the_next_base_url_after_an_errcode_or_a_lost_answer() {
     let mut fleet = Fleet::new(issuer_settings(TWO_HOURS)).await;
     let any = "127.0.0.1:0".parse().expect("an address");
     let second = Simulator::start(any, issuer_settings(TWO_HOURS)).await.expect("an issuer");
@@ -144,6 +144,22 @@ async fn the_next_base_url_is_never_used_after_an_errcode_or_a_lost_answer() {
         fail_once(&fleet, kind).await;
     }
     assert_eq!(second.summary(None).calls, 0);
+    fleet.end().await;
+}
+
+#[tokio::test]
+async fn a_first_base_url_that_hangs_keeps_no_fleet_without_a_token() {
+    let mut fleet = Fleet::new(issuer_settings(TWO_HOURS)).await;
+    let any = "127.0.0.1:0".parse().expect("an address");
+    let hanging = Simulator::start(any, issuer_settings(TWO_HOURS)).await.expect("an issuer");
+    hanging.fault(Fault::new(FaultKind::Hang { ms: 600_000 }).times(0)).expect("a fault");
+    let good = format!("\"{}\"", fleet.issuer.base_url());
+    let both = format!("[\"{}\", {good}]", hanging.base_url());
+    let text = fleet.configuration("stable_token", "").replace(&good, &both);
+    let configuration = fleet.write("evertoken.toml", &text);
+    fleet.start(&configuration);
+    fleet.published().await;
+    assert_eq!(fleet.summary().calls, 1);
     fleet.end().await;
 }
 
@@ -279,6 +295,21 @@ async fn a_token_of_4096_bytes_is_published_whole() {
     let token = fleet.published().await;
     assert_eq!(token.len(), 4096);
     assert!(fleet.issuer.alive(&token).alive);
+    fleet.end().await;
+}
+
+#[tokio::test]
+async fn a_life_that_wechat_never_gives_is_cut_and_said() {
+    let mut fleet = Fleet::new(issuer_settings(TWO_HOURS)).await;
+    let month = FaultKind::ExpiresIn { value: json!(2_592_000) };
+    fleet.issuer.fault(Fault::new(month)).expect("a fault");
+    let configuration = fleet.write("evertoken.toml", &fleet.configuration("token", ""));
+    fleet.start(&configuration);
+    fleet.published().await;
+    let mut connection = fleet.redis.connect().await;
+    let left: i64 = connection.ttl("evertoken:{shop}:token").await.expect("redis answers");
+    assert!(left <= 7_500, "published for {left} s");
+    assert_eq!(fleet.workers[0].told("issuer.life_too_long"), 1);
     fleet.end().await;
 }
 

@@ -66,16 +66,22 @@ impl Counting {
     }
 
     fn account(&self, endpoint: Endpoint) -> WeChat {
-        let base = format!("http://{}", self.addr);
-        let secret = SecretSource::Value(Secret::new("a-secret"));
-        let settings = Settings::new("wx0123456789abcdef", secret, endpoint).expect("an AppID");
-        let settings = settings.at(BaseUrls::parse(&[&base]).expect("a URL"));
-        WeChat::new(settings, Transport::new(Duration::from_secs(8)))
+        account(&[self], endpoint)
     }
 
     fn counted(&self) -> (usize, usize) {
         (self.connections.load(Ordering::SeqCst), self.requests.load(Ordering::SeqCst))
     }
+}
+
+/// An account that is to be asked at these.
+fn account(issuers: &[&Counting], endpoint: Endpoint) -> WeChat {
+    let bases: Vec<_> = issuers.iter().map(|issuer| format!("http://{}", issuer.addr)).collect();
+    let bases: Vec<_> = bases.iter().map(String::as_str).collect();
+    let secret = SecretSource::Value(Secret::new("a-secret"));
+    let settings = Settings::new("wx0123456789abcdef", secret, endpoint).expect("an AppID");
+    let settings = settings.at(BaseUrls::parse(&bases).expect("URLs"));
+    WeChat::new(settings, Transport::new(Duration::from_secs(8)))
 }
 
 async fn receive(mut stream: TcpStream, does: Does, requests: Arc<AtomicUsize>) {
@@ -191,14 +197,54 @@ async fn a_request_is_not_repeated_after_an_answer_that_is_no_http_1() {
 
 #[tokio::test]
 async fn a_connection_is_used_once_however_long_the_issuer_keeps_it_open() {
-    let body = r#"{"access_token":"a-token-of-the-issuer","expires_in":7200}"#;
     let headers = "connection: keep-alive\r\ncontent-type: application/json\r\n";
     for endpoint in [Endpoint::Token, Endpoint::StableToken] {
-        let issuer = Counting::start(Does::Answers(answer("200 OK", headers, body))).await;
+        let issuer = Counting::start(Does::Answers(answer("200 OK", headers, TOKEN))).await;
         let account = issuer.account(endpoint);
         for calls in 1..=3 {
             fetch(&account).await.expect("a token");
             assert_eq!(issuer.counted(), (calls, calls), "{endpoint:?}");
         }
     }
+}
+
+const TOKEN: &str = r#"{"access_token":"a-token-of-the-issuer","expires_in":7200}"#;
+
+#[tokio::test]
+async fn the_attempt_after_one_without_an_answer_begins_with_another_base_url() {
+    let page = "<html>Sign in</html>";
+    for does in [
+        Does::ClosesAtOnce,
+        Does::ClosesAfterTheRequest,
+        Does::Resets,
+        Does::Answers(answer("502 Bad Gateway", "", page)),
+        Does::Answers(answer("503 Service Unavailable", "", page)),
+        Does::Answers(answer("504 Gateway Timeout", "", page)),
+        Does::Answers(answer("403 Forbidden", "", page)),
+        Does::Answers(answer("302 Found", "location: /sign-in\r\n", "")),
+        Does::Answers(answer("200 OK", "content-type: text/html\r\n", page)),
+    ] {
+        let strange = Counting::start(does.clone()).await;
+        let good = Counting::start(Does::Answers(answer("200 OK", "", TOKEN))).await;
+        let account = account(&[&strange, &good], Endpoint::Token);
+        fetch(&account).await.expect_err("it brought no token");
+        assert_eq!(good.counted(), (0, 0), "{does:?}: one attempt is one request");
+        for calls in 1..=2 {
+            fetch(&account).await.expect("a token");
+            assert_eq!(good.counted(), (calls, calls), "{does:?}");
+        }
+        assert_eq!(strange.counted().0, 1, "{does:?}: what answers is kept to");
+    }
+}
+
+#[tokio::test]
+async fn an_issuer_that_refuses_is_asked_again_at_the_same_base_url() {
+    let busy = r#"{"errcode":-1,"errmsg":"system error"}"#;
+    let refusing = Counting::start(Does::Answers(answer("200 OK", "", busy))).await;
+    let other = Counting::start(Does::Answers(answer("200 OK", "", TOKEN))).await;
+    let account = account(&[&refusing, &other], Endpoint::Token);
+    for _ in 0..2 {
+        fetch(&account).await.expect_err("it refuses");
+    }
+    assert_eq!((refusing.counted(), other.counted()), ((2, 2), (0, 0)));
 }

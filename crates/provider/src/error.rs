@@ -41,6 +41,7 @@ pub struct FetchError {
     pub remedy: Remedy,
     /// What is known of the request.
     pub fate: Fate,
+    unanswered: bool,
     message: String,
     source: Option<Arc<dyn Error + Send + Sync>>,
 }
@@ -64,7 +65,18 @@ impl Fate {
 impl FetchError {
     /// An error that says `message`.
     pub fn new(remedy: Remedy, fate: Fate, message: impl Into<String>) -> Self {
-        Self { remedy, fate, message: message.into(), source: None }
+        Self { remedy, fate, unanswered: false, message: message.into(), source: None }
+    }
+
+    /// Where the issuer did not answer, or something else did in its place.
+    #[must_use]
+    pub(crate) fn unanswered(self) -> Self {
+        Self { unanswered: true, ..self }
+    }
+
+    /// Whether another entry point may do better.
+    pub(crate) fn is_unanswered(&self) -> bool {
+        self.unanswered
     }
 
     /// With what caused it. The cause must not carry a URL or a payload.

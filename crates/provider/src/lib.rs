@@ -24,13 +24,15 @@ mod error;
 mod fields;
 mod fingerprint;
 mod issued;
+mod lookups;
 mod registry;
+mod route;
 mod secret;
 mod secret_file;
 mod transport;
 pub mod wechat;
 
-use std::{fmt, time::Duration};
+use std::{fmt, future, time::Duration};
 
 use evertoken_client::{CredentialId, Token};
 use evertoken_rules::policy::Issuance;
@@ -71,6 +73,11 @@ pub trait Provider: fmt::Debug + Send + Sync {
         None
     }
 
+    /// Where the secret goes without TLS over a network, if it does.
+    fn in_clear(&self) -> Option<&str> {
+        None
+    }
+
     /// The credentials whose tokens a call needs.
     fn inputs(&self) -> &[CredentialId] {
         &[]
@@ -99,6 +106,12 @@ pub trait Provider: fmt::Debug + Send + Sync {
     /// # Errors
     /// What cannot be read.
     fn readable(&self, deadline: Instant) -> BoxFuture<'_, Result<(), FetchError>>;
+
+    /// What about the settings looks mistyped, though it may be right; never a secret. Empty if the
+    /// secret cannot be read by `deadline`.
+    fn oddities(&self, _deadline: Instant) -> BoxFuture<'_, Vec<String>> {
+        Box::pin(future::ready(Vec::new()))
+    }
 
     /// One attempt: at most one HTTP request is sent, and the call ends by `deadline`.
     ///

@@ -8,7 +8,7 @@ use std::fmt;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 
-use crate::{FetchError, SecretFile};
+use crate::{Fate, FetchError, Remedy, SecretFile};
 
 /// What proves the account to the issuer, WeChat's `AppSecret` for one. It never leaves the worker.
 #[derive(Clone)]
@@ -47,6 +47,27 @@ impl fmt::Debug for Secret {
 // === impl SecretSource ===
 
 impl SecretSource {
+    /// The same, of which `impossible` may tell why it can be none, in a sentence that lacks its
+    /// subject.
+    ///
+    /// # Errors
+    /// If it cannot be read, or can be none.
+    pub(crate) async fn read_possible(
+        &self,
+        deadline: Instant,
+        impossible: fn(&str) -> Option<String>,
+    ) -> Result<Secret, FetchError> {
+        let secret = self.read(deadline).await?;
+        match (impossible(secret.expose()), self) {
+            (None, _) => Ok(secret),
+            (Some(what), Self::File(file)) => Err(file.failed(&what)),
+            (Some(what), Self::Value(_)) => {
+                let message = format!("the secret {what}");
+                Err(FetchError::new(Remedy::Operator, Fate::NotSent, message))
+            }
+        }
+    }
+
     /// The secret as it is now.
     ///
     /// # Errors

@@ -48,22 +48,23 @@ impl SecretFile {
             // Neither is ever closed. Both are held until the read has ended, however late.
             let held = (turn.acquire_owned().await, READERS.acquire().await);
             let read = spawn_blocking(move || {
-                let text = read(&path);
+                let bytes = read(&path);
                 drop(held);
-                text
+                bytes
             });
             read.await.unwrap_or_else(|_| Err(io::Error::other("the read was not finished")))
         };
         let Ok(read) = timeout_at(deadline, reading).await else {
             return Err(self.failed("could not be read in time: does what it is on hang?"));
         };
-        let text = read.map_err(|error| {
+        let bytes = read.map_err(|error| {
             let what = "cannot be read (is it there, and may this user read it?)";
             self.failed(what).caused_by(error)
         })?;
-        if MAX_SECRET < text.len() as u64 {
+        if MAX_SECRET < bytes.len() as u64 {
             return Err(self.failed("is longer than 4096 bytes: is it the right file?"));
         }
+        let text = text(&bytes).map_err(|what| self.failed(what))?;
         match text.trim() {
             "" => Err(self.failed("is empty: write the secret into it")),
             secret => Ok(Secret::new(secret)),
@@ -71,7 +72,7 @@ impl SecretFile {
     }
 
     /// Another worker's file may be fine: this one steps aside.
-    fn failed(&self, what: &str) -> FetchError {
+    pub(crate) fn failed(&self, what: &str) -> FetchError {
         let message = format!("the secret's file {} {what}", self.path.display());
         FetchError::new(Remedy::AnotherWorker(PERMANENT_WAIT), Fate::NotSent, message)
     }
@@ -83,10 +84,19 @@ impl fmt::Debug for SecretFile {
     }
 }
 
-fn read(path: &Path) -> io::Result<String> {
-    let mut text = String::new();
-    File::open(path)?.take(MAX_SECRET + 1).read_to_string(&mut text)?;
-    Ok(text)
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(MAX_SECRET + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// The text without the byte order mark that some editors write before it.
+fn text(bytes: &[u8]) -> Result<&str, &'static str> {
+    if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
+        return Err("is UTF-16: save it as UTF-8");
+    }
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    str::from_utf8(bytes).map_err(|_| "is not text in UTF-8: is it the right file?")
 }
 
 #[cfg(test)]
@@ -103,12 +113,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_secret_is_read_anew_and_without_the_blanks_around_it() {
+    async fn a_secret_is_read_anew_and_without_the_blanks_and_marks_around_it() {
         let directory = TempDir::new().expect("a directory");
         let path = directory.path().join("secret");
         let file = SecretFile::new(&path);
-        for secret in ["first", "second"] {
-            fs::write(&path, format!("  {secret}\n")).expect("a file");
+        for (before, secret) in [("", "first"), ("  ", "second"), ("\u{feff}", "third")] {
+            fs::write(&path, format!("{before}{secret}\n")).expect("a file");
             assert_eq!(file.read(soon()).await.expect("a secret").expose(), secret);
         }
     }
@@ -120,8 +130,10 @@ mod tests {
         let file = SecretFile::new(&path);
         for (text, said) in [
             (None, "cannot be read"),
-            (Some(String::new()), "is empty"),
-            (Some("x".repeat(4097)), "is longer than 4096 bytes"),
+            (Some(Vec::new()), "is empty"),
+            (Some(b"\xff\xfes\0".to_vec()), "is UTF-16: save it as UTF-8"),
+            (Some(b"s\xff".to_vec()), "is not text in UTF-8"),
+            (Some(vec![b'x'; 4097]), "is longer than 4096 bytes"),
         ] {
             if let Some(text) = text {
                 fs::write(&path, text).expect("a file");

@@ -4,7 +4,7 @@
 //! have a request repeated on it. Answers are limited to [`MAX_ANSWER`] bytes.
 
 use std::{
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -13,10 +13,13 @@ use evertoken_tls::Refusal;
 use reqwest::{Client, Request, Response, Url, header};
 use tokio::time::{Instant, timeout_at};
 
-use crate::{BaseUrls, Fate, FetchError, Remedy};
+use crate::{Fate, FetchError, Remedy, lookups::Lookups, route::Route};
 
 /// The longest answer that is read, in bytes.
 const MAX_ANSWER: usize = 64 * 1024;
+
+/// The trusted authorities are read again for a refused certificate once in this time.
+const READ_AGAIN: Duration = Duration::from_secs(30);
 
 /// A client for all issuers, built when it is first needed. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -25,7 +28,18 @@ pub struct Transport(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     connect_timeout: Duration,
-    client: OnceLock<Result<Client, InvalidTransport>>,
+    lookups: Arc<Lookups>,
+    current: Mutex<Current>,
+}
+
+/// The client, with the authorities as they were read when it was built.
+#[derive(Debug, Default)]
+struct Current {
+    client: Option<Client>,
+    /// Whether the authorities are to be read again.
+    is_stale: bool,
+    /// When that was last said.
+    stale_since: Option<Instant>,
 }
 
 /// The client could not be built: the machine's TLS roots cannot be read, for one.
@@ -51,7 +65,8 @@ impl Transport {
     pub fn new(request_timeout: Duration) -> Self {
         // A third for each connection leaves time for one more base URL, and for the answer.
         let connect_timeout = request_timeout / 3;
-        Self(Arc::new(Shared { connect_timeout, client: OnceLock::new() }))
+        let lookups = Arc::new(Lookups::new(connect_timeout));
+        Self(Arc::new(Shared { connect_timeout, lookups, current: Mutex::default() }))
     }
 
     /// Builds the client, so that the first call finds it.
@@ -62,33 +77,72 @@ impl Transport {
         self.client().map(drop)
     }
 
-    fn client(&self) -> Result<&Client, InvalidTransport> {
-        let Shared { connect_timeout, client } = &*self.0;
-        client.get_or_init(|| build(*connect_timeout)).as_ref().map_err(Clone::clone)
+    fn client(&self) -> Result<Client, InvalidTransport> {
+        let Shared { connect_timeout, lookups, .. } = &*self.0;
+        let mut current = self.current();
+        if let (Some(client), false) = (&current.client, current.is_stale) {
+            return Ok(client.clone());
+        }
+        current.is_stale = false;
+        match (build(*connect_timeout, Arc::clone(lookups)), &current.client) {
+            (Ok(built), _) => Ok(current.client.insert(built).clone()),
+            // The bundle may be half written: what was read before is better than nothing.
+            (Err(_), Some(before)) => Ok(before.clone()),
+            (Err(error), None) => Err(error),
+        }
+    }
+
+    /// Has the next call read the authorities again: one may have been added since.
+    fn doubt_authorities(&self) {
+        let now = evertoken_clock::now();
+        let mut current = self.current();
+        let rests = |since: Instant| now.duration_since(since) < READ_AGAIN;
+        if !current.stale_since.is_some_and(rests) {
+            *current =
+                Current { client: current.client.take(), is_stale: true, stale_since: Some(now) };
+        }
+    }
+
+    fn current(&self) -> MutexGuard<'_, Current> {
+        self.0.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sends one request, and reads its answer, by `deadline`.
     ///
-    /// The next of `bases` is used only after a connection that never sent anything.
-    pub(crate) async fn call(
+    /// The next entry of `route` is used only after a connection that never sent anything. Where a
+    /// request got no answer of the issuer, the next call begins with another.
+    pub(crate) async fn call<T>(
         &self,
-        bases: &BaseUrls,
+        route: &Route,
         deadline: Instant,
         request: impl Fn(&Client, &Url) -> Result<Request, reqwest::Error>,
-    ) -> Result<Answer, FetchError> {
+        read: impl FnOnce(Answer) -> Result<T, FetchError>,
+    ) -> Result<T, FetchError> {
         let client = self.client().map_err(not_built)?;
         let mut refused = None;
-        for base in bases.iter() {
+        for (at, base) in route.entries() {
             let soonest = evertoken_clock::now() + self.0.connect_timeout;
             let late = refused.is_some() && deadline < soonest;
             if late {
                 break;
             }
-            let request = request(client, base).map_err(malformed)?;
-            match timeout_at(deadline, exchange(client, request, base)).await {
-                Ok(Err(error)) if error.fate == Fate::NotSent => refused = Some(error),
-                Ok(result) => return result,
-                Err(_elapsed) => return Err(timed_out()),
+            let request = request(&client, base).map_err(malformed)?;
+            let answered = timeout_at(deadline, exchange(&client, request, base)).await;
+            match answered.unwrap_or_else(|_elapsed| Err(timed_out())) {
+                Err(error) if error.fate == Fate::NotSent => {
+                    if evertoken_tls::refusal(&error) == Some(Refusal::Authority) {
+                        self.doubt_authorities();
+                    }
+                    route.leave(at);
+                    refused = Some(error);
+                }
+                answered => {
+                    let read = answered.and_then(read);
+                    if read.as_ref().is_err_and(FetchError::is_unanswered) {
+                        route.leave(at);
+                    }
+                    return read;
+                }
             }
         }
         Err(refused.unwrap_or_else(|| {
@@ -106,14 +160,14 @@ async fn exchange(client: &Client, request: Request, base: &Url) -> Result<Answe
     while let Some(chunk) = response.chunk().await.map_err(cut_short)? {
         if MAX_ANSWER < body.len() + chunk.len() {
             let message = format!("the answer (HTTP {status}) is longer than 64 KiB");
-            return Err(FetchError::new(Remedy::Retry, Fate::Unknown, message));
+            return Err(FetchError::new(Remedy::Retry, Fate::Unknown, message).unanswered());
         }
         body.extend_from_slice(&chunk);
     }
     Ok(Answer { status, media_type, body })
 }
 
-fn build(connect_timeout: Duration) -> Result<Client, InvalidTransport> {
+fn build(connect_timeout: Duration, lookups: Arc<Lookups>) -> Result<Client, InvalidTransport> {
     evertoken_tls::use_ring();
     Client::builder()
         .user_agent(concat!("evertoken/", env!("CARGO_PKG_VERSION")))
@@ -125,6 +179,7 @@ fn build(connect_timeout: Duration) -> Result<Client, InvalidTransport> {
         // again on another. A connection of its own rules that out.
         .pool_max_idle_per_host(0)
         .connect_timeout(connect_timeout)
+        .dns_resolver(lookups)
         .build()
         .map_err(|error| InvalidTransport(Arc::new(error)))
 }
@@ -161,7 +216,7 @@ fn not_answered(error: reqwest::Error, base: &Url) -> FetchError {
         _ => "",
     };
     let message = format!("the connection to {issuer} broke after the request was sent{hint}");
-    FetchError::new(Remedy::Retry, Fate::Unknown, message).caused_by(error)
+    FetchError::new(Remedy::Retry, Fate::Unknown, message).unanswered().caused_by(error)
 }
 
 /// What a refusal of TLS asks of an operator.
@@ -175,7 +230,8 @@ fn mended(refusal: Refusal) -> &'static str {
         }
         Refusal::Authority => {
             "its certificate is of an authority that this machine does not trust: install the \
-             authority's certificate, or name its file in SSL_CERT_FILE"
+             authority's certificate (a running worker reads them again), or name its file in \
+             SSL_CERT_FILE and restart"
         }
         Refusal::Plain => "it does not answer in TLS: check base_url",
         Refusal::OursWanted | Refusal::Alert => "it refuses this client: check base_url",
@@ -185,11 +241,12 @@ fn mended(refusal: Refusal) -> &'static str {
 
 fn cut_short(error: reqwest::Error) -> FetchError {
     FetchError::new(Remedy::Retry, Fate::Unknown, "the answer was cut short")
+        .unanswered()
         .caused_by(error.without_url())
 }
 
 fn timed_out() -> FetchError {
-    FetchError::new(Remedy::Retry, Fate::Unknown, "the issuer did not answer in time")
+    FetchError::new(Remedy::Retry, Fate::Unknown, "the issuer did not answer in time").unanswered()
 }
 
 fn media_type(response: &Response) -> String {

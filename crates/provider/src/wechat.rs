@@ -6,12 +6,14 @@
 //!
 //! - `settings`: what an operator says of an account. `client`: the requests.
 //! - `answer`: what an answer means, pure. `probe`: what one to a probe means, pure.
+//! - `pasted`: what cannot be an `AppID` or an `AppSecret`, or does not look like one, pure.
 
 mod answer;
 mod client;
 #[cfg(any(test, fuzzing))]
 #[expect(clippy::expect_used, clippy::indexing_slicing, reason = "a property that fails panics")]
 mod fuzz_properties;
+mod pasted;
 mod probe;
 mod settings;
 

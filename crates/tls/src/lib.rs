@@ -35,8 +35,8 @@ pub enum Refusal {
 #[must_use]
 pub fn refusal(error: &(dyn Error + 'static)) -> Option<Refusal> {
     use CertificateError::{
-        Expired, ExpiredContext, NotValidForName, NotValidForNameContext, NotValidYet,
-        NotValidYetContext, UnknownIssuer,
+        BadSignature, Expired, ExpiredContext, NotValidForName, NotValidForNameContext,
+        NotValidYet, NotValidYetContext, UnknownIssuer,
     };
     Some(match handshake(error)? {
         rustls::Error::InvalidCertificate(certificate) => match certificate {
@@ -44,7 +44,8 @@ pub fn refusal(error: &(dyn Error + 'static)) -> Option<Refusal> {
                 Refusal::Time
             }
             NotValidForName | NotValidForNameContext { .. } => Refusal::Name,
-            UnknownIssuer => Refusal::Authority,
+            // One of that name is trusted, and has another key: it was made anew.
+            UnknownIssuer | BadSignature => Refusal::Authority,
             _ => Refusal::Other,
         },
         rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => Refusal::Plain,

@@ -106,14 +106,24 @@ async fn a_quota_of_our_own_that_is_spent_is_told_with_what_to_do() {
 }
 
 #[tokio::test]
-async fn a_secrets_file_that_cannot_be_read_is_told_with_what_to_do() {
+async fn a_secrets_file_that_holds_none_is_told_with_what_to_do_and_costs_no_call() {
     let mut fleet = fleet().await;
     let inline = format!("secret = \"{SECRET}\"");
-    std::fs::write(fleet.path().join("empty"), " \n").expect("a file");
+    for (file, text) in [
+        ("empty", &b" \n"[..]),
+        ("quoted", b"\"s3cr3t\"\n"),
+        ("utf-16", b"\xff\xfes\0"),
+        ("env", b"SECRET=s3cr3t"),
+    ] {
+        std::fs::write(fleet.path().join(file), text).expect("a file");
+    }
     for (file, parts) in [
         ("absent", &["file absent cannot be read (is it there, and may this user read it?)"][..]),
         (".", &["file . cannot be read"]),
         ("empty", &["file empty is empty: write the secret into it"]),
+        ("quoted", &["file quoted stands in quotation marks: remove them"]),
+        ("utf-16", &["file utf-16 is UTF-16: save it as UTF-8"]),
+        ("env", &["file env looks like NAME=value: leave the value alone"]),
         ("/dev/zero", &["file /dev/zero is longer than 4096 bytes: is it the right file?"]),
     ] {
         let text = fleet.configuration("token", "");
@@ -127,6 +137,7 @@ async fn a_secrets_file_that_cannot_be_read_is_told_with_what_to_do() {
         tells(&checked.stdout, &["bad     shop: the secret's file"]);
         worker_tells(&mut fleet, &configuration, parts).await;
     }
+    assert_eq!(fleet.summary().calls, 0);
     fleet.end().await;
 }
 
@@ -153,5 +164,40 @@ async fn a_failure_that_get_fetch_tells_is_told_once() {
     // Whoever asks for a log gets one.
     let asked = fleet.command_in(&arguments, &[("RUST_LOG", "warn")]).await;
     assert_eq!(asked.stderr.matches("40125").count(), 2, "{}", asked.stderr);
+    fleet.end().await;
+}
+
+#[tokio::test]
+async fn a_secret_of_another_shape_is_a_danger_and_no_reason_to_fail() {
+    let mut fleet = fleet().await;
+    let configuration = fleet.write("evertoken.toml", &fleet.configuration("stable_token", ""));
+    let checked = fleet.command(&["check", "--config", &configuration]).await;
+    assert_eq!(checked.status.code(), Some(0), "{}", checked.stdout);
+    let odd = format!("danger  shop: is the AppSecret right? it has {} characters", SECRET.len());
+    tells(&checked.stdout, &[&odd, "an AppSecret has 32 hexadecimal digits"]);
+    assert!(!checked.stdout.contains(SECRET) && !checked.stdout.contains("AppID right"));
+    fleet.end().await;
+}
+
+#[tokio::test]
+async fn a_secret_that_goes_over_a_network_in_clear_is_a_danger_and_said_once_at_the_start() {
+    let mut fleet = fleet().await;
+    let text = fleet.configuration_of(3, "stable_token");
+    // An address of no network: nobody gets the secret.
+    let text = text.replace(&fleet.issuer.base_url(), "http://192.0.2.1:8080");
+    let configuration = fleet.write("evertoken.toml", &text);
+    let checked = fleet.command(&["check", "--config", &configuration]).await;
+    assert_eq!(checked.status.code(), Some(0), "{}", checked.stdout);
+    tells(
+        &checked.stdout,
+        &["danger  shop: the secret goes to 192.0.2.1:8080 in clear", "make base_url https://"],
+    );
+    fleet.start(&configuration);
+    fleet.told(0, "store.reached").await;
+    assert_eq!(fleet.workers[0].told("issuer.in_clear"), 1);
+    // An issuer on this machine is none.
+    let configuration = fleet.write("here.toml", &fleet.configuration("stable_token", ""));
+    let checked = fleet.command(&["check", "--config", &configuration]).await;
+    assert!(!checked.stdout.contains("in clear"), "{}", checked.stdout);
     fleet.end().await;
 }

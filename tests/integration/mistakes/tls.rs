@@ -89,6 +89,29 @@ async fn an_issuer_whose_certificate_is_not_trusted_is_told_with_what_to_do() {
 }
 
 #[tokio::test]
+async fn an_authority_that_is_added_to_the_bundle_is_taken_by_a_running_worker() {
+    let (mut fleet, _server, port) = behind_tls(&good()).await;
+    let other = KeyPair::generate().expect("a key");
+    let other = good().self_signed(&other).expect("a certificate").pem();
+    let bundle = fleet.write("bundle.pem", &other);
+    let url = format!("https://localhost:{port}");
+    let text = fleet.configuration("stable_token", "").replace(&fleet.issuer.base_url(), &url);
+    let configuration = fleet.write("evertoken.toml", &text);
+    fleet.start_in(&configuration, &[("SSL_CERT_FILE", &bundle)]);
+    let failure = || fleet.field("failure.error");
+    let error = wait_for("it is refused", failure).await;
+    assert!(error.contains("an authority that this machine does not trust"), "{error}");
+    let authority = std::fs::read_to_string(fleet.path().join("ca.pem")).expect("a file");
+    fleet.write("bundle.pem", &format!("{other}{authority}"));
+    // What answers is no issuer: the handshake alone is looked at.
+    wait_for("the handshake is no matter any more", || async {
+        failure().await.filter(|error| !error.contains("by TLS"))
+    })
+    .await;
+    fleet.end().await;
+}
+
+#[tokio::test]
 async fn an_issuer_whose_certificate_is_for_another_host_is_told_with_what_to_do() {
     let (fleet, _server, port) = behind_tls(&good()).await;
     let ended = fetch(&fleet, &format!("https://127.0.0.1:{port}"), true, None).await;

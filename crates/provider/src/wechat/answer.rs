@@ -7,20 +7,33 @@ use std::{net::IpAddr, time::Duration};
 
 use evertoken_client::Token;
 use evertoken_rules::policy::{LONGEST_LIFETIME, SHORTEST_LIFETIME};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use crate::{Fate, FetchError, Issued, Remedy};
+use super::pasted;
+use crate::{Fate, FetchError, Issued, Remedy, Secret};
 
 const MINUTE: Duration = Duration::from_secs(60);
+/// How bytes begin that are packed with gzip.
+const GZIP: &[u8] = b"\x1f\x8b";
+
+/// U+FEFF in UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Reads an answer to a call for the account of `appid`.
+/// What a call was made with.
+#[derive(Clone, Copy)]
+pub(super) struct Asked<'a> {
+    pub(super) appid: &'a str,
+    pub(super) secret: &'a Secret,
+}
+
+/// Reads an answer to a call.
 ///
 /// # Errors
 /// An errcode by its remedy. Anything else than a clean answer is of unknown fate: a token may
 /// have been issued that cannot be read.
 pub(super) fn read(
-    appid: &str,
+    asked: Asked<'_>,
     status: u16,
     media_type: &str,
     body: &[u8],
@@ -28,21 +41,19 @@ pub(super) fn read(
     let unclear = |what: &str| {
         let size = body.len();
         let message = format!("the answer {what} (HTTP {status}, {media_type}, {size} bytes)");
-        FetchError::new(Remedy::Retry, fate_of(status), message)
+        FetchError::new(Remedy::Retry, fate_of(status), message).unanswered()
     };
     if status != 200 {
         return Err(unclear("is not WeChat's"));
     }
-    let Ok(Value::Object(answer)) = serde_json::from_slice(body) else {
-        return Err(unclear("is not a JSON object"));
-    };
+    let answer = object(body).map_err(unclear)?;
     match answer.get("errcode") {
         None => {}
         Some(Value::Number(errcode)) => match errcode.as_i64() {
             Some(0) => {}
             Some(errcode) => {
                 let errmsg = answer.get("errmsg").and_then(Value::as_str).unwrap_or_default();
-                return Err(refusal(appid, errcode, errmsg));
+                return Err(refusal(asked, errcode, errmsg));
             }
             None => return Err(unclear("has an errcode that is not an integer")),
         },
@@ -66,19 +77,33 @@ pub(super) fn read(
     }
 }
 
+/// The object that a body is, with or without a byte order mark; or what the body is instead.
+///
+/// # Errors
+/// What an answer that is none does: "is not a JSON object".
+pub(super) fn object(body: &[u8]) -> Result<Map<String, Value>, &'static str> {
+    if body.starts_with(GZIP) {
+        return Err("is packed with gzip, which was not asked for: what stands between?");
+    }
+    let text = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
+    serde_json::from_slice(text).map_err(|_| "is not a JSON object")
+}
+
 /// A redirect or a 4xx comes from something in between, which did not pass the request on. A 408
 /// may come from one that did.
 fn fate_of(status: u16) -> Fate {
     if (300..500).contains(&status) && status != 408 { Fate::Refused } else { Fate::Unknown }
 }
 
-fn refusal(appid: &str, errcode: i64, errmsg: &str) -> FetchError {
+fn refusal(asked: Asked<'_>, errcode: i64, errmsg: &str) -> FetchError {
     let (remedy, meaning) = classify(errcode);
     // Only a parsed address is shown, never the text.
     let address = address(errmsg).map(|ip| format!(" {ip}")).unwrap_or_default();
-    let meaning = meaning.replace("{account}", appid).replace("{address}", &address);
+    let meaning = meaning.replace("{account}", asked.appid).replace("{address}", &address);
     let rid = rid(errmsg).map(|rid| format!(" (rid {rid})")).unwrap_or_default();
-    FetchError::new(remedy, Fate::Refused, format!("WeChat answered {errcode}: {meaning}{rid}"))
+    let hint = pasted::hint(errcode, asked);
+    let message = format!("WeChat answered {errcode}: {meaning}{hint}{rid}");
+    FetchError::new(remedy, Fate::Refused, message)
 }
 
 /// The remedy of an errcode of the token endpoints, and what to tell an operator. `{account}` stands

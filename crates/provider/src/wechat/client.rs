@@ -8,24 +8,32 @@ use futures_util::future::BoxFuture;
 use reqwest::{Client, Method, Request, Url};
 use serde::Serialize;
 use tokio::time::Instant;
+use tracing::warn;
 
 use super::{
-    KIND, answer, probe,
+    KIND,
+    answer::{self, Asked},
+    pasted, probe,
     settings::{Endpoint, Settings},
 };
 use crate::{
     Account, FetchError, Fields, Inputs, Issued, Probed, Provider, Secret, Transport,
-    fingerprint::fingerprint,
+    fingerprint::fingerprint, route::Route, transport::Answer,
 };
 
 /// WeChat's day is China's; that its quota is counted by it is likely, and documented nowhere
 /// (`wechat-api.md` section 13).
 const QUOTA_DAY_OFFSET: Duration = Duration::from_secs(8 * 3600);
 
+/// The longest life that is believed: WeChat gives two hours at the most (`wechat-api.md` section
+/// 1.3), and lets an overtaken token live for five minutes more.
+const LONGEST_LIFE: Duration = Duration::from_secs(7_200 + 300);
+
 /// Speaks to WeChat for one account.
 #[derive(Debug)]
 pub struct WeChat {
     settings: Settings,
+    route: Route,
     transport: Transport,
 }
 
@@ -43,7 +51,7 @@ impl WeChat {
     /// The account of these settings.
     #[must_use]
     pub fn new(settings: Settings, transport: Transport) -> Self {
-        Self { settings, transport }
+        Self { route: Route::new(settings.base_urls.clone()), settings, transport }
     }
 
     pub(crate) fn read(
@@ -58,6 +66,11 @@ impl WeChat {
         let Settings { appid, secret, endpoint, .. } = &self.settings;
         let Ok(secret) = secret.read(deadline).await else { return String::new() };
         fingerprint([&**appid, endpoint.as_str(), secret.expose()].into_iter().chain(more))
+    }
+
+    /// The secret as it is now, if it can be one.
+    async fn secret(&self, deadline: Instant) -> Result<Secret, FetchError> {
+        self.settings.secret.read_possible(deadline, pasted::impossible).await
     }
 
     fn request(&self, client: &Client, base: &Url, secret: &Secret) -> reqwest::Result<Request> {
@@ -83,6 +96,22 @@ impl WeChat {
                 .build(),
         }
     }
+}
+
+/// What was issued, for as long as its life is believed. Nobody would look for another token while
+/// an absurd one lasts.
+fn believed(appid: &str, issued: Issued) -> Issued {
+    if issued.lifetime <= LONGEST_LIFE {
+        return issued;
+    }
+    warn!(
+        event = "issuer.life_too_long",
+        account = appid,
+        told_s = issued.lifetime.as_secs(),
+        believed_s = LONGEST_LIFE.as_secs(),
+        "WeChat told a longer life than it gives its tokens: it is cut; is base_url WeChat's?"
+    );
+    Issued { lifetime: LONGEST_LIFE, ..issued }
 }
 
 /// The address of an endpoint.
@@ -120,6 +149,10 @@ impl Provider for WeChat {
             .then_some("endpoint token kills the token before at each call; stable_token is safer")
     }
 
+    fn in_clear(&self) -> Option<&str> {
+        self.settings.base_urls.in_clear()
+    }
+
     fn settings_fingerprint(&self, deadline: Instant) -> BoxFuture<'_, String> {
         let bases: Vec<&str> = self.settings.base_urls.iter().map(Url::as_str).collect();
         Box::pin(self.fingerprint(deadline, bases))
@@ -130,7 +163,17 @@ impl Provider for WeChat {
     }
 
     fn readable(&self, deadline: Instant) -> BoxFuture<'_, Result<(), FetchError>> {
-        Box::pin(async move { self.settings.secret.read(deadline).await.map(drop) })
+        Box::pin(async move { self.secret(deadline).await.map(drop) })
+    }
+
+    fn oddities(&self, deadline: Instant) -> BoxFuture<'_, Vec<String>> {
+        Box::pin(async move {
+            let secret = self.secret(deadline).await.ok();
+            let appid = pasted::odd_appid(&self.settings.appid).map(|odd| ("AppID", odd));
+            let secret = secret.and_then(|secret| pasted::odd_secret(secret.expose()));
+            let odd = appid.into_iter().chain(secret.map(|odd| ("AppSecret", odd)));
+            odd.map(|(what, odd)| format!("is the {what} right? {odd}")).collect()
+        })
     }
 
     fn fetch<'a>(
@@ -139,13 +182,15 @@ impl Provider for WeChat {
         _inputs: &'a Inputs,
     ) -> BoxFuture<'a, Result<Issued, FetchError>> {
         Box::pin(async move {
-            let Settings { appid, secret, base_urls, .. } = &self.settings;
-            let secret = secret.read(deadline).await?;
-            let answer = self
-                .transport
-                .call(base_urls, deadline, |client, base| self.request(client, base, &secret))
-                .await?;
-            answer::read(appid, answer.status, &answer.media_type, &answer.body)
+            let appid = &*self.settings.appid;
+            let secret = self.secret(deadline).await?;
+            let asked = Asked { appid, secret: &secret };
+            let request = |client: &Client, base: &Url| self.request(client, base, &secret);
+            let read = |answer: Answer| {
+                answer::read(asked, answer.status, &answer.media_type, &answer.body)
+            };
+            let issued = self.transport.call(&self.route, deadline, request, read).await?;
+            Ok(believed(appid, issued))
         })
     }
 
@@ -155,10 +200,14 @@ impl Provider for WeChat {
                 let url = address(base, "/cgi-bin/get_api_domain_ip");
                 client.get(url).query(&[("access_token", token.expose())]).build()
             };
-            match self.transport.call(&self.settings.base_urls, deadline, request).await {
-                Ok(answer) => probe::read(answer.status, &answer.media_type, &answer.body),
-                Err(error) => Probed::Unclear(error),
-            }
+            let read =
+                |answer: Answer| match probe::read(answer.status, &answer.media_type, &answer.body)
+                {
+                    Probed::Unclear(error) => Err(error),
+                    clear => Ok(clear),
+                };
+            let probed = self.transport.call(&self.route, deadline, request, read).await;
+            probed.unwrap_or_else(Probed::Unclear)
         })
     }
 }

@@ -6,8 +6,8 @@ use evertoken_client::MAX_TOKEN_LEN;
 use evertoken_rules::policy::{LONGEST_LIFETIME, SHORTEST_LIFETIME};
 use serde_json::Value;
 
-use super::answer::read;
-use crate::{Fate, Remedy};
+use super::answer::{Asked, object, read};
+use crate::{Fate, Remedy, Secret};
 
 /// The longest message that an answer may lead to, in bytes.
 const LONGEST_MESSAGE: usize = 400;
@@ -17,8 +17,10 @@ const LONGEST_MESSAGE: usize = 400;
 /// # Panics
 /// If a claim does not hold.
 pub fn hold(body: &[u8]) {
-    let told = serde_json::from_slice(body).unwrap_or(Value::Null);
-    match read("wx0123456789abcdef", 200, "application/json", body) {
+    let told = object(body).map_or(Value::Null, Value::Object);
+    let secret = Secret::new("0123456789abcdef0123456789abcdef");
+    let asked = Asked { appid: "wx0123456789abcdef", secret: &secret };
+    match read(asked, 200, "application/json", body) {
         Ok(issued) => {
             let token = issued.token.expose();
             assert!((1..=MAX_TOKEN_LEN).contains(&token.len()), "{} bytes", token.len());
@@ -42,8 +44,7 @@ pub fn hold(body: &[u8]) {
             assert_ne!(error.fate, Fate::NotSent, "it was answered");
         }
     }
-    let error = read("wx0123456789abcdef", 502, "text/html", body)
-        .expect_err("no token comes from a gateway");
+    let error = read(asked, 502, "text/html", body).expect_err("no token comes from a gateway");
     assert_eq!((error.remedy, error.fate), (Remedy::Retry, Fate::Unknown));
 }
 

@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 
+use super::answer::object;
 use crate::{Fate, FetchError, Probed, Remedy};
 
 /// The errcodes that mean that the token is dead, as SDKs agree (`wechat-api.md` section 3.1). All
@@ -14,20 +15,23 @@ pub(super) fn read(status: u16, media_type: &str, body: &[u8]) -> Probed {
     let unclear = |what: &str| {
         let size = body.len();
         let message = format!("the answer {what} (HTTP {status}, {media_type}, {size} bytes)");
-        Probed::Unclear(FetchError::new(Remedy::Retry, Fate::Refused, message))
+        FetchError::new(Remedy::Retry, Fate::Refused, message)
     };
     if status != 200 {
-        return unclear("is not WeChat's");
+        return Probed::Unclear(unclear("is not WeChat's").unanswered());
     }
-    let Ok(Value::Object(answer)) = serde_json::from_slice(body) else {
-        return unclear("is not a JSON object");
+    let answer = match object(body) {
+        Ok(answer) => answer,
+        Err(what) => return Probed::Unclear(unclear(what).unanswered()),
     };
     match answer.get("errcode").map(Value::as_i64) {
         Some(Some(errcode)) if DEAD.contains(&errcode) => Probed::Dead,
         None | Some(Some(0)) if answer.get("ip_list").is_some_and(Value::is_array) => Probed::Alive,
-        None | Some(Some(0)) => unclear("has no ip_list"),
-        Some(Some(errcode)) => unclear(&format!("is errcode {errcode}")),
-        Some(None) => unclear("has an errcode that is not an integer"),
+        None | Some(Some(0)) => Probed::Unclear(unclear("has no ip_list").unanswered()),
+        Some(Some(errcode)) => Probed::Unclear(unclear(&format!("is errcode {errcode}"))),
+        Some(None) => {
+            Probed::Unclear(unclear("has an errcode that is not an integer").unanswered())
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::{sync::LazyLock, time::Duration};
 
 use evertoken_rules::policy::Issuance;
 
+use super::pasted::impossible;
 use crate::{BaseUrls, Fields, SecretSource};
 
 /// WeChat's entry point.
@@ -98,8 +99,11 @@ impl Settings {
 
     /// Reads `appid`, `secret`, `endpoint` and `base_url`; `None` if any is missing or wrong.
     pub(super) fn read(fields: &mut dyn Fields) -> Option<Self> {
-        let appid = fields.parsed("appid", |text| checked(text).map_err(|wrong| wrong.to_string()));
-        let secret = fields.secret("secret");
+        let appid = fields.parsed("appid", |text| {
+            impossible(text).map_or(Ok(()), |what| Err(format!("it {what}")))?;
+            checked(text).map_err(|wrong| wrong.to_string())
+        });
+        let secret = fields.secret("secret").and_then(|secret| possible(fields, secret));
         let endpoints = [Endpoint::StableToken, Endpoint::Token];
         let endpoints = endpoints.map(|endpoint| (endpoint.as_str(), endpoint));
         let endpoint = fields.choice("endpoint", "an endpoint", &endpoints);
@@ -114,6 +118,17 @@ impl Settings {
             base_urls: base_urls.unwrap_or_else(|| BASE_URLS.clone()),
         })
     }
+}
+
+/// A value is judged at once; a file when it is read.
+fn possible(fields: &mut dyn Fields, secret: SecretSource) -> Option<SecretSource> {
+    if let SecretSource::Value(value) = &secret
+        && let Some(what) = impossible(value.expose())
+    {
+        fields.wrong("secret", &format!("it {what}"));
+        return None;
+    }
+    Some(secret)
 }
 
 fn checked(appid: &str) -> Result<Box<str>, InvalidAppId> {

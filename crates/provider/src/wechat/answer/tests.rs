@@ -2,8 +2,14 @@ use proptest::prelude::*;
 
 use super::*;
 
+fn answered(status: u16, media_type: &str, body: &[u8]) -> Result<Issued, FetchError> {
+    let secret = Secret::new("0123456789abcdef0123456789abcdef");
+    let asked = Asked { appid: "wx0123456789abcdef", secret: &secret };
+    read(asked, status, media_type, body)
+}
+
 fn json(body: &str) -> Result<Issued, FetchError> {
-    read("wx0123456789abcdef", 200, "application/json", body.as_bytes())
+    answered(200, "application/json", body.as_bytes())
 }
 
 #[test]
@@ -73,6 +79,33 @@ fn the_text_of_an_answer_is_never_repeated() {
 }
 
 #[test]
+fn a_refused_secret_or_appid_of_another_shape_is_told_by_its_shape() {
+    let said = |appid: &str, secret: &str, errcode: i64| {
+        let asked = Asked { appid, secret: &Secret::new(secret) };
+        let body = format!(r#"{{"errcode":{errcode},"errmsg":"x"}}"#);
+        read(asked, 200, "application/json", body.as_bytes()).unwrap_err().to_string()
+    };
+    let (appid, secret) = ("wx0123456789abcdef", "0123456789abcdef0123456789abcdef");
+    let short = said(appid, &secret[1..], 40125);
+    assert!(short.contains("it has 31 characters; an AppSecret has 32 hex"), "{short}");
+    assert!(!short.contains(&secret[1..]), "{short}");
+    let other = said("gh_0123456789ab", secret, 40013);
+    assert!(other.contains("it does not begin with wx"), "{other}");
+    for errcode in [40013, 40125, 45011] {
+        assert!(!said(appid, secret, errcode).contains("hexadecimal"), "errcode {errcode}");
+    }
+    assert!(!said(appid, "s", 45011).contains("hexadecimal"), "that is no refusal of the secret");
+}
+
+#[test]
+fn an_answer_with_a_byte_order_mark_is_read_and_one_in_gzip_is_named() {
+    let body = "\u{feff}{\"access_token\":\"t\",\"expires_in\":7200}";
+    assert_eq!(json(body).expect("a token").token.expose(), "t");
+    let packed = answered(200, "application/json", b"\x1f\x8b\x08\0").unwrap_err();
+    assert!(packed.to_string().contains("is packed with gzip"), "{packed}");
+}
+
+#[test]
 fn answers_that_are_wrong_in_any_way_are_failures_of_unknown_fate() {
     let wrong = [
         "",
@@ -110,15 +143,15 @@ fn answers_that_are_wrong_in_any_way_are_failures_of_unknown_fate() {
 #[test]
 fn a_server_error_may_have_issued_and_a_redirect_has_not() {
     let good = br#"{"access_token":"t","expires_in":7200}"#;
-    assert_eq!(read("wx1", 502, "text/html", good).unwrap_err().fate, Fate::Unknown);
-    assert_eq!(read("wx1", 301, "text/html", good).unwrap_err().fate, Fate::Refused);
-    assert_eq!(read("wx1", 403, "text/html", good).unwrap_err().fate, Fate::Refused);
+    assert_eq!(answered(502, "text/html", good).unwrap_err().fate, Fate::Unknown);
+    assert_eq!(answered(301, "text/html", good).unwrap_err().fate, Fate::Refused);
+    assert_eq!(answered(403, "text/html", good).unwrap_err().fate, Fate::Refused);
 }
 
 proptest! {
     #[test]
     fn no_bytes_make_it_panic_or_repeat_them(body: Vec<u8>, status: u16) {
-        if let Err(error) = read("wx1", status, "x", &body) {
+        if let Err(error) = answered(status, "x", &body) {
             prop_assert!(error.to_string().len() < 400);
         }
     }
@@ -128,6 +161,6 @@ proptest! {
         let body = format!(
             r#"{{"errcode":{errcode},"access_token":{token},"expires_in":{expires}}}"#
         );
-        let _ = read("wx0123456789abcdef", 200, "x", body.as_bytes());
+        let _ = answered(200, "x", body.as_bytes());
     }
 }
