@@ -126,7 +126,8 @@ fn an_answer_that_cannot_be_written_is_told_with_69() {
 #[test]
 fn a_message_that_cannot_be_written_changes_no_exit_code() {
     let directory = TempDir::new().expect("a directory");
-    for (words, code) in [(&["fly"][..], 64), (&[], 64), (&["get", "shop"], 69)] {
+    let unavailable = &["get", "shop", "--store", "file:./data"];
+    for (words, code) in [(&["fly"][..], 64), (&[], 64), (unavailable, 69)] {
         let mut command = evertoken(directory.path());
         let status = command.args(words).stdout(Stdio::null()).stderr(full()).status();
         assert_eq!(status.expect("it runs").code(), Some(code), "{words:?}");
