@@ -3,7 +3,10 @@
 
 use std::{collections::BTreeMap, fmt, path::Path, sync::Arc};
 
-use toml::de::{DeTable, DeValue};
+use toml::{
+    Spanned,
+    de::{DeString, DeTable, DeValue},
+};
 
 use super::{Environment, Mistake};
 
@@ -140,29 +143,31 @@ fn parse(path: &Path, text: &str, mistakes: &mut Vec<Mistake>) -> Table {
         let place = lines.place(at).to_string();
         mistakes.push(Mistake { place, message: error.message().to_owned() });
     }
-    table(document.get_ref(), &lines)
+    table(document.into_inner(), &lines)
 }
 
-fn table(table: &DeTable<'_>, lines: &Lines) -> Table {
-    table
-        .iter()
-        .map(|(key, value)| {
-            let place = lines.place(key.span().start);
-            (key.get_ref().to_string(), node(value.get_ref(), place, lines))
-        })
-        .collect()
+/// Takes the document apart as it goes: of many credentials, two whole trees are much.
+fn table(table: DeTable<'_>, lines: &Lines) -> Table {
+    let entry = |(key, value): (Spanned<DeString<'_>>, Spanned<DeValue<'_>>)| {
+        let place = lines.place(key.span().start);
+        (key.into_inner().into_owned(), node(value.into_inner(), place, lines))
+    };
+    table.into_iter().map(entry).collect()
 }
 
-fn node(value: &DeValue<'_>, place: Place, lines: &Lines) -> Node {
+fn node(value: DeValue<'_>, place: Place, lines: &Lines) -> Node {
     let value = match value {
-        DeValue::String(text) => Value::Text(text.to_string()),
+        DeValue::String(text) => Value::Text(text.into_owned()),
         DeValue::Integer(number) => {
             i64::from_str_radix(number.as_str(), number.radix()).map_or(Value::Other, Value::Number)
         }
         DeValue::Array(items) => Value::List(
             items
-                .iter()
-                .map(|item| node(item.get_ref(), lines.place(item.span().start), lines))
+                .into_iter()
+                .map(|item| {
+                    let place = lines.place(item.span().start);
+                    node(item.into_inner(), place, lines)
+                })
                 .collect(),
         ),
         DeValue::Table(items) => Value::Table(table(items, lines)),
