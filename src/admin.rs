@@ -19,7 +19,7 @@ use axum::{
     routing::get,
 };
 use tokio::{net::TcpListener, sync::watch};
-use tracing::{error, info};
+use tracing::{info, warn};
 
 use self::scrape::RecordScrape;
 use crate::{
@@ -55,7 +55,7 @@ pub async fn serve(
                 info!(event = "admin.listening", %listen, "the admin listener is there");
                 return connections::serve(listener, routes(state)).await;
             }
-            Err(error) => error!(event = "admin.failed", %listen, %error,
+            Err(error) => warn!(event = "admin.failed", %listen, %error,
                 "there is no admin listener: name a free address in admin.listen, or \"off\""),
         }
     }

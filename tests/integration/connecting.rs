@@ -104,8 +104,9 @@ async fn what_a_redis_with_renamed_commands_repeats_of_them_is_not_told() {
         let arguments = ["reject", "shop", token, "--store", &url];
         let ended = Process::start(directory.path(), "reject", &arguments, &[]).ended().await;
         assert_eq!(ended.status.code(), Some(69));
-        let said = format!("unknown command '{command}'");
-        assert!(ended.stderr.contains(&said), "{}", ended.stderr);
+        // Each server has other words for it, and some ask for a login first.
+        let is_told = ended.stderr.contains(command) || ended.stderr.contains("NOAUTH");
+        assert!(is_told, "{}", ended.stderr);
         assert!(
             !ended.stderr.contains("s3cr3t") && !ended.stderr.contains(token),
             "{}",
