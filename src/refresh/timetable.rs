@@ -219,9 +219,14 @@ impl Timetable {
         self.entries[index as usize].epoch
     }
 
-    /// Its record is looked at. Tells whether that is the first time.
-    pub(super) fn is_first_look(&mut self, index: Index) -> bool {
-        !std::mem::replace(&mut self.entries[index as usize].looked, true)
+    /// Whether its record was looked at.
+    pub(super) fn was_looked_at(&self, index: Index) -> bool {
+        self.entries[index as usize].looked
+    }
+
+    /// Its record was looked at.
+    pub(super) fn looked_at(&mut self, index: Index) {
+        self.entries[index as usize].looked = true;
     }
 
     /// The store may have lost data: whatever was seen may stand no more.

@@ -295,8 +295,8 @@ impl Question<'_> {
         }
     }
 
-    /// The account or its secret is another one than was asked for. Two fleets that have one credential for
-    /// two accounts replace each other's tokens, but no more often than once in a while.
+    /// The account or its secret is another one than was asked for. Two fleets that have one
+    /// credential for two accounts replace each other's tokens, but only once in a while.
     fn asked_anew(&self) -> Option<Result<Reason, StoreTime>> {
         let BeginRequest { account_fingerprint, secret_fingerprint, .. } = self.request;
         match self.record.difference(account_fingerprint, secret_fingerprint)? {

@@ -107,7 +107,7 @@ impl Keeper {
             .iter()
             .map(|slot| {
                 let credential = self.credentials.at(slot.index);
-                self.timetable.is_first_look(slot.index).then(|| Arc::clone(credential))
+                (!self.timetable.was_looked_at(slot.index)).then(|| Arc::clone(credential))
             })
             .collect();
         let deadline = clock::now() + self.cycle.times.request_timeout;
@@ -132,6 +132,7 @@ impl Keeper {
         self.hear_clock(heard);
         for (&slot, Seen { glance, is_new }) in slots.iter().zip(all) {
             let Some(index) = self.credentials.current(slot) else { continue };
+            self.timetable.looked_at(index);
             let stands = glance.record.as_ref().map(|record| record.epoch()).unwrap_or_default();
             if stands < self.timetable.epoch(index) {
                 self.wait_for_return(index, glance.has_token, now);
