@@ -11,7 +11,7 @@ mod record_result;
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 use tracing::{debug, error, warn};
 
 pub use self::inputs::Lacking;
@@ -118,7 +118,27 @@ struct Attempt<'a> {
     credential: &'a Credential,
     lease: &'a Lease,
     permit: &'a Permit,
-    fingerprint: &'a str,
+    fingerprints: &'a Fingerprints,
+}
+
+/// Of one credential, as they are when a lease is asked for. A secret that cannot be read has none.
+#[derive(Clone, Debug, Default)]
+pub struct Fingerprints {
+    pub(super) account: String,
+    pub(super) secret: String,
+    settings: String,
+}
+
+// === impl Fingerprints ===
+
+impl Fingerprints {
+    async fn of(credential: &Credential, readable_by: Instant) -> Self {
+        Self {
+            account: credential.account_fingerprint(),
+            secret: credential.provider.secret_fingerprint(readable_by).await,
+            settings: credential.provider.settings_fingerprint(readable_by).await,
+        }
+    }
 }
 
 // === impl Cycle ===
@@ -148,12 +168,12 @@ impl Cycle {
         told: &mut Told,
     ) -> Result<Outcome, StoreError> {
         let readable_by = clock::now() + self.times.request_timeout;
-        let fingerprint = credential.provider.settings_fingerprint(readable_by).await;
+        let fingerprints = Fingerprints::of(credential, readable_by).await;
         if let Err(lacking) = self.inputs(credential).await? {
             return Ok(Outcome::Waiting(lacking));
         }
         let asked = Moment::now();
-        let (now, begun) = self.begin(credential, &known, &fingerprint).await?;
+        let (now, begun) = self.begin(credential, &known, &fingerprints).await?;
         count::begun(&credential.id, &begun);
         told.heard = Some(StoreClock::heard(now, asked));
         let permit = match self.granted(credential, &known, now, begun, rng, told) {
@@ -170,7 +190,7 @@ impl Cycle {
             self.store.release(&credential.id, lease, false).await?;
             return Ok(Outcome::OtherData);
         }
-        let attempt = Attempt { credential, lease, permit: &permit, fingerprint: &fingerprint };
+        let attempt = Attempt { credential, lease, permit: &permit, fingerprints: &fingerprints };
         let inputs = match self.inputs_of(&attempt).await? {
             Ok(inputs) => inputs,
             Err(lacking) => return Ok(Outcome::Waiting(lacking)),
@@ -268,11 +288,9 @@ impl Cycle {
         &self,
         credential: &Credential,
         known: &Knowledge,
-        fingerprint: &str,
+        fingerprints: &Fingerprints,
     ) -> Result<(StoreTime, Begun), StoreError> {
         let attempt = AttemptId::fresh();
-        let readable_by = clock::now() + self.times.request_timeout;
-        let secret = credential.provider.secret_fingerprint(readable_by).await;
         let asked = Moment::now();
         let request = BeginRequest {
             attempt: &attempt,
@@ -280,9 +298,9 @@ impl Cycle {
             quiet_period: credential.quiet_period,
             daily_quota: credential.daily_quota,
             quota_day_offset: credential.provider.quota_day_offset(),
-            account_fingerprint: &credential.account_fingerprint(),
-            secret_fingerprint: &secret,
-            settings_fingerprint: fingerprint,
+            account_fingerprint: &fingerprints.account,
+            secret_fingerprint: &fingerprints.secret,
+            settings_fingerprint: &fingerprints.settings,
             with_grant: credential.provider.has_grant(),
             issues_anew: credential.issues_anew(),
             heard: known.heard,

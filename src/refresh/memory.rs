@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use super::registry::Index;
+use super::{cycle::Fingerprints, registry::Index};
 use crate::{
     clock::{Moment, StoreTime},
     credential::Token,
@@ -34,6 +34,8 @@ pub struct Remembered {
     pub now: StoreTime,
     /// and the local moment then.
     pub at: Moment,
+    /// For which account and with which secret it was asked for.
+    pub fingerprints: Fingerprints,
 }
 
 /// The latest publications, by credential.
@@ -59,6 +61,8 @@ impl Remembered {
             expires_in: left(self.expires_at),
             due_in: left(self.due_at),
             calls: self.calls,
+            account_fingerprint: &self.fingerprints.account,
+            secret_fingerprint: &self.fingerprints.secret,
         }
     }
 }
@@ -108,6 +112,7 @@ mod tests {
             due_at: now.plus(60 * SECOND),
             now,
             at: Moment::now(),
+            fingerprints: Fingerprints::default(),
         })
     }
 

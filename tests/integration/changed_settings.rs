@@ -66,6 +66,21 @@ async fn no_command_serves_a_token_of_another_account() {
     fleet.end().await;
 }
 
+/// What the store has lost, and a worker has brought back, is as well known as before.
+#[tokio::test]
+async fn a_token_that_came_back_after_a_loss_is_served_to_no_other_account() {
+    let (mut fleet, configuration) = fleet().await;
+    fleet.start(&configuration);
+    let first = fleet.published().await;
+    let mut connection = fleet.redis.connect().await;
+    let () = redis::cmd("FLUSHALL").query_async(&mut connection).await.expect("an answer");
+    assert_eq!(fleet.published().await, first);
+    let other = of_other(&fleet);
+    let refused = fleet.command(&["get", "shop", "--config", &other]).await;
+    assert_eq!((refused.status.code(), refused.stdout.as_str()), (Some(69), ""));
+    fleet.end().await;
+}
+
 /// The workers of a fleet are not given new settings at the same moment.
 #[tokio::test]
 async fn two_endpoints_of_one_account_are_tried_once_each() {

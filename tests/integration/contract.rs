@@ -76,6 +76,8 @@ pub(super) fn offer<'a>(lease: &'a Lease, token: &'a Token) -> Offer<'a> {
         expires_in: LIFE - AGE,
         due_in: DUE - AGE,
         calls: Calls::default(),
+        account_fingerprint: "",
+        secret_fingerprint: "",
     }
 }
 

@@ -104,6 +104,10 @@ pub struct Offer<'a> {
     pub due_in: Duration,
     /// The calls that were counted then.
     pub calls: Calls,
+    /// The fingerprint of the account that it was issued for,
+    pub account_fingerprint: &'a str,
+    /// and that of the secret that it was asked for with.
+    pub secret_fingerprint: &'a str,
 }
 
 /// The answer of `offer`.
@@ -298,6 +302,9 @@ pub fn offer(snapshot: &Snapshot, holder: &Holder, offer: &Offer<'_>) -> Decisio
         return retime(snapshot, holder, offer);
     }
     let mut becomes = record.clone();
+    if becomes.asked_with.is_none() {
+        becomes.ask_with(offer.account_fingerprint, offer.secret_fingerprint);
+    }
     let published = Published {
         epoch: offer.epoch,
         by: offer.attempt.as_str().to_owned(),

@@ -127,7 +127,18 @@ fn question(attempt: &AttemptId) -> BeginRequest<'_> {
 fn an_offer<'a>(token: &'a Token, attempt: &'a AttemptId, epoch: Epoch) -> Offer<'a> {
     let calls = Calls { count: 3, until: NOW.plus(DAY) };
     let (age, expires_in, due_in) = (SECOND, 7200 * SECOND, 3600 * SECOND);
-    Offer { token, attempt, epoch, age, expires_in, due_in, calls }
+    let (account_fingerprint, secret_fingerprint) = ("", "");
+    Offer {
+        token,
+        attempt,
+        epoch,
+        age,
+        expires_in,
+        due_in,
+        calls,
+        account_fingerprint,
+        secret_fingerprint,
+    }
 }
 
 fn a_failure() -> FailedAttempt<'static> {

@@ -105,6 +105,7 @@ impl Cycle {
             due_at,
             at: Moment::now(),
             now,
+            fingerprints: attempt.fingerprints.clone(),
         })))
     }
 
@@ -115,7 +116,7 @@ impl Cycle {
         rng: &mut fastrand::Rng,
         heard: &mut Option<StoreClock>,
     ) -> Result<Outcome, StoreError> {
-        let Attempt { credential, lease, permit, fingerprint } = attempt;
+        let Attempt { credential, lease, permit, fingerprints } = attempt;
         let id = &credential.id;
         let in_doubt = error.fate == Fate::Unknown && credential.issues_anew();
         let failures = permit.failures.saturating_add(1);
@@ -148,7 +149,7 @@ impl Cycle {
             error: &message,
             suspect: in_doubt.then_some("a call to the issuer had no clear result"),
             quiet_period: if in_doubt { credential.quiet_period } else { Duration::ZERO },
-            refused: refused.then_some(fingerprint),
+            refused: refused.then_some(fingerprints.settings.as_str()),
             not_sent: error.fate == Fate::NotSent,
             left_to_others: local_backoff.is_some() && error.fate == Fate::Refused,
             blameless: false,
@@ -188,7 +189,7 @@ impl Cycle {
                 "refresh failed; what is published stays")
             }
         }
-        let refused = (refused || local_backoff.is_some()).then(|| (*fingerprint).to_owned());
+        let refused = (refused || local_backoff.is_some()).then(|| fingerprints.settings.clone());
         Ok(Outcome::Failed { due_at, local_backoff, refused, message })
     }
 
