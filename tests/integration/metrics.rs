@@ -56,13 +56,15 @@ impl Scraper {
         Page { values: values.collect(), text }
     }
 
-    /// Scrapes until a series has this value.
+    /// Scrapes until a series has this value, and once more: a page is no picture of one moment, and
+    /// the next one has all that was counted before that value was set.
     pub(crate) async fn scrape_until(&self, series: &str, value: f64) -> Page {
         wait_for(series, || async {
             let page = self.scrape().await;
-            (page.value(series) == value).then_some(page)
+            (page.value(series) == value).then_some(())
         })
-        .await
+        .await;
+        self.scrape().await
     }
 }
 
