@@ -33,6 +33,16 @@ async fn now(connection: &mut MultiplexedConnection) -> u64 {
     seconds * 1000 + micros / 1000
 }
 
+/// Three workers who know the first of their tokens, and that token.
+async fn three_workers(lifetime: Duration) -> (Fleet, String) {
+    let mut fleet = Fleet::new(issuer_settings(lifetime)).await;
+    let configuration = fleet.write("evertoken.toml", &fleet.configuration("token", ""));
+    fleet.start_many(3, &configuration);
+    let first = fleet.published().await;
+    fleet.all_know().await;
+    (fleet, first)
+}
+
 /// A message that says so of `shop`.
 fn changed(epoch: u64, expires_at: u64, due_at: u64) -> String {
     format!(r#"{{"id":"shop","epoch":{epoch},"expires_at":{expires_at},"due_at":{due_at}}}"#)
@@ -41,11 +51,7 @@ fn changed(epoch: u64, expires_at: u64, due_at: u64) -> String {
 /// Three workers hear one message, which is made from the epoch that stands and the time: the token
 /// is refreshed as if nobody had sent it.
 async fn is_refreshed_in_spite_of(message: impl Fn(u64, u64) -> String) {
-    let mut fleet = Fleet::new(issuer_settings(LIFETIME)).await;
-    let configuration = fleet.write("evertoken.toml", &fleet.configuration("token", ""));
-    fleet.start_many(3, &configuration);
-    let first = fleet.published().await;
-    fleet.all_know().await;
+    let (fleet, first) = three_workers(LIFETIME).await;
     let mut connection = fleet.redis.connect().await;
     let epoch = fleet.field("epoch").await.expect("an epoch").parse().expect("a number");
     let message = message(epoch, now(&mut connection).await);
@@ -121,11 +127,7 @@ fn most_commands(seconds: u64, credentials: u64) -> u64 {
 
 #[tokio::test]
 async fn a_user_who_may_only_publish_causes_no_call_and_next_to_no_load() {
-    let mut fleet = Fleet::new(issuer_settings(LIFETIME)).await;
-    let configuration = fleet.write("evertoken.toml", &fleet.configuration("token", ""));
-    fleet.start_many(3, &configuration);
-    let first = fleet.published().await;
-    fleet.all_know().await;
+    let (fleet, first) = three_workers(LIFETIME).await;
     let mut connection = fleet.redis.connect().await;
     let epoch: u64 = fleet.field("epoch").await.expect("an epoch").parse().expect("a number");
     let at = now(&mut connection).await;
@@ -177,11 +179,7 @@ async fn messages_about_many_credentials_cause_one_look_a_second_at_each() {
 
 #[tokio::test]
 async fn a_storm_of_reports_within_the_cool_down_asks_for_one_lease() {
-    let mut fleet = Fleet::new(issuer_settings(Duration::from_secs(7200))).await;
-    let configuration = fleet.write("evertoken.toml", &fleet.configuration("token", ""));
-    fleet.start_many(3, &configuration);
-    let first = fleet.published().await;
-    fleet.all_know().await;
+    let (fleet, first) = three_workers(Duration::from_secs(7200)).await;
     let mut connection = fleet.redis.connect().await;
     let report = async |connection: &mut MultiplexedConnection, token: &str| {
         let () = connection.set("evertoken:{shop}:rejected", token).await.expect("redis answers");
@@ -201,11 +199,7 @@ async fn a_storm_of_reports_within_the_cool_down_asks_for_one_lease() {
 /// It stands for ten minutes, and each look shows it: `begin` is asked whether it is of any matter.
 #[tokio::test]
 async fn a_storm_about_a_report_of_another_token_costs_no_call_and_a_question_a_second() {
-    let mut fleet = Fleet::new(issuer_settings(Duration::from_secs(7200))).await;
-    let configuration = fleet.write("evertoken.toml", &fleet.configuration("token", ""));
-    fleet.start_many(3, &configuration);
-    let first = fleet.published().await;
-    fleet.all_know().await;
+    let (fleet, first) = three_workers(Duration::from_secs(7200)).await;
     let mut connection = fleet.redis.connect().await;
     let () = connection.set("evertoken:{shop}:rejected", "another").await.expect("redis answers");
     let (commands, seconds) = storm(&fleet, REJECTED, 5, |_| "shop".to_owned()).await;
@@ -219,11 +213,7 @@ async fn a_storm_about_a_report_of_another_token_costs_no_call_and_a_question_a_
 /// Whoever has written it there, and whatever made it so.
 #[tokio::test]
 async fn a_due_time_after_the_end_of_its_token_is_not_waited_for() {
-    let mut fleet = Fleet::new(issuer_settings(Duration::from_secs(8))).await;
-    let configuration = fleet.write("evertoken.toml", &fleet.configuration("token", ""));
-    fleet.start_many(3, &configuration);
-    let first = fleet.published().await;
-    fleet.all_know().await;
+    let (fleet, first) = three_workers(Duration::from_secs(8)).await;
     let mut connection = fleet.redis.connect().await;
     let due_at = now(&mut connection).await + HOUR;
     let () = connection.hset("evertoken:{shop}:record", "due_at", due_at).await.expect("it");

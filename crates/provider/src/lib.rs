@@ -25,6 +25,7 @@ mod fields;
 mod fingerprint;
 mod issued;
 mod lookups;
+mod on_time;
 mod registry;
 mod route;
 mod secret;

@@ -13,7 +13,7 @@ use evertoken_tls::Refusal;
 use reqwest::{Client, Request, Response, Url, header};
 use tokio::time::{Instant, timeout_at};
 
-use crate::{Fate, FetchError, Remedy, lookups::Lookups, route::Route};
+use crate::{Fate, FetchError, Remedy, lookups::Lookups, on_time::OnTime, route::Route};
 
 /// The longest answer that is read, in bytes.
 const MAX_ANSWER: usize = 64 * 1024;
@@ -179,6 +179,7 @@ fn build(connect_timeout: Duration, lookups: Arc<Lookups>) -> Result<Client, Inv
         // again on another. A connection of its own rules that out.
         .pool_max_idle_per_host(0)
         .connect_timeout(connect_timeout)
+        .connector_layer(OnTime(connect_timeout))
         .dns_resolver(lookups)
         .build()
         .map_err(|error| InvalidTransport(Arc::new(error)))
