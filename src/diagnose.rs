@@ -11,7 +11,10 @@ use crate::{
     credential::Chain,
     lease::Holder,
     provider::{Credential, InvalidTransport},
-    store::{Hearing, RedisStore, RedisUrl, StoreError, StoreUrl, diagnosis::Role},
+    store::{
+        Hearing, Lack, RedisStore, RedisUrl, StoreError, StoreUrl,
+        diagnosis::{Role, Tried},
+    },
 };
 
 /// What one look found.
@@ -73,22 +76,26 @@ async fn look_at_redis(
     prefix: &str,
     findings: &mut Vec<Finding>,
 ) -> Result<(), StoreError> {
-    let redis = RedisStore::new(url.clone(), prefix, Holder::fresh());
+    // As a worker, it hears.
+    let redis = RedisStore::with_hints(url.clone(), prefix, Holder::fresh());
     let facts = redis.facts().await?;
     findings.push(Finding::Good(format!("Redis at {url} answers")));
     findings.extend(redis::findings(&facts, WallClock::System.now()));
-    let mut missing = redis.missing_rights().await?;
-    // What the lack of it costs is told beside what `INFO` would have said.
-    missing.retain(|right| right != "INFO");
+    let Tried { missing, lacks } = redis.try_everything().await?;
+    // Each server that tells nothing of itself is told of above.
+    let others = lacks.iter().filter(|lack| **lack != Lack::Info);
+    findings.extend(others.map(|lack| Finding::Danger(lack.to_string())));
+    let grant = format!("grant them with ACL SETUSER NAME {}", Role::Worker.rules(prefix));
     findings.push(if missing.is_empty() {
         Finding::Good("this user has every right that a worker cannot do without".to_owned())
     } else {
-        Finding::Bad(format!(
-            "this user lacks rights that a worker needs: {}; grant them with ACL SETUSER NAME {}",
-            missing.join(", "),
-            Role::Worker.rules(prefix),
-        ))
+        let missing = missing.join(", ");
+        Finding::Bad(format!("this user lacks rights that a worker needs: {missing}; {grant}"))
     });
+    if missing.is_empty() && !lacks.is_empty() {
+        let why = "if what is lacking is a matter of rights";
+        findings.push(Finding::Danger(format!("{why}, {grant}")));
+    }
     Ok(())
 }
 

@@ -5,11 +5,14 @@ use std::time::Duration;
 use super::Finding;
 use crate::{
     clock::StoreTime,
-    store::diagnosis::{Info, RedisFacts, SentinelFacts, ServerFacts, WatchedMaster},
+    store::{
+        Lack,
+        diagnosis::{Info, RedisFacts, SentinelFacts, ServerFacts, WatchedMaster},
+    },
 };
 
 /// The oldest Redis that is supported.
-const OLDEST: (u32, u32) = (6, 2);
+const OLDEST: (u32, u32) = (5, 0);
 
 /// How far two clocks may be apart before it is worth a word. Network time keeps them within
 /// milliseconds.
@@ -46,10 +49,7 @@ fn danger(text: impl Into<String>) -> Finding {
 
 fn of_server(server: &ServerFacts) -> Vec<Finding> {
     if server.info.is_empty() {
-        return vec![danger(
-            "INFO is not allowed for this user: the server's settings were not checked, and each \
-             broken connection counts as a failover; grant +info",
-        )];
+        return vec![danger(Lack::Info.to_string())];
     }
     let field = |name: &str| server.info.field(name).unwrap_or_default();
     let mut findings = vec![version(server)];
@@ -104,7 +104,7 @@ fn version(server: &ServerFacts) -> Finding {
     let mut parts = version.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
     let (major, minor) = (parts.next().unwrap_or(0), parts.next().unwrap_or(0));
     if (major, minor) < OLDEST {
-        let text = format!("Redis {version} is too old: evertoken needs 6.2 or newer");
+        let text = format!("Redis {version} is too old: evertoken needs 5.0 or newer");
         return Finding::Bad(text);
     }
     match server.info.field("valkey_version") {

@@ -97,15 +97,30 @@ async fn every_verb_works_on_every_master_and_every_loss_changes_the_identity() 
     // The connection breaks on which reports are heard. Whoever hears is told that it may have
     // missed something, both when it hears no more and when it hears again.
     let master = cluster.master_of("evertoken:rejected").await;
-    for kind in ["normal", "pubsub"] {
-        cluster.nodes[master].command(&["CLIENT", "KILL", "TYPE", kind, "SKIPME", "yes"]).await;
+    cluster.nodes[master].command(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]).await;
+    // In RESP2 they are heard at any node.
+    for node in &cluster.nodes {
+        node.command(&["CLIENT", "KILL", "TYPE", "pubsub", "SKIPME", "yes"]).await;
     }
     let missed = async {
         for _ in 0..2 {
             while hearing.next_hint().await != Hint::Missed {}
         }
     };
-    tokio::time::timeout(CAP, missed).await.expect("both are hints");
+    // In RESP2 it hears again once it is asked something.
+    let asked = async {
+        loop {
+            let _ = hearing.data_identity().await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let both = async {
+        tokio::select! {
+            () = missed => {}
+            () = asked => {}
+        }
+    };
+    tokio::time::timeout(CAP, both).await.expect("both are hints");
     assert_eq!(identity(&store).await, third, "a broken connection loses nothing");
 
     // That master dies.
@@ -136,7 +151,7 @@ async fn a_cluster_whose_user_lacks_info_is_checked_all_the_same() {
     let url = cluster.url().replace("cluster://", "cluster://worker:pw@");
     let check = fleet.command(&["check", "--store", &url]).await;
     assert_eq!(check.status.code(), Some(0), "{} {}", check.stdout, check.stderr);
-    let told = check.stdout.matches("INFO is not allowed for this user").count();
+    let told = check.stdout.matches("it does not take INFO from this user").count();
     assert_eq!(told, 3, "each master is told: {}", check.stdout);
     fleet.end().await;
 }

@@ -28,6 +28,7 @@ mod refused;
 mod rights;
 mod seams;
 mod sentinel;
+mod services;
 mod shutdown;
 mod stopped;
 mod takeover;

@@ -1,7 +1,7 @@
 //! What a Redis tells of itself and of the rights of its user: [`RedisStore::facts`] and
-//! [`RedisStore::missing_rights`], for whoever judges them.
+//! [`RedisStore::try_everything`], for whoever judges them.
 //!
 //! [`RedisStore::facts`]: super::RedisStore::facts
-//! [`RedisStore::missing_rights`]: super::RedisStore::missing_rights
+//! [`RedisStore::try_everything`]: super::RedisStore::try_everything
 
-pub use super::redis::{Info, RedisFacts, Role, SentinelFacts, ServerFacts, WatchedMaster};
+pub use super::redis::{Info, RedisFacts, Role, SentinelFacts, ServerFacts, Tried, WatchedMaster};

@@ -38,8 +38,6 @@ pub enum StoreErrorCode {
     // --- it is something else ---
     /// It is no Redis.
     NotRedis,
-    /// It is too old.
-    TooOld,
     /// It is set up in another way than the URL says.
     WrongDeployment(WrongDeployment),
     /// It has no database of this number.
@@ -155,7 +153,6 @@ impl StoreErrorCode {
             Self::UnknownMaster => "unknown_master",
             Self::Tls(_) | Self::SpeaksTls => "tls",
             Self::NotRedis => "not_redis",
-            Self::TooOld => "too_old",
             Self::WrongDeployment(_) => "wrong_deployment",
             Self::UnknownDatabase => "unknown_database",
             Self::AnotherServer => "another_server",
@@ -204,7 +201,6 @@ impl StoreErrorCode {
             Self::Tls(refusal) => refused_by_tls(refusal),
             Self::SpeaksTls => "speaks TLS: begin the store's URL with rediss://",
             Self::NotRedis => "is no Redis, by what it answers: check the store's URL",
-            Self::TooOld => "is too old: evertoken needs 6.2 or newer",
             Self::WrongDeployment(how) => how.sentence(),
             Self::UnknownDatabase => "has no such database: see the last part of the store's URL",
             Self::AnotherServer => "is another one than before: its data is compared first",

@@ -12,6 +12,7 @@ pub mod diagnosis;
 mod error;
 mod file;
 mod glance;
+mod lacks;
 mod lease;
 mod protocol;
 mod redis;
@@ -24,6 +25,7 @@ pub use self::{
     error::{StoreError, StoreErrorCode, StoreErrorKind, WrongDeployment},
     file::FileStore,
     glance::{Glance, Record, TokenWithExpiry},
+    lacks::Lack,
     lease::{Known, Lease},
     protocol::{
         BeginRequest, Begun, Busy, Calls, Committed, Completed, Early, Failed, FailedAttempt,
@@ -134,6 +136,11 @@ pub trait Coordinate: Read {
     /// tell nothing of a clock that was set.
     fn has_one_clock(&self) -> bool {
         true
+    }
+
+    /// What it does not do that the work goes on without, as far as it is known since it was reached.
+    fn lacks(&self) -> Vec<Lack> {
+        Vec::new()
     }
 }
 

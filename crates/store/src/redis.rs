@@ -7,6 +7,7 @@ mod answers;
 mod commit;
 mod connect;
 mod data_identity;
+mod ear;
 mod errors;
 mod facts;
 #[cfg(any(test, fuzzing))]
@@ -15,27 +16,39 @@ pub mod fuzz_properties;
 mod hints;
 mod info;
 mod keys;
+mod lacking;
 mod link;
 mod load;
+mod manner;
 mod rights;
+mod script;
 mod unasked;
 mod url;
 
 use async_trait::async_trait;
 use evertoken_rules::{Changes, Holder, Snapshot};
-use redis::{Pipeline, Script};
+use redis::Pipeline;
 use tokio::sync::{Mutex, mpsc};
 
-use self::{data_identity::Seen, keys::Keys, link::Link, load::Oversized};
+use self::{
+    data_identity::Seen,
+    keys::Keys,
+    link::{Connected, Link},
+    load::Oversized,
+    script::Script,
+};
 pub use self::{
     facts::{RedisFacts, SentinelFacts, ServerFacts, WatchedMaster},
     info::Info,
-    rights::Role,
+    rights::{Role, Tried},
     url::{Certificates, InvalidPem, RedisUrl, some_certificate, some_key},
 };
-use super::{Committed, Coordinate, Glance, Hint, Read, StoreError, Timed, TokenWithExpiry};
+use super::{Committed, Coordinate, Glance, Hint, Lack, Read, StoreError, Timed, TokenWithExpiry};
 use evertoken_client::{CredentialId, Token};
 use evertoken_clock::StoreTime;
+
+/// The one script by which anything changes.
+const COMMIT: &str = concat!(include_str!("redis/time.lua"), include_str!("redis/commit.lua"));
 
 /// How long a report of a dead token stands, in seconds. A contract with applications.
 const REPORT_SECONDS: u64 = 600;
@@ -58,11 +71,11 @@ impl RedisStore {
     #[must_use]
     pub fn new(url: RedisUrl, prefix: &str, holder: Holder) -> Self {
         Self {
-            link: Link::new(url),
+            link: Link::new(url, &Keys::new(prefix)),
             heard: None,
             keys: Keys::new(prefix),
             holder,
-            commit: Script::new(include_str!("redis/commit.lua")),
+            commit: Script::new(COMMIT),
             seen: Seen::default(),
             oversized: Oversized::default(),
         }
@@ -77,9 +90,34 @@ impl RedisStore {
 
     /// Runs commands on keys of one credential, in one round trip.
     async fn query<T: redis::FromRedisValue>(&self, pipeline: &Pipeline) -> Result<T, StoreError> {
-        let mut on = self.link.connection().await?;
+        self.query_on(self.link.connection().await?, pipeline).await
+    }
+
+    /// The same on a connection of which it is known what may be asked.
+    async fn query_on<T: redis::FromRedisValue>(
+        &self,
+        mut on: Connected,
+        pipeline: &Pipeline,
+    ) -> Result<T, StoreError> {
         match pipeline.query_async(&mut on.connection).await {
             Ok(value) => Ok(value),
+            Err(error) => Err(self.link.failed(on.generation, error).await),
+        }
+    }
+
+    /// Sends a message, where messages are sent. It is a hint: what is refused is found by reading.
+    async fn publish(&self, channel: String, message: &str) -> Result<(), StoreError> {
+        let mut on = self.link.connection().await?;
+        if on.lacking.has(Lack::Messages) {
+            return Ok(());
+        }
+        let publish = redis::cmd("PUBLISH").arg(channel).arg(message).to_owned();
+        match publish.query_async::<redis::Value>(&mut on.connection).await {
+            Ok(_) => Ok(()),
+            Err(error) if errors::is_refusal(&error) => {
+                on.lacking.add(Lack::Messages);
+                Ok(())
+            }
             Err(error) => Err(self.link.failed(on.generation, error).await),
         }
     }
@@ -132,9 +170,7 @@ impl Coordinate for RedisStore {
         pipeline.cmd("SET").arg(key).arg(token.expose()).arg("EX").arg(REPORT_SECONDS).ignore();
         self.query::<()>(&pipeline).await?;
         // The channel is in another slot of a cluster than the key.
-        let mut pipeline = redis::pipe();
-        pipeline.publish(self.keys.rejected_channel(), id.as_str()).ignore();
-        self.query(&pipeline).await
+        self.publish(self.keys.rejected_channel(), id.as_str()).await
     }
 
     async fn next_hint(&self) -> Hint {
@@ -163,6 +199,10 @@ impl Coordinate for RedisStore {
     }
 
     fn has_one_clock(&self) -> bool {
-        !self.link.is_cluster()
+        !self.link.is_cluster() && !self.lacks().contains(&Lack::Time)
+    }
+
+    fn lacks(&self) -> Vec<Lack> {
+        self.link.lacks()
     }
 }

@@ -58,6 +58,18 @@ pub fn binary() -> String {
     std::env::var("REDIS_SERVER").unwrap_or_else(|_| "redis-server".to_owned())
 }
 
+/// The first number of that server's version.
+///
+/// # Panics
+/// If it does not tell.
+pub fn major_version() -> u32 {
+    let told = Command::new(binary()).arg("--version").output().expect("redis-server is installed");
+    let told = String::from_utf8_lossy(&told.stdout).into_owned();
+    let version = told.split_once("v=").map(|(_, version)| version);
+    let major = version.and_then(|version| version.split('.').next()?.parse().ok());
+    major.expect("a version")
+}
+
 /// The machine may be busy; nothing is timed here.
 fn patient() -> AsyncConnectionConfig {
     AsyncConnectionConfig::new().set_response_timeout(Some(Duration::from_secs(20)))

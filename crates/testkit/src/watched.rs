@@ -8,7 +8,7 @@ use evertoken_client::{CredentialId, StoreTime, Token};
 use evertoken_rules::Holder;
 use evertoken_rules::{Changes, Snapshot};
 use evertoken_store::{
-    Committed, Coordinate, Glance, Hint, Read, StoreError, Timed, TokenWithExpiry,
+    Committed, Coordinate, Glance, Hint, Lack, Read, StoreError, Timed, TokenWithExpiry,
 };
 
 /// What a test does to a store.
@@ -144,5 +144,9 @@ impl<W: Watcher> Coordinate for Watched<W> {
 
     fn has_one_clock(&self) -> bool {
         self.watcher.has_one_clock()
+    }
+
+    fn lacks(&self) -> Vec<Lack> {
+        self.store.lacks()
     }
 }

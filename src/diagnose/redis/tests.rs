@@ -39,7 +39,7 @@ fn each_danger_is_told() {
         let dangers = dangers(&findings);
         assert!(dangers.len() == 1 && dangers[0].contains(part), "{to}: {findings:#?}");
     }
-    assert!(dangers(&found(""))[0].contains("INFO is not allowed"));
+    assert!(dangers(&found(""))[0].contains("it does not take INFO"));
 }
 
 #[test]

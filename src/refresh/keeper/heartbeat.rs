@@ -5,14 +5,14 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use super::{Done, Keeper, guarded};
 use crate::{
     clock::{self, Moment, StoreClock},
     credential::Chain,
     metrics, policy,
-    store::StoreError,
+    store::{Lack, StoreError},
 };
 
 /// The time between two heartbeats. Every other one asks for the time, too, and a sweep's reads come
@@ -38,6 +38,8 @@ pub(super) struct Heartbeat {
     last: Moment,
     /// The store's errors since it last did what it was asked.
     trouble: Option<Trouble>,
+    /// What it does not do, as far as it was told.
+    lacks: Vec<Lack>,
 }
 
 /// The store's errors since it last did what it was asked.
@@ -86,6 +88,7 @@ impl Heartbeat {
             asks_time: false,
             last: now,
             trouble: None,
+            lacks: Vec::new(),
         }
     }
 
@@ -210,7 +213,7 @@ impl Keeper {
                     }))
                 };
                 self.jobs.spawn(guarded(job, |defect| Done::Pulse(Err(defect))));
-                self.scan.sweep(PERIOD);
+                self.scan.sweep(PERIOD, !self.heartbeat.lacks.contains(&Lack::Messages));
                 self.look_on();
                 self.compare_settings();
             }
@@ -231,6 +234,7 @@ impl Keeper {
                 "the store is reached"
             );
         }
+        self.notice_lacks();
         if self.heartbeat.is_ended_by_heartbeat() {
             self.store_works();
         }
@@ -241,7 +245,17 @@ impl Keeper {
         if is_another { self.store_lost(LOST) } else { self.offer_on() }
     }
 
+    /// Says what the store does not do, once.
+    fn notice_lacks(&mut self) {
+        let lacks = self.store.lacks();
+        for lack in lacks.iter().filter(|lack| !self.heartbeat.lacks.contains(lack)) {
+            warn!(event = "store.lacks", command = lack.command(), "the store works, but {lack}");
+        }
+        self.heartbeat.lacks = lacks;
+    }
+
     pub(super) fn on_pulse(&mut self, heard: Option<StoreClock>, identity: Option<String>) {
+        self.notice_lacks();
         if let Some(heard) = heard {
             self.hear_clock(heard);
         }

@@ -20,8 +20,15 @@ const AT_ONCE: usize = 500;
 /// After a look that a message caused, the next message waits for so long.
 const REST: Duration = Duration::from_secs(1);
 
-/// Bounds of the time in which every record is read once more, in case a hint was lost.
-const SWEEP: (Duration, Duration) = (Duration::from_secs(300), Duration::from_secs(4 * 3600));
+/// The time in which every record is read once more, in case a hint was lost: so much for each, and so
+/// much at the least.
+const SWEEP: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(300));
+
+/// The same where no hints are heard: a report of a dead token is found by this alone.
+const DEAF_SWEEP: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
+
+/// The longest time in which every record is read once more.
+const LONGEST_SWEEP: Duration = Duration::from_secs(4 * 3600);
 
 /// The records that wait for a look.
 #[derive(Debug, Default)]
@@ -108,8 +115,9 @@ impl RecordScan {
     }
 
     /// So much time has passed of the one in which every record is read once more.
-    pub(super) fn sweep(&mut self, passed: Duration) {
-        let period = Duration::from_secs(10).saturating_mul(self.all).clamp(SWEEP.0, SWEEP.1);
+    pub(super) fn sweep(&mut self, passed: Duration, hears: bool) {
+        let (each, least) = if hears { SWEEP } else { DEAF_SWEEP };
+        let period = each.saturating_mul(self.all).clamp(least, LONGEST_SWEEP);
         self.owed += f64::from(self.all) * passed.as_secs_f64() / period.as_secs_f64();
         while 1.0 <= self.owed && self.wanted.len() < self.all as usize {
             self.owed -= 1.0;
@@ -265,9 +273,21 @@ mod tests {
         let mut scan = scan_of(30);
         let mut read = Vec::new();
         for _ in 0..200 {
-            scan.sweep(Duration::from_millis(1500));
+            scan.sweep(Duration::from_millis(1500), true);
             read.extend(look(&mut scan));
         }
         assert_eq!(read, (0..30).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn where_no_hints_are_heard_a_sweep_reads_a_record_a_second() {
+        for (all, seconds) in [(2, 10), (30, 30), (100_000, 4 * 3600)] {
+            let (mut scan, mut read) = (scan_of(all), 0);
+            for _ in 0..seconds {
+                scan.sweep(Duration::from_secs(1), false);
+                read += look(&mut scan).len();
+            }
+            assert_eq!(read, all as usize, "of {all} in {seconds} s");
+        }
     }
 }

@@ -12,8 +12,11 @@ pub(super) fn unexpected(what: &str) -> StoreError {
     StoreError::new(StoreErrorCode::ForeignValue, message)
 }
 
-/// The answer of `TIME`.
+/// The answer of `TIME`, or of the script in its place.
 pub(super) fn time(value: &Value) -> Result<StoreTime, StoreError> {
+    if let Some(millis) = count(value) {
+        return Ok(StoreTime::from_millis(millis));
+    }
     let (seconds, micros): (u64, u64) =
         redis::from_redis_value_ref(value).map_err(|_| unexpected("TIME"))?;
     Ok(StoreTime::from_millis(seconds.saturating_mul(1000).saturating_add(micros / 1000)))

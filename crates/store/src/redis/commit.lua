@@ -4,7 +4,9 @@
 -- passed since, and if a lock that is to be taken is free. What is decided, and why, is not known
 -- here. Idempotent: after a lost answer, a load shows what became of it.
 --
--- KEYS  1 lock  2 record  3 token  4 rejected  5 grant, if one is given
+-- It follows time.lua.
+--
+-- KEYS  1 record  2 lock  3 token  4 rejected  5 grant, if one is given
 -- ARGV  1 revision           that was loaded; 0 if there is none
 --       2 decided at         ms, the store's time that the decision was made for
 --       3 within             ms that may lie between that time and now
@@ -15,23 +17,21 @@
 --       8 expires at         ms, of that token
 --       9 report             'clear' if a report about the token that is replaced or published is
 --                            dealt with; 'withdraw' if the token goes, and any report with it
---      10 channel            of the message, or empty
---      11 message
---      12 grant              that the issuer is asked with next, or empty
---      13 previous           grant, or empty
---      14 generation         of the grant
---      15 pairs              how many of the arguments that follow are fields to set, two for each;
---                            the rest are fields to delete
+--      10 grant              that the issuer is asked with next, or empty
+--      11 previous           grant, or empty
+--      12 generation         of the grant
+--      13 set                how many of the arguments that follow are fields to set, with a value each,
+--                            four fields in a row; the rest are fields to delete
 --
 -- Answers {'committed', now, revision}, or {'conflict', now, revision}: nothing was changed.
+--
+-- Proxies of clouds read a script before they run it. They refuse a key that does not stand in its call
+-- as KEYS[1] does, a command in a variable, unpack, and PUBLISH: messages are sent apart.
 
-local function ms(number) return string.format('%.0f', number) end
-
-local time = redis.call('TIME')
-local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+local now = time()
 
 -- Anybody may have written it: what is no whole number of a sane length counts as none.
-local text = redis.call('HGET', KEYS[2], 'revision') or '0'
+local text = redis.call('HGET', KEYS[1], 'revision') or '0'
 local revision = #text < 17 and tonumber(string.match(text, '^%d+$')) or 0
 if 9000000000000000 < revision then revision = 0 end
 
@@ -39,13 +39,13 @@ if ms(revision) ~= ARGV[1] or tonumber(ARGV[3]) < math.abs(now - tonumber(ARGV[2
   return {'conflict', ms(now), ms(revision)}
 end
 if ARGV[7] ~= '' and tonumber(ARGV[8]) <= now then return {'conflict', ms(now), ms(revision)} end
-if ARGV[4] == 'take' and not redis.call('SET', KEYS[1], ARGV[5], 'NX', 'PX', ARGV[6]) then
+if ARGV[4] == 'take' and not redis.call('SET', KEYS[2], ARGV[5], 'NX', 'PX', ARGV[6]) then
   return {'conflict', ms(now), ms(revision)}
 end
 
 -- A lock of another type was not set by evertoken, and is left alone.
-if ARGV[4] == 'shorten' then redis.call('PEXPIRE', KEYS[1], ARGV[6]) end
-if ARGV[4] == 'free' and redis.pcall('GET', KEYS[1]) == ARGV[5] then redis.call('DEL', KEYS[1]) end
+if ARGV[4] == 'shorten' then redis.call('PEXPIRE', KEYS[2], ARGV[6]) end
+if ARGV[4] == 'free' and redis.pcall('GET', KEYS[2]) == ARGV[5] then redis.call('DEL', KEYS[2]) end
 
 -- A report of another type is no reason to keep a token from being published. No token is longer
 -- than what is compared.
@@ -57,18 +57,19 @@ if ARGV[9] == 'clear' then
 end
 -- Before the token: a script may end where Redis refuses to write, and a grant that is lost needs a
 -- person.
-if ARGV[12] ~= '' then
-  redis.call('HSET', KEYS[5], 'current', ARGV[12], 'previous', ARGV[13], 'generation', ARGV[14])
+if ARGV[10] ~= '' then
+  redis.call('HSET', KEYS[5], 'current', ARGV[10], 'previous', ARGV[11], 'generation', ARGV[12])
 end
 if ARGV[9] == 'withdraw' then redis.call('DEL', KEYS[3], KEYS[4]) end
 if ARGV[7] ~= '' then redis.call('SET', KEYS[3], ARGV[7], 'PX', ms(tonumber(ARGV[8]) - now)) end
 
 -- At least the time, so that two histories of one record do not have a revision in common.
 revision = math.max(revision + 1, now)
-local last = 15 + tonumber(ARGV[15])
-redis.call('HSET', KEYS[2], 'revision', ms(revision), unpack(ARGV, 16, last))
-if last < #ARGV then redis.call('HDEL', KEYS[2], unpack(ARGV, last + 1)) end
-
--- A hint: what may not be told is found by reading.
-if ARGV[10] ~= '' then redis.pcall('PUBLISH', ARGV[10], ARGV[11]) end
+redis.call('HSET', KEYS[1], 'revision', ms(revision))
+local rest = 14 + tonumber(ARGV[13])
+for at = 14, rest - 1, 8 do
+  redis.call('HSET', KEYS[1], ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3],
+    ARGV[at + 4], ARGV[at + 5], ARGV[at + 6], ARGV[at + 7])
+end
+for at = rest, #ARGV do redis.call('HDEL', KEYS[1], ARGV[at]) end
 return {'committed', ms(now), ms(revision)}

@@ -1,15 +1,16 @@
 //! What was decided, to Redis: the arguments of `commit.lua`, and its answer.
 
-use evertoken_rules::{Changes, Foreign, Grant, LockChange, Message, Snapshot};
-use redis::ScriptInvocation;
-
-use super::{RedisStore, answers, keys::Keys};
+use super::{RedisStore, answers, keys::Keys, script::Arguments};
 use crate::{
     Committed, StoreError, StoreErrorCode, Timed,
     protocol::{COMMIT_WITHIN, changed_fields},
 };
 use evertoken_client::{CredentialId, messages::Changed};
 use evertoken_clock::millis;
+use evertoken_rules::{Changes, Foreign, Grant, LockChange, Message, Snapshot};
+
+/// How many fields `commit.lua` sets with one command.
+const SET_AT_ONCE: usize = 4;
 
 // === impl RedisStore ===
 
@@ -27,9 +28,9 @@ impl RedisStore {
             let message = "another Redis answers than before: its data is compared first";
             return Err(StoreError::new(StoreErrorCode::AnotherServer, message));
         }
-        let mut call = self.commit.prepare_invoke();
-        call.key(self.keys.lock(id))
-            .key(self.keys.record(id))
+        let mut call = Arguments::default();
+        call.key(self.keys.record(id))
+            .key(self.keys.lock(id))
             .key(self.keys.token(id))
             .key(self.keys.rejected(id))
             .arg(seen.record.revision)
@@ -43,24 +44,33 @@ impl RedisStore {
                 (true, false) => "clear",
                 (false, false) => "",
             });
-        add_message(&mut call, &self.keys, id, changes.message);
         add_grant(&mut call, &self.keys, id, changes.grant.as_ref());
         add_fields(&mut call, seen, changes);
-        match call.invoke_async::<(String, u64, u64)>(&mut on.connection).await {
-            Ok((answer, now, revision)) => {
-                let committed = match &*answer {
-                    "committed" => Committed::Done(revision),
-                    "conflict" => Committed::Conflict,
-                    _ => return Err(answers::unexpected("commit")),
-                };
-                Ok((evertoken_clock::StoreTime::from_millis(now), committed))
+        let (answer, now, revision): (String, u64, u64) =
+            match self.commit.run(&mut on, &call).await {
+                Ok(answer) => answer,
+                Err(error) => return Err(self.link.failed(on.generation, error).await),
+            };
+        let committed = match &*answer {
+            "committed" => {
+                self.tell(id, changes.message).await;
+                Committed::Done(revision)
             }
-            Err(error) => Err(self.link.failed(on.generation, error).await),
+            "conflict" => Committed::Conflict,
+            _ => return Err(answers::unexpected("commit")),
+        };
+        Ok((evertoken_clock::StoreTime::from_millis(now), committed))
+    }
+
+    /// Sends the message of a commit. Whatever becomes of it, what is committed stands.
+    async fn tell(&self, id: &CredentialId, message: Option<Message>) {
+        if let Some((channel, message)) = message.map(|message| spelled(&self.keys, id, message)) {
+            let _ = self.publish(channel, &message).await;
         }
     }
 }
 
-fn add_lock(call: &mut ScriptInvocation<'_>, lock: &LockChange) {
+fn add_lock(call: &mut Arguments, lock: &LockChange) {
     match lock {
         LockChange::Keep => call.arg("keep").arg("").arg(""),
         LockChange::Take { by, length, .. } => call.arg("take").arg(by).arg(millis(*length)),
@@ -69,31 +79,21 @@ fn add_lock(call: &mut ScriptInvocation<'_>, lock: &LockChange) {
     };
 }
 
-fn add_message(
-    call: &mut ScriptInvocation<'_>,
-    keys: &Keys,
-    id: &CredentialId,
-    message: Option<Message>,
-) {
+/// A message as it is sent, and where.
+fn spelled(keys: &Keys, id: &CredentialId, message: Message) -> (String, String) {
     match message {
-        None => call.arg("").arg(""),
-        Some(Message::Look) => call.arg(keys.rejected_channel()).arg(id.as_str()),
-        Some(Message::Changed { epoch, expires_at, due_at }) => {
+        Message::Look => (keys.rejected_channel(), id.as_str().to_owned()),
+        Message::Changed { epoch, expires_at, due_at } => {
             let message = Changed { id: id.clone(), epoch, expires_at, due_at };
             #[expect(clippy::expect_used, reason = "numbers and an id always have a text")]
             let message = serde_json::to_string(&message).expect("plain fields have a text");
-            call.arg(keys.changed_channel()).arg(message)
+            (keys.changed_channel(), message)
         }
-    };
+    }
 }
 
 /// The key is named only where there is a grant: few users of a Redis need a right to it.
-fn add_grant(
-    call: &mut ScriptInvocation<'_>,
-    keys: &Keys,
-    id: &CredentialId,
-    grant: Option<&Grant>,
-) {
+fn add_grant(call: &mut Arguments, keys: &Keys, id: &CredentialId, grant: Option<&Grant>) {
     match grant {
         None => call.arg("").arg("").arg(""),
         Some(Grant { current, previous, generation }) => call
@@ -105,13 +105,19 @@ fn add_grant(
 }
 
 /// The fields to set, and the names of those to delete.
-fn add_fields(call: &mut ScriptInvocation<'_>, seen: &Snapshot, changes: &Changes) {
+fn add_fields(call: &mut Arguments, seen: &Snapshot, changes: &Changes) {
     let (mut set, mut delete) = (Vec::new(), Vec::new());
     for (name, value) in changed_fields(seen, changes) {
         match value {
-            Some(value) => set.extend([name.to_owned(), value]),
+            Some(value) => set.push([name.to_owned(), value]),
             None => delete.push(name),
         }
     }
-    call.arg(set.len()).arg(set).arg(delete);
+    // The script sets so many at a time. To set one twice does no harm.
+    while let Some(last) = set.last()
+        && !set.len().is_multiple_of(SET_AT_ONCE)
+    {
+        set.push(last.clone());
+    }
+    call.arg(2 * set.len()).arg(set.concat()).arg(delete);
 }

@@ -10,9 +10,10 @@ use std::{
     time::Duration,
 };
 
+use futures_util::future;
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, Pipeline, ProtocolVersion, PushInfo, PushKind, RedisFuture,
-    RedisResult, TlsMode, Value,
+    Client, Cmd, Pipeline, ProtocolVersion, PushInfo, PushKind, RedisFuture, RedisResult, TlsMode,
+    Value,
     aio::{ConnectionLike, MultiplexedConnection},
     cluster::ClusterClientBuilder,
     cluster_async::ClusterConnection,
@@ -21,12 +22,16 @@ use redis::{
 use tokio::{sync::mpsc, time::timeout};
 
 use super::{
-    info::Info,
+    ear::Ear,
+    errors,
+    lacking::Lacking,
+    manner::{self, One},
     url::{Cluster, Deployment, RedisUrl, Sentinel},
 };
+use crate::Lack;
 
 /// How long a connection to one server may take to be made.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long it may take to find the right server and connect to it: some of those who know it may
 /// be gone.
@@ -34,7 +39,7 @@ pub(super) const SEARCH_TIMEOUT: Duration = Duration::from_secs(6);
 
 /// How long an answer may take. The library's default of 500 ms is shorter than the pause of a
 /// Redis that forks; a timeout is an unknown outcome.
-const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
+pub(super) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How often the cluster's client sends a command again: to the node that a redirection names, or
 /// after an error. Sending twice is safe, whatever became of the first: every script is idempotent
@@ -60,40 +65,41 @@ pub(super) enum Connection {
     Cluster(ClusterConnection),
 }
 
-// === impl Connection ===
+/// A connection that was made, and what is known of the other end.
+pub(super) struct Opened {
+    pub(super) connection: Connection,
+    /// A text that is another for another server, another life of it, or another history of its data.
+    /// Where that may not be asked, every connection counts as another server; so does every connection
+    /// to a cluster, whose masters come and go.
+    pub(super) server: Arc<str>,
+    pub(super) lacking: Lacking,
+    pub(super) ear: Option<Ear>,
+    /// It knows less of the other end than could be had, and is not to last.
+    pub(super) is_makeshift: bool,
+}
 
-impl Connection {
-    /// Connects, and tells who answers: a text that is another for another server, another life of
-    /// it, or another history of its data. Where that may not be asked, every connection counts as
-    /// another server; so does every connection to a cluster, whose masters come and go.
-    pub(super) async fn open(
+// === impl Opened ===
+
+impl Opened {
+    /// Connects. `key` is one of ours, to ask for where nothing else may be asked.
+    pub(super) async fn new(
         url: &RedisUrl,
         channels: Option<&Channels>,
-    ) -> RedisResult<(Self, Arc<str>)> {
+        key: &str,
+    ) -> RedisResult<Self> {
         let search = async {
-            let (mut connection, server) = match url.deployment() {
-                Deployment::Single(client) => one(client, channels).await?,
-                Deployment::Sentinel(sentinel) => one(&master(sentinel).await?, channels).await?,
-                Deployment::Cluster(cluster) => (all(cluster, channels).await?, fresh()),
-            };
-            if let Some(channels) = channels {
-                // One by one: a cluster's client has each heard on the node that its name belongs to.
-                for name in &channels.names {
-                    connection.subscribe(name).await?;
+            let one = match url.deployment() {
+                Deployment::Single(client) => manner::connect(client, channels, key).await?,
+                Deployment::Sentinel(sentinel) => {
+                    manner::connect(&master(sentinel).await?, channels, key).await?
                 }
-            }
-            Ok((connection, server))
+                Deployment::Cluster(cluster) => return all(cluster, channels, key).await,
+            };
+            let One { connection, server, lacking, ear, is_makeshift, .. } = one;
+            Ok(Self { connection: Connection::One(connection), server, lacking, ear, is_makeshift })
         };
         let late = |_| std::io::Error::new(std::io::ErrorKind::TimedOut, "nobody answers in time");
         timeout(SEARCH_TIMEOUT, search).await.map_err(late)?
-    }
-
-    /// Hears a channel from now on.
-    pub(super) async fn subscribe(&mut self, channel: &str) -> RedisResult<()> {
-        match self {
-            Self::One(connection) => connection.subscribe(channel).await,
-            Self::Cluster(connection) => connection.subscribe(channel).await,
-        }
     }
 }
 
@@ -127,7 +133,7 @@ impl ConnectionLike for Connection {
 
 /// Hands on what is heard. The first answer to each subscription says nothing new; a further one
 /// says that a cluster's client hears the channel on another node now.
-fn ear(
+pub(super) fn hand_on(
     channels: &Channels,
 ) -> impl Fn(PushInfo) -> Result<(), redis::aio::SendError> + Send + Sync + 'static {
     let hints = channels.hints.clone();
@@ -142,30 +148,6 @@ fn ear(
         }
         Ok(())
     }
-}
-
-fn fresh() -> Arc<str> {
-    uuid::Uuid::new_v4().to_string().into()
-}
-
-// --- one server ---
-
-async fn one(client: &Client, channels: Option<&Channels>) -> RedisResult<(Connection, Arc<str>)> {
-    let mut config = AsyncConnectionConfig::new()
-        .set_connection_timeout(Some(CONNECT_TIMEOUT))
-        .set_response_timeout(Some(RESPONSE_TIMEOUT));
-    if let Some(channels) = channels {
-        config = config.set_push_sender(ear(channels));
-    }
-    let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
-    let mut pipeline = redis::pipe();
-    pipeline.ignore_errors();
-    pipeline.cmd("INFO").arg("server").cmd("INFO").arg("replication");
-    let infos: Vec<RedisResult<String>> = pipeline.query_async(&mut connection).await?;
-    let info = Info::from(infos.into_iter().filter_map(Result::ok).collect::<String>());
-    let known = info.field("run_id").zip(info.field("master_replid"));
-    let server = known.map_or_else(fresh, |(life, history)| format!("{life} {history}").into());
-    Ok((Connection::One(connection), server))
 }
 
 /// The master, as a sentinel knows it now. The library asks one sentinel after the other, passes
@@ -207,9 +189,58 @@ async fn master(sentinel: &Sentinel) -> RedisResult<Client> {
 
 // --- a cluster ---
 
-async fn all(cluster: &Cluster, channels: Option<&Channels>) -> RedisResult<Connection> {
+async fn all(cluster: &Cluster, channels: Option<&Channels>, key: &str) -> RedisResult<Opened> {
+    let (server, lacking) = (manner::fresh(), Lacking::default());
+    let Some(client) = speaks_resp2(cluster, key).await else {
+        let mut connection = connect_all(cluster, channels, ProtocolVersion::RESP3).await?;
+        // One by one: each is heard on the node that its name belongs to.
+        for name in channels.iter().flat_map(|channels| &channels.names) {
+            match connection.subscribe(name).await {
+                Err(error) if errors::is_refusal(&error) => lacking.add(Lack::Messages),
+                subscribed => subscribed?,
+            }
+        }
+        let connection = Connection::Cluster(connection);
+        return Ok(Opened { connection, server, lacking, ear: None, is_makeshift: false });
+    };
+    lacking.add(Lack::Resp3);
+    let connection = Connection::Cluster(connect_all(cluster, None, ProtocolVersion::RESP2).await?);
+    // Every node tells what is published at any of them.
+    let ear = match channels {
+        Some(channels) => manner::ear(&client, channels, &lacking).await?,
+        None => None,
+    };
+    Ok(Opened { connection, server, lacking, ear, is_makeshift: false })
+}
+
+/// The first node that answers, if it speaks RESP2 alone. The library does not tell why it could not
+/// connect to a cluster.
+async fn speaks_resp2(cluster: &Cluster, key: &str) -> Option<Client> {
+    let nodes = cluster.nodes.iter().filter_map(|node| client_of(cluster, node).ok());
+    let ask = |client: Client| {
+        Box::pin(async move {
+            let One { protocol, .. } = manner::connect(&client, None, key).await?;
+            Ok::<_, redis::RedisError>((client, protocol))
+        })
+    };
+    let ((client, protocol), _) = future::select_ok(nodes.map(ask)).await.ok()?;
+    (protocol == ProtocolVersion::RESP2).then(|| manner::with_resp2(&client).ok())?
+}
+
+fn client_of(cluster: &Cluster, node: &redis::ConnectionInfo) -> RedisResult<Client> {
+    match &cluster.certificates {
+        Some(certificates) => Client::build_with_tls(node.clone(), certificates.clone()),
+        None => Client::open(node.clone()),
+    }
+}
+
+async fn connect_all(
+    cluster: &Cluster,
+    channels: Option<&Channels>,
+    protocol: ProtocolVersion,
+) -> RedisResult<ClusterConnection> {
     let mut builder = ClusterClientBuilder::new(cluster.nodes.iter().cloned())
-        .use_protocol(ProtocolVersion::RESP3)
+        .use_protocol(protocol)
         .connection_timeout(CONNECT_TIMEOUT)
         .response_timeout(RESPONSE_TIMEOUT)
         .retries(CLUSTER_RETRIES)
@@ -219,7 +250,7 @@ async fn all(cluster: &Cluster, channels: Option<&Channels>) -> RedisResult<Conn
         builder = builder.certs(certificates.clone());
     }
     if let Some(channels) = channels {
-        builder = builder.push_sender(ear(channels));
+        builder = builder.push_sender(hand_on(channels));
     }
-    Ok(Connection::Cluster(builder.build()?.get_async_connection().await?))
+    builder.build()?.get_async_connection().await
 }

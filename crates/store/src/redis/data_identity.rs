@@ -57,12 +57,12 @@ impl RedisStore {
         on: Connected,
         with_time: bool,
     ) -> RedisResult<(Option<String>, Option<StoreTime>)> {
-        let (uuids, now, server) = match on.connection {
+        let (uuids, now, server) = match on.connection.clone() {
             Connection::One(mut connection) => {
                 let mut pipeline = redis::pipe();
                 pipeline.ignore_errors().get(self.keys.canary());
                 if with_time {
-                    pipeline.cmd("TIME");
+                    on.ask_time(&mut pipeline, &self.keys.clock());
                 }
                 let answers: Vec<RedisResult<Value>> =
                     pipeline.query_async(&mut connection).await?;

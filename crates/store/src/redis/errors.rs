@@ -82,9 +82,32 @@ pub(super) fn said(error: &RedisError) -> String {
     text.split_once(REPEATS).map_or(text.as_str(), |(said, _repeated)| said).to_owned()
 }
 
-/// Whether a right is missing, to a command, a channel or a key.
-pub(super) fn is_right(error: &RedisError) -> bool {
-    matches!(by_server(error), Some(StoreErrorCode::Permission | StoreErrorCode::KeyPermission))
+/// Whether the server does not do this for this user, now or later: the right to it is missing, or it
+/// does not know it.
+pub(super) fn is_refusal(error: &RedisError) -> bool {
+    matches!(
+        by_server(error),
+        Some(
+            StoreErrorCode::Permission
+                | StoreErrorCode::Refused
+                | StoreErrorCode::WrongDeployment(WrongDeployment::MissesCommands)
+        )
+    )
+}
+
+/// The same, or the right to a key is missing.
+pub(super) fn is_refused(error: &RedisError) -> bool {
+    is_refusal(error) || by_server(error) == Some(StoreErrorCode::KeyPermission)
+}
+
+/// Whether the server, or a proxy before it, does not know how to begin in RESP3.
+pub(super) fn is_without_resp3(error: &RedisError) -> bool {
+    error.kind() == ErrorKind::RESP3NotSupported || is_refusal(error)
+}
+
+/// Whether the other end has ended the connection.
+pub(super) fn is_ended(error: &RedisError) -> bool {
+    error.is_connection_dropped() && !error.is_connection_refusal()
 }
 
 /// Whether a key is of another type than ours.
@@ -117,7 +140,6 @@ fn meaning(url: &RedisUrl, error: &RedisError) -> StoreErrorCode {
     match error.kind() {
         ErrorKind::UnexpectedReturnType => StoreErrorCode::ForeignValue,
         ErrorKind::AuthenticationFailed => StoreErrorCode::Authentication,
-        ErrorKind::RESP3NotSupported => StoreErrorCode::TooOld,
         ErrorKind::MasterNameNotFoundBySentinel => StoreErrorCode::UnknownMaster,
         // What comes back when plain text is sent to TLS: an alert, which is no answer of Redis.
         ErrorKind::Parse | ErrorKind::Io if !url.uses_tls() && text.contains('\u{15}') => {
@@ -155,7 +177,7 @@ fn on_the_way(url: &RedisUrl, error: &RedisError, text: &str) -> StoreErrorCode 
     }
     if error.is_timeout() {
         StoreErrorCode::TimedOut
-    } else if error.is_connection_dropped() && !error.is_connection_refusal() {
+    } else if is_ended(error) {
         StoreErrorCode::ConnectionLost
     } else {
         StoreErrorCode::Unreachable

@@ -17,7 +17,7 @@ use super::{
     info::Info,
     url::{Deployment, Sentinel},
 };
-use crate::StoreError;
+use crate::{Lack, StoreError};
 use evertoken_clock::StoreTime;
 
 /// What a Redis says of itself, and its sentinels of it.
@@ -71,15 +71,18 @@ impl RedisStore {
     pub async fn facts(&self) -> Result<RedisFacts, StoreError> {
         let on = self.link.connection().await?;
         let generation = on.generation;
-        let asked = match on.connection {
+        let asked = match on.connection.clone() {
             Connection::One(mut connection) => {
                 async {
                     let mut pipeline = redis::pipe();
-                    pipeline.ignore_errors().cmd("INFO").cmd("TIME");
+                    on.ask_time(pipeline.ignore_errors(), &self.keys.clock());
+                    if !on.lacking.has(Lack::Info) {
+                        pipeline.cmd("INFO");
+                    }
                     let values: Vec<RedisResult<Value>> =
                         pipeline.query_async(&mut connection).await?;
                     let mut values = values.into_iter().map(Result::ok);
-                    let (info, time) = (values.next().flatten(), values.next().flatten());
+                    let (time, info) = (values.next().flatten(), values.next().flatten());
                     Ok(RedisFacts {
                         servers: vec![server(None, info, time)],
                         ..RedisFacts::default()

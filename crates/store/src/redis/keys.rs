@@ -58,6 +58,11 @@ impl Keys {
         std::iter::once(self.canary()).chain(tags).collect()
     }
 
+    /// Nothing for longer than a moment: where the time is asked for by a script, it needs a key.
+    pub(super) fn clock(&self) -> String {
+        format!("{}:clock", self.public.prefix())
+    }
+
     /// The channel of the message after each publication.
     pub(super) fn changed_channel(&self) -> String {
         self.public.changed_channel()

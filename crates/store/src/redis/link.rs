@@ -1,9 +1,13 @@
 //! The one connection to Redis: opened when needed, dropped when it fails, never retried here.
 //!
-//! It speaks RESP3, so that messages arrive on the same connection as answers: if one works, so
-//! does the other. Whoever gets an error decides when to try again.
+//! In RESP3, messages arrive on the same connection as answers: if one works, so does the other. In
+//! RESP2 they have a connection of their own, and the end of either ends both. Whoever gets an error
+//! decides when to try again.
 
-use std::sync::Arc;
+use std::{
+    sync::{Arc, Mutex as BriefMutex, PoisonError},
+    time::Duration,
+};
 
 use redis::{PushInfo, RedisError};
 use tokio::{
@@ -12,20 +16,31 @@ use tokio::{
 };
 
 use super::{
-    connect::{Channels, Connection},
+    connect::{Channels, Connection, Opened},
+    ear::Ear,
     errors, hints,
     keys::Keys,
+    lacking::Lacking,
     unasked,
     url::{Deployment, RedisUrl},
 };
-use crate::{Hint, StoreError, StoreErrorCode, StoreErrorKind};
+use crate::{Hint, Lack, StoreError, StoreErrorCode, StoreErrorKind};
 use evertoken_clock as clock;
+
+/// The script that tells the time.
+const TIME: &str = concat!(include_str!("time.lua"), "return ms(time())\n");
 
 /// Hints that wait to be read. More are dropped: losing a hint loses no work.
 const HINTS_WAITING: usize = 65_536;
 
+/// How long a makeshift connection is used. Then it is seen whether the other end can do more.
+const MAKESHIFT: Duration = Duration::from_secs(600);
+
 pub(super) struct Link {
     url: RedisUrl,
+    /// A key of ours.
+    key: String,
+    lacks: BriefMutex<Arc<Lacking>>,
     state: Mutex<State>,
     /// The channels to hear; none for commands that only ask.
     channels: Option<Channels>,
@@ -34,6 +49,10 @@ pub(super) struct Link {
 #[derive(Default)]
 struct State {
     connected: Option<Connected>,
+    /// What hears beside it.
+    ear: Option<Ear>,
+    /// When it is to be made anew.
+    ends: Option<Instant>,
     /// Counts connections, so that an error drops the connection on which it arose, no later one.
     generation: u64,
     failed: Option<(Instant, StoreError)>,
@@ -47,28 +66,56 @@ pub(super) struct Connected {
     /// Who answers on it, in a text that is another after a restart, a promotion or a move: what
     /// one server acknowledged, another may never have heard of.
     pub(super) server: Arc<str>,
+    pub(super) lacking: Arc<Lacking>,
+}
+
+// === impl State ===
+
+impl State {
+    fn is_over(&mut self, now: Instant) -> bool {
+        self.ear.as_mut().is_some_and(Ear::is_deaf) || self.ends.is_some_and(|ends| ends <= now)
+    }
+}
+
+// === impl Connected ===
+
+impl Connected {
+    /// Asks for the store's time. `key` is where the answer is to come from, should there be a choice.
+    pub(super) fn ask_time<'a>(
+        &self,
+        pipeline: &'a mut redis::Pipeline,
+        key: &str,
+    ) -> &'a mut redis::Pipeline {
+        match self.lacking.has(Lack::Time) {
+            true => pipeline.cmd("EVAL").arg(TIME).arg(1).arg(key),
+            false => pipeline.cmd("TIME"),
+        }
+    }
 }
 
 // === impl Link ===
 
 impl Link {
     /// A link that only asks.
-    pub(super) fn new(url: RedisUrl) -> Self {
-        Self { url, state: Mutex::default(), channels: None }
+    pub(super) fn new(url: RedisUrl, keys: &Keys) -> Self {
+        let key = keys.canary();
+        Self { url, key, lacks: BriefMutex::default(), state: Mutex::default(), channels: None }
     }
 
     /// A link that also hears: hints arrive at the receiver.
     pub(super) fn with_hints(url: RedisUrl, keys: &Keys) -> (Self, mpsc::Receiver<PushInfo>) {
         let (hints, heard) = mpsc::channel(HINTS_WAITING);
         let names = [keys.changed_channel(), keys.rejected_channel()];
-        (Self { channels: Some(Channels { names, hints }), ..Self::new(url) }, heard)
+        (Self { channels: Some(Channels { names, hints }), ..Self::new(url, keys) }, heard)
     }
 
     /// The connection, made now if there is none.
     pub(super) async fn connection(&self) -> Result<Connected, StoreError> {
         let asked = clock::now();
         let mut state = self.state.lock().await;
-        if let Some(connected) = &state.connected {
+        if !state.is_over(asked)
+            && let Some(connected) = &state.connected
+        {
             return Ok(connected.clone());
         }
         // While this caller waited its turn, another found that there is no connection to be had.
@@ -78,17 +125,32 @@ impl Link {
             return Err(error.clone());
         }
         match self.connect().await {
-            Ok((connection, server)) => {
+            Ok(Opened { connection, server, lacking, ear, is_makeshift }) => {
                 state.generation += 1;
-                let connected = Connected { connection, generation: state.generation, server };
+                let connected = Connected {
+                    connection,
+                    generation: state.generation,
+                    server,
+                    lacking: Arc::new(lacking),
+                };
+                state.ear = ear;
+                state.ends = is_makeshift.then(|| clock::now() + MAKESHIFT);
+                *self.lacks.lock().unwrap_or_else(PoisonError::into_inner) =
+                    Arc::clone(&connected.lacking);
                 state.connected = Some(connected.clone());
                 Ok(connected)
             }
             Err(error) => {
+                (state.connected, state.ear) = (None, None);
                 state.failed = Some((clock::now(), error.clone()));
                 Err(error)
             }
         }
+    }
+
+    /// What the Redis at the other end of the latest connection does not do.
+    pub(super) fn lacks(&self) -> Vec<Lack> {
+        self.lacks.lock().unwrap_or_else(PoisonError::into_inner).all()
     }
 
     /// How Redis is set up.
@@ -107,7 +169,7 @@ impl Link {
         if error.kind() == StoreErrorKind::Unavailable {
             let mut state = self.state.lock().await;
             if state.generation == generation {
-                state.connected = None;
+                (state.connected, state.ear) = (None, None);
             }
         }
         error
@@ -118,9 +180,9 @@ impl Link {
         errors::read(&self.url, error)
     }
 
-    async fn connect(&self) -> Result<(Connection, Arc<str>), StoreError> {
-        let error = match Connection::open(&self.url, self.channels.as_ref()).await {
-            Ok(connected) => return Ok(connected),
+    async fn connect(&self) -> Result<Opened, StoreError> {
+        let error = match Opened::new(&self.url, self.channels.as_ref(), &self.key).await {
+            Ok(opened) => return Ok(opened),
             Err(error) => errors::read_connecting(&self.url, error),
         };
         // The driver waits for all its answers, and loses the one that says why there are no more.

@@ -14,7 +14,7 @@ use evertoken_rules::{FIELDS, Foreign, Grant, Lock, MAX_FIELD, Record, Snapshot}
 use futures_util::future;
 use redis::{RedisError, Value};
 
-use super::{RedisStore, answers, errors};
+use super::{RedisStore, answers, errors, link::Connected};
 use crate::{Glance, StoreError, StoreErrorCode, Timed, TokenWithExpiry};
 use evertoken_client::Epoch;
 use evertoken_client::{CredentialId, MAX_TOKEN_LEN, Token};
@@ -61,17 +61,18 @@ impl RedisStore {
         if !self.measure(ids).await?.is_empty() {
             return Err(foreign("record", id));
         }
+        let on = self.link.connection().await?;
         let mut pipeline = redis::pipe();
-        let lock = self.keys.lock(id);
-        pipeline.ignore_errors().cmd("TIME");
-        pipeline.hmget(self.keys.record(id), FIELDS);
+        let (lock, record) = (self.keys.lock(id), self.keys.record(id));
+        on.ask_time(pipeline.ignore_errors(), &record);
+        pipeline.hmget(record, FIELDS);
         pipeline.getrange(&lock, 0, 200).pttl(&lock);
         pipeline.getrange(self.keys.token(id), 0, MAX_TOKEN_LEN as isize);
         pipeline.getrange(self.keys.rejected(id), 0, MAX_TOKEN_LEN as isize);
         if with_grant {
             pipeline.hmget(self.keys.grant(id), &["current", "previous", "generation"]);
         }
-        let mut answers = self.read(ids, &pipeline).await?.into_iter();
+        let mut answers = self.read(on, ids, &pipeline).await?.into_iter();
         let mut next = || answers.next().unwrap_or(Ok(Value::Nil));
         let now = self.time(next())?;
         let fields = self.entry(next())?;
@@ -111,8 +112,10 @@ impl RedisStore {
     async fn look_at_once(&self, ids: &[CredentialId]) -> Result<Timed<Vec<Glance>>, StoreError> {
         const PER_ID: usize = 3;
         let oversized = self.measure(ids).await?;
+        let on = self.link.connection().await?;
         let mut pipeline = redis::pipe();
-        pipeline.ignore_errors().cmd("TIME");
+        let of_time = ids.first().map_or_else(|| self.keys.clock(), |id| self.keys.record(id));
+        on.ask_time(pipeline.ignore_errors(), &of_time);
         for id in ids {
             match oversized.contains(id) {
                 true => pipeline.exists(self.keys.record(id)),
@@ -121,7 +124,7 @@ impl RedisStore {
             pipeline.exists(self.keys.token(id));
             pipeline.exists(self.keys.rejected(id));
         }
-        let mut answers = self.read(ids, &pipeline).await?;
+        let mut answers = self.read(on, ids, &pipeline).await?;
         let now = self.time(answers.remove(0))?;
         // Without the right to read records, everything would seem to be missing.
         if let Some(error) = errors::of_all(answers.iter()) {
@@ -182,10 +185,11 @@ impl RedisStore {
     /// Runs a pipeline that reads records. If it fails, one of them may be what is too long.
     async fn read(
         &self,
+        on: Connected,
         ids: &[CredentialId],
         pipeline: &redis::Pipeline,
     ) -> Result<Answers, StoreError> {
-        let answers = self.query(pipeline).await;
+        let answers = self.query_on(on, pipeline).await;
         if answers.is_err() {
             self.oversized.lock().extend(ids.iter().cloned());
         }
@@ -205,16 +209,17 @@ impl RedisStore {
         &self,
         id: &CredentialId,
     ) -> Result<Option<TokenWithExpiry>, StoreError> {
+        let on = self.link.connection().await?;
         let (token_key, record_key) = (self.keys.token(id), self.keys.record(id));
         let mut pipeline = redis::pipe();
         // A reader may lack the right to see the record.
         pipeline.ignore_errors();
         pipeline.hmget(&record_key, &["revision", "epoch"]);
-        pipeline.get(&token_key).pttl(&token_key).cmd("TIME");
+        on.ask_time(pipeline.get(&token_key).pttl(&token_key), &record_key);
         pipeline.hmget(&record_key, &["revision", "epoch"]);
         let mut reads = 0;
         loop {
-            let answers: Answers = self.query(&pipeline).await?;
+            let answers: Answers = self.query_on(on.clone(), &pipeline).await?;
             let [before, token, left, time, after] =
                 <[_; 5]>::try_from(answers).map_err(|_| answers::unexpected("the token's key"))?;
             reads += 1;

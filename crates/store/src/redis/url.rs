@@ -188,18 +188,21 @@ fn single(
 ) -> Result<Deployment, InvalidStoreUrl> {
     let query = text.split_once('?').map_or("", |(_, query)| query);
     let parameters = parameters(query, known, example)?;
-    if parameters.get("protocol").is_some_and(|version| !["3", "resp3"].contains(version)) {
-        let why = "evertoken speaks RESP3 alone, on one connection for answers and messages: leave \
-                   out protocol";
-        return Err(malformed(why, example));
-    }
+    let protocol = match parameters.get("protocol").copied() {
+        Some("2" | "resp2") => ProtocolVersion::RESP2,
+        None | Some("3" | "resp3") => ProtocolVersion::RESP3,
+        Some(_) => {
+            let why = "protocol may be 2 or 3, and is found out by itself if it is left out";
+            return Err(malformed(why, example));
+        }
+    };
     if text.contains('#') {
         return Err(malformed("nothing may follow a #", example));
     }
     let info = text
         .into_connection_info()
         .map_err(|_| malformed("its login, host, port or database is malformed", example))?;
-    let settings = with_ours(info.redis_settings().clone());
+    let settings = with_ours(info.redis_settings().clone()).set_protocol(protocol);
     let info = info.set_redis_settings(settings);
     let client = match certificates {
         Some(certificates) => Client::build_with_tls(info, certificates),

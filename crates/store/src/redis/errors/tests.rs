@@ -118,7 +118,6 @@ fn each_error_of_the_client_has_its_code() {
             (ErrorKind::AuthenticationFailed, "Password authentication failed").into(),
             Authentication,
         ),
-        ((ErrorKind::RESP3NotSupported, "no HELLO").into(), TooOld),
         ((ErrorKind::UnexpectedReturnType, "no string").into(), ForeignValue),
         ((ErrorKind::MasterNameNotFoundBySentinel, "none").into(), UnknownMaster),
         ((ErrorKind::Parse, "what is this", "HTTP/1.1".to_owned()).into(), NotRedis),

@@ -70,12 +70,28 @@ fn what_is_malformed_is_named_with_an_example_and_without_the_password() {
 
 #[test]
 fn a_protocol_that_is_not_spoken_is_refused() {
-    for text in ["redis://a?protocol=3", "rediss://a/0?protocol=resp3"] {
-        url(text);
+    for (text, spoken) in [
+        ("redis://a", ProtocolVersion::RESP3),
+        ("redis://a?protocol=3", ProtocolVersion::RESP3),
+        ("rediss://a/0?protocol=resp3", ProtocolVersion::RESP3),
+        ("redis://a?protocol=2", ProtocolVersion::RESP2),
+        ("rediss://a?protocol=resp2", ProtocolVersion::RESP2),
+    ] {
+        let url = url(text);
+        let Deployment::Single(client) = url.deployment() else { panic!("{text} is one server") };
+        assert_eq!(client.get_connection_info().redis_settings().protocol(), spoken, "{text}");
     }
-    for text in ["redis://a?protocol=2", "rediss://a?protocol=resp2", "redis://a?protocol=4"] {
-        let why = why(text);
-        assert!(why.contains("evertoken speaks RESP3 alone"), "{text}: {why}");
+    let why = why("redis://a?protocol=4");
+    assert!(why.contains("protocol may be 2 or 3"), "{why}");
+}
+
+#[test]
+fn the_login_of_a_cloud_is_a_password_with_a_colon_in_it() {
+    for text in ["redis://:instance:pass%40word@a", "redis://:instance%3Apass%40word@a"] {
+        let url = url(text);
+        let Deployment::Single(client) = url.deployment() else { panic!("{text} is one server") };
+        let settings = client.get_connection_info().redis_settings();
+        assert_eq!((settings.username(), settings.password()), (None, Some("instance:pass@word")));
     }
 }
 
