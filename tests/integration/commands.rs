@@ -365,36 +365,3 @@ async fn what_only_reads_leaves_no_directory_behind_and_what_reports_says_that_t
     assert!(!fleet.path().join("evertoken-data").exists());
     fleet.end().await;
 }
-
-/// The lines of the README, as they stand there.
-fn one_command() -> String {
-    let readme = include_str!("../../README.md");
-    let blocks = readme.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
-    let mut found = blocks.filter(|block| block.contains("get shop --fetch"));
-    found.next().expect("the README has them").to_owned()
-}
-
-// The simulator answers on the other thread while the shell runs.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_readmes_one_command_puts_a_token_on_stdout_without_redis() {
-    let mut fleet = Fleet::new(issuer_settings(TWO_HOURS)).await;
-    fleet.redis.stop();
-    let (appid, secret) = ("wx0123456789abcdef", "0123456789abcdef0123456789abcdef");
-    fleet.issuer.account(appid, Some(secret), None).expect("an account");
-    let bin = std::path::Path::new(env!("CARGO_BIN_EXE_evertoken")).parent().expect("a folder");
-    let run = || {
-        let mut shell = std::process::Command::new("sh");
-        shell.args(["-c", &one_command()]).current_dir(fleet.path()).env_clear();
-        shell.env("PATH", format!("{}:/usr/bin:/bin", bin.display()));
-        shell.env("EVERTOKEN_CREDENTIALS__SHOP__BASE_URL", fleet.issuer.base_url());
-        shell.output().expect("a shell")
-    };
-    let first = tokio::task::block_in_place(run);
-    assert!(first.status.success(), "{}", String::from_utf8_lossy(&first.stderr));
-    let token = String::from_utf8(first.stdout).expect("a text");
-    assert!(fleet.issuer.alive(token.trim()).alive);
-    let second = tokio::task::block_in_place(run);
-    assert_eq!(String::from_utf8(second.stdout).expect("a text"), token);
-    assert_eq!(fleet.summary().calls, 1);
-    fleet.end().await;
-}

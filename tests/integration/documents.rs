@@ -1,4 +1,7 @@
-//! What the documents say of the tests: a mechanism's line names the test that notices its removal.
+//! What the documents say of the tests, where a mechanism's line names the test that notices its
+//! removal; and what the README tells to paste.
+
+mod snippets;
 
 use std::{
     collections::BTreeSet,
