@@ -137,7 +137,7 @@ enum CommandError {
     /// There is no valid token, or no refresh: 69.
     #[error("{0}")]
     Unavailable(String),
-    /// The demo saw a promise broken: 1.
+    /// The demo saw a promise broken: 70.
     #[cfg(feature = "demo")]
     #[error("{0}")]
     Broken(String),
@@ -147,10 +147,10 @@ enum CommandError {
 }
 
 /// Exit codes, as `sysexits.h` has them.
-#[cfg(feature = "demo")]
-const BROKEN: u8 = 1;
 const USAGE: u8 = 64;
 const UNAVAILABLE: u8 = 69;
+/// `EX_SOFTWARE`: a defect of evertoken.
+pub const DEFECT: u8 = 70;
 
 /// Parses, runs the verb, and tells the exit code.
 pub async fn main(
@@ -188,7 +188,7 @@ fn ended(result: Result<(), CommandError>) -> ExitCode {
             ExitCode::from(match failure {
                 CommandError::Usage(_) => USAGE,
                 #[cfg(feature = "demo")]
-                CommandError::Broken(_) => BROKEN,
+                CommandError::Broken(_) => DEFECT,
                 _ => UNAVAILABLE,
             })
         }

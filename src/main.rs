@@ -8,9 +8,6 @@ use evertoken::{cli, config::Environment};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// `EX_SOFTWARE` of `sysexits.h`: a defect of evertoken.
-const DEFECT: u8 = 70;
-
 fn main() -> ExitCode {
     // A panic's message may hold anything; its place is enough to find the defect.
     panic::set_hook(Box::new(|info| {
@@ -25,7 +22,7 @@ fn main() -> ExitCode {
         runtime.shutdown_background();
         code
     };
-    panic::catch_unwind(panic::AssertUnwindSafe(run)).unwrap_or(ExitCode::from(DEFECT))
+    panic::catch_unwind(panic::AssertUnwindSafe(run)).unwrap_or(ExitCode::from(cli::DEFECT))
 }
 
 /// The environment as a value. What is not UTF-8 is replaced where it may be for us, so that it is

@@ -1,7 +1,8 @@
 //! `evertoken demo`: a fleet, a simulated issuer and faults, on this machine, to look at.
 //!
 //! It reads no configuration and touches no store but its own. Everything it starts, it ends, on
-//! every path: what runs is owned by values that end it when they are dropped.
+//! every path: what runs is owned by values that end it when they are dropped, and what is left when
+//! the demo is killed, the guard ends.
 //!
 //! ```text
 //! stage: private_redis or a directory, crew, readers, the simulator
@@ -16,6 +17,7 @@
 mod crew;
 mod directory;
 mod faults;
+mod guard;
 mod private_redis;
 mod readers;
 mod scene;

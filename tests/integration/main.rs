@@ -10,6 +10,7 @@ mod connecting;
 mod contract;
 mod cycle;
 mod data_identity;
+mod demo;
 mod disk;
 mod documents;
 mod files;

@@ -16,6 +16,8 @@ use serde::Deserialize;
 pub(super) struct Crew {
     program: PathBuf,
     directory: PathBuf,
+    /// The process group that they are started in.
+    group: i32,
     workers: Vec<Worker>,
 }
 
@@ -42,10 +44,11 @@ struct LogLine {
 // === impl Crew ===
 
 impl Crew {
-    /// Starts `count` workers in `directory`, where their configuration is.
-    pub(super) fn start(count: usize, directory: &Path) -> io::Result<Self> {
+    /// Starts `count` workers in `directory`, where their configuration is, and in a process group.
+    pub(super) fn start(count: usize, directory: &Path, group: i32) -> io::Result<Self> {
         let program = std::env::current_exe()?;
-        let mut crew = Self { program, directory: directory.to_owned(), workers: Vec::new() };
+        let mut crew =
+            Self { program, directory: directory.to_owned(), group, workers: Vec::new() };
         for place in 0..count {
             crew.workers.push(Worker::default());
             crew.restart(place)?;
@@ -67,8 +70,7 @@ impl Crew {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
-            // Ctrl-C in the terminal is for the demo, which ends its processes in order.
-            .process_group(0)
+            .process_group(self.group)
             .spawn()?;
         worker.child = Some(child);
         Ok(())

@@ -54,11 +54,11 @@ pub(super) fn find(search_path: Option<&str>) -> Option<PathBuf> {
 // === impl PrivateRedis ===
 
 impl PrivateRedis {
-    /// Starts `program` in `directory`, and returns once it answers.
-    pub(super) async fn start(program: &Path, directory: &Path) -> io::Result<Self> {
+    /// Starts `program` in `directory` and in a process group, and returns once it answers.
+    pub(super) async fn start(program: &Path, directory: &Path, group: i32) -> io::Result<Self> {
         let mut last = io::Error::other("redis-server did not start");
         for _ in 0..TRIES {
-            match Self::launch(program, directory)?.answering().await {
+            match Self::launch(program, directory, group)?.answering().await {
                 Ok(redis) => return Ok(redis),
                 Err(error) => last = error,
             }
@@ -71,7 +71,7 @@ impl PrivateRedis {
         &self.url
     }
 
-    fn launch(program: &Path, directory: &Path) -> io::Result<Self> {
+    fn launch(program: &Path, directory: &Path, group: i32) -> io::Result<Self> {
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
         let password = Uuid::new_v4().simple();
         let settings = directory.join("redis.conf");
@@ -91,8 +91,7 @@ impl PrivateRedis {
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
-            // Ctrl-C in the terminal is for the demo, which ends its processes in order.
-            .process_group(0)
+            .process_group(group)
             .spawn()?;
         Ok(Self { child, url: format!("redis://:{password}@127.0.0.1:{port}/0") })
     }

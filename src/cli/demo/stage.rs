@@ -17,6 +17,7 @@ use super::{
     Options,
     crew::{self, Crew},
     faults::Faults,
+    guard::Guard,
     private_redis::PrivateRedis,
     readers::{Readers, Shop},
     scene::{Calls, Credential, EventKind, Scene},
@@ -71,6 +72,7 @@ pub(super) struct Stage {
     ids: Vec<CredentialId>,
     issuer: Arc<Simulator>,
     _redis: Option<PrivateRedis>,
+    _guard: Guard,
 }
 
 /// The scene before anything has happened.
@@ -116,8 +118,9 @@ impl Stage {
         program: Option<&Path>,
         directory: &Path,
     ) -> io::Result<Self> {
+        let guard = Guard::start()?;
         let redis = match program {
-            Some(program) => Some(PrivateRedis::start(program, directory).await?),
+            Some(program) => Some(PrivateRedis::start(program, directory, guard.group()).await?),
             None => None,
         };
         let shared = directory.join("data");
@@ -151,8 +154,8 @@ impl Stage {
             None => Shop::Directory(&shared),
         };
         let readers = Readers::start(usize::from(options.readers), shop, &names, &issuer).await?;
-        let crew = Crew::start(usize::from(options.workers), directory)?;
-        Ok(Self { readers, crew, store, ids, issuer, _redis: redis })
+        let crew = Crew::start(usize::from(options.workers), directory, guard.group())?;
+        Ok(Self { readers, crew, store, ids, issuer, _redis: redis, _guard: guard })
     }
 
     /// Looks at everything.
