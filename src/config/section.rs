@@ -99,6 +99,14 @@ impl<'a> Section<'a> {
     }
 
     pub(super) fn duration(&mut self, name: &'static str, shortest: Duration) -> Option<Duration> {
+        let given = self.table.get(name).map(|node| (node.place.clone(), &node.value));
+        if let Some((place, &Value::Number(number))) = given {
+            let message =
+                format!("{}{name} needs a unit, in quotes: is \"{number}s\" meant?", self.prefix);
+            self.take(name);
+            self.mistake(&place, message);
+            return None;
+        }
         self.parsed(name, |text| match humantime::parse_duration(text) {
             Ok(duration) if shortest <= duration && duration <= LONGEST => Ok(duration),
             Ok(_) => Err(format!(

@@ -145,6 +145,29 @@ refresh_before = "soon"
 }
 
 #[test]
+fn a_time_without_a_unit_is_told_with_the_form_that_it_should_have() {
+    let told = mistakes("[worker]\nrequest_timeout = 8\n", &[]);
+    let expected =
+        "evertoken.toml:2: worker.request_timeout needs a unit, in quotes: is \"8s\" meant?";
+    assert_eq!(told, [expected]);
+}
+
+#[test]
+fn a_key_that_is_given_twice_is_named_with_both_of_its_places() {
+    let shop = "[credentials.shop]\nappid = \"wx1\"\nsecret = \"s\"\n";
+    let other = "[credentials.b]\nappid = \"wx2\"\nsecret = \"s\"\n";
+    let told = mistakes(&format!("{other}{shop}\"appid\" = \"wx3\"\n"), &[]);
+    assert_eq!(
+        told,
+        ["evertoken.toml:7: \"appid\" is given twice, first in line 5: keep one of the two"]
+    );
+    let told = mistakes(&format!("{shop}{other}{shop}"), &[]);
+    assert!(told[0].starts_with("evertoken.toml:7: shop is given twice"), "{told:?}");
+    let told = mistakes("[store]\ntls = { a = 1, a = 2 }\n", &[]);
+    assert!(told[0].starts_with("evertoken.toml:2: a is given twice, first in line 2"), "{told:?}");
+}
+
+#[test]
 fn a_missing_appid_and_secret_are_named_with_their_section() {
     let told = mistakes("[store]\n\n[credentials.shop]\n", &[]);
     assert_eq!(told.len(), 2, "{told:#?}");

@@ -22,6 +22,9 @@ const MISTYPED: [&str; 5] = [
     "EVERTOKEN_ADMIN__LISTEN",
 ];
 
+/// What the parser says of a key that stands there already.
+const DUPLICATE: &str = "duplicate key";
+
 /// The most parts that the name of a setting has: `credentials.ID.secret.file`, and as many again.
 const MAX_DEPTH: usize = 8;
 
@@ -139,11 +142,35 @@ fn parse(path: &Path, text: &str, mistakes: &mut Vec<Mistake>) -> Table {
     let lines = Lines::of(path, text);
     let (document, errors) = DeTable::parse_recoverable(text);
     for error in errors {
-        let at = error.span().map_or(0, |span| span.start);
-        let place = lines.place(at).to_string();
-        mistakes.push(Mistake { place, message: error.message().to_owned() });
+        let span = error.span().unwrap_or_default();
+        let place = lines.place(span.start).to_string();
+        let message = match text.get(span.clone()) {
+            Some(key) if error.message() == DUPLICATE => {
+                let first =
+                    key_before(document.get_ref(), key.trim_matches(['"', '\'']), span.start);
+                let first = first.and_then(|first| lines.place(first).line);
+                let first = first.map(|line| format!(", first in line {line}")).unwrap_or_default();
+                format!("{key} is given twice{first}: keep one of the two")
+            }
+            _ => error.message().to_owned(),
+        };
+        mistakes.push(Mistake { place, message });
     }
     table(document.into_inner(), &lines)
+}
+
+/// Where a key of this name stands last before a place of the text.
+fn key_before(table: &DeTable<'_>, name: &str, place: usize) -> Option<usize> {
+    let each = table.iter().flat_map(|(key, value)| {
+        let at = key.span().start;
+        let own = (key.get_ref() == name && at < place).then_some(at);
+        let inner = match value.get_ref() {
+            DeValue::Table(table) => key_before(table, name, place),
+            _ => None,
+        };
+        own.into_iter().chain(inner)
+    });
+    each.max()
 }
 
 /// Takes the document apart as it goes: of many credentials, two whole trees are much.
