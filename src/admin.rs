@@ -30,6 +30,15 @@ use crate::{
     store::{Read, StoreError},
 };
 
+/// What `/readyz` says once the store was reached.
+const READY: &str = "ready: this worker has reached its store since it started. It stays ready, also when \
+                     the store or an issuer is away later: a restart would mend neither. How the tokens \
+                     are, /status tells\n";
+
+/// What it says before.
+const NOT_READY: &str = "not ready: this worker has not reached its store since it started. It goes on \
+                         trying; why it does not get there, its log tells (event store.away)\n";
+
 /// What the pages read.
 struct AdminState {
     credentials: Arc<[Arc<Credential>]>,
@@ -73,9 +82,9 @@ fn routes(state: AdminState) -> Router {
 
 async fn ready(State(state): State<Arc<AdminState>>) -> (StatusCode, &'static str) {
     if *state.reached.borrow() {
-        (StatusCode::OK, "ready\n")
+        (StatusCode::OK, READY)
     } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "the store was not reached yet\n")
+        (StatusCode::SERVICE_UNAVAILABLE, NOT_READY)
     }
 }
 
