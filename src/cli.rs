@@ -165,6 +165,14 @@ pub async fn main(
             return ExitCode::from(USAGE);
         }
         Line::Help(help) => return ended(help.print().map_err(CommandError::Output)),
+        Line::WithoutId(common, complaint) => {
+            let settings = Settings::load(&common.given(), environment);
+            say(&match settings {
+                Ok(settings) => format!("{complaint}; {}", settings.known_ids()),
+                Err(mistakes) => format!("{complaint}\n{mistakes}"),
+            });
+            return ExitCode::from(USAGE);
+        }
         Line::Wrong(complaint) => {
             say(&complaint);
             return ExitCode::from(USAGE);
@@ -203,7 +211,7 @@ fn say(text: &str) {
 }
 
 async fn run(cli: Cli, environment: &Environment) -> Result<(), CommandError> {
-    let given = Given { config: cli.common.config, store: cli.common.store };
+    let given = cli.common.given();
     let settings = || Settings::load(&given, environment).map_err(CommandError::Usage);
     match cli.verb {
         Verb::Run => {
@@ -272,6 +280,14 @@ fn known(settings: &Settings, id: &CredentialId) -> Result<(), CommandError> {
         return Ok(());
     }
     settings.credential(id).map(drop).map_err(CommandError::Usage)
+}
+
+// === impl Common ===
+
+impl Common {
+    fn given(&self) -> Given {
+        Given { config: self.config.clone(), store: self.store.clone() }
+    }
 }
 
 #[cfg(test)]

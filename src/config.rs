@@ -89,6 +89,9 @@ const FILES: [&str; 2] = ["evertoken.toml", "/etc/evertoken/evertoken.toml"];
 /// The longest file that is read, in bytes: a million credentials of 250 bytes fit.
 const MAX_FILE: u64 = 256 * 1024 * 1024;
 
+/// The most ids that a sentence names.
+const MOST_IDS: usize = 20;
+
 /// The longest line that tells a mistake, in characters.
 const MAX_LINE: usize = 1000;
 
@@ -146,14 +149,20 @@ impl Settings {
     /// A sentence that names the ids that are configured.
     pub fn credential(&self, id: &CredentialId) -> Result<&Credential, Mistakes> {
         let found = self.credentials.iter().find(|credential| credential.id == *id);
-        found.map(|credential| &**credential).ok_or_else(|| {
-            let ids: Vec<&str> = self.credentials.iter().map(|c| c.id.as_str()).take(20).collect();
-            let message = match ids[..] {
-                [] => format!("no credential {id}: none is configured ({})", self.origin),
-                _ => format!("no credential {id}; configured are: {}", ids.join(", ")),
-            };
-            Mistakes::one("ID", message)
-        })
+        found
+            .map(|credential| &**credential)
+            .ok_or_else(|| Mistakes::one("ID", format!("no credential {id}; {}", self.known_ids())))
+    }
+
+    /// Which credentials are configured, in words.
+    #[must_use]
+    pub fn known_ids(&self) -> String {
+        let ids = self.credentials.iter().map(|credential| credential.id.as_str());
+        match ids.clone().take(MOST_IDS).collect::<Vec<_>>()[..] {
+            [] => format!("none is configured ({})", self.origin),
+            ref some if MOST_IDS < ids.len() => format!("configured are: {}, …", some.join(", ")),
+            ref all => format!("configured are: {}", all.join(", ")),
+        }
     }
 
     /// Whether at least one credential is configured.

@@ -6,14 +6,17 @@
 use std::{error::Error, ffi::OsString, time::Duration};
 
 use clap::{
-    Parser,
+    CommandFactory, FromArgMatches, Parser,
     error::{ContextKind, ContextValue, ErrorKind},
 };
 
-use super::Cli;
+use super::{Cli, Common};
 
 /// The longest time that may be typed.
 const LONGEST: Duration = Duration::from_secs(30 * 86_400);
+
+/// How a complaint begins where no credential is named.
+const NO_ID: &str = "<ID> ";
 
 /// The longest word that is repeated, in bytes.
 const LONGEST_WORD: usize = 20;
@@ -24,21 +27,36 @@ pub(super) enum Line {
     Command(Cli),
     /// A wish for help or for the version; or nothing at all, for which help is given too.
     Help(clap::Error),
+    /// A command that lacks its credential, and what it was told beside: what is wrong begins so.
+    WithoutId(Common, String),
     /// Something else: what is wrong, in one line.
     Wrong(String),
 }
 
 /// Reads what was typed, the program's name first.
 pub(super) fn read(arguments: impl IntoIterator<Item = OsString>) -> Line {
-    match Cli::try_parse_from(arguments) {
-        Ok(cli) => Line::Command(cli),
-        Err(error) => match error.kind() {
-            ErrorKind::DisplayHelp
-            | ErrorKind::DisplayVersion
-            | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Line::Help(error),
-            _ => Line::Wrong(format!("{}: see evertoken --help", complaint(&error))),
-        },
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let error = match Cli::try_parse_from(&arguments) {
+        Ok(cli) => return Line::Command(cli),
+        Err(error) => error,
+    };
+    let complaint = match error.kind() {
+        ErrorKind::DisplayHelp
+        | ErrorKind::DisplayVersion
+        | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => return Line::Help(error),
+        _ => complaint(&error),
+    };
+    match common(&arguments) {
+        Some(common) if complaint.starts_with(NO_ID) => Line::WithoutId(common, complaint),
+        _ => Line::Wrong(format!("{complaint}: see evertoken --help")),
     }
+}
+
+/// The options that every command has, of one that lacks arguments of its own.
+fn common(arguments: &[OsString]) -> Option<Common> {
+    let command = Cli::command().mut_subcommands(|verb| verb.mut_args(|arg| arg.required(false)));
+    let matches = command.try_get_matches_from(arguments).ok()?;
+    Common::from_arg_matches(&matches).ok()
 }
 
 /// A time such as `10s`, of 30 days at the most.
@@ -71,7 +89,9 @@ fn complaint(error: &clap::Error) -> String {
         ErrorKind::UnknownArgument => typed(ContextKind::InvalidArg, "argument"),
         ErrorKind::InvalidSubcommand => typed(ContextKind::InvalidSubcommand, "command"),
         ErrorKind::MissingRequiredArgument => {
-            format!("{} is missing", texts(ContextKind::InvalidArg).join(" and "))
+            let missing = texts(ContextKind::InvalidArg);
+            let are = if missing.len() == 1 { "is" } else { "are" };
+            format!("{} {are} missing", missing.join(" and "))
         }
         ErrorKind::InvalidValue => match texts(ContextKind::ValidValue) {
             values if values.is_empty() => format!("{} needs a value", argument()),
@@ -100,6 +120,7 @@ mod tests {
         let words = std::iter::once("evertoken").chain(words.iter().copied());
         match read(words.map(OsString::from)) {
             Line::Wrong(complaint) => complaint,
+            Line::WithoutId(_, complaint) => format!("{complaint}: see evertoken --help"),
             Line::Help(_) | Line::Command(_) => panic!("nothing was wrong"),
         }
     }
@@ -112,7 +133,7 @@ mod tests {
             (&["run", "--conf", "a"], "there is no --conf argument, did you mean --config?"),
             (&["run", "now"], "there is no now argument"),
             (&["get"], "<ID> is missing"),
-            (&["reject"], "<ID> and <TOKEN> is missing"),
+            (&["reject"], "<ID> and <TOKEN> are missing"),
             (&["get", "a b"], "<ID>: an id is 1 to 128 characters of A-Z a-z 0-9 . _ -"),
             (&["run", "--log", "xml"], "--log <FORMAT> takes one of: text, json"),
             (&["run", "--config"], "--config <FILE> needs a value"),

@@ -50,7 +50,12 @@ pub(super) async fn run(settings: &Settings, json: bool, watch: bool) -> Result<
 
 fn table(status: &Status) -> Table {
     let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    // A terminal that does not know its width says 0: then each row is one line, however long.
+    let arrangement = match table.width() {
+        Some(0) => ContentArrangement::Disabled,
+        _ => ContentArrangement::Dynamic,
+    };
+    table.load_style(presets::NOTHING).set_content_arrangement(arrangement);
     table.set_header([
         "CREDENTIAL",
         "STATE",

@@ -1,5 +1,7 @@
 //! What people type, and what they read.
 
+mod terminal;
+
 use std::time::Duration;
 
 use evertoken_testkit::{
