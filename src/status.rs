@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::{
     clock::StoreTime,
-    foreign, policy,
+    foreign,
     provider::Credential,
     store::{Glance, Read, Record, StoreError},
 };
@@ -48,13 +48,17 @@ pub struct CredentialStatus {
     pub holder: Option<String>,
     /// Calls to the issuer since its day began.
     pub calls_today: u64,
+    /// That number is a guess: the store lost the count.
+    pub calls_assumed: bool,
     /// Calls that its day has.
     pub daily_quota: u64,
     /// Failed refreshes in a row.
     pub failures: u32,
     /// What went wrong last, until the next success; or that tokens die early again and again; or
-    /// why the token is suspect.
+    /// why the token is suspect; or that a report waits.
     pub error: Option<String>,
+    /// An application reports the token that stands as dead.
+    pub reported: bool,
     /// When the next refresh should begin, from now.
     #[serde(skip)]
     pub due_in: Option<Duration>,
@@ -90,7 +94,11 @@ impl Status {
         let mut known = Vec::new();
         for chunk in credentials.chunks(LOOK) {
             let ids: Vec<_> = chunk.iter().map(|each| each.borrow().id.clone()).collect();
-            let (now, glances) = store.look(&ids).await?;
+            let (now, mut glances) = store.look(&ids).await?;
+            for (id, glance) in ids.iter().zip(&mut glances) {
+                // One about another token is not waited for.
+                glance.has_report = glance.has_report && store.is_reported(id).await?;
+            }
             let each = chunk.iter().zip(&glances);
             known.extend(
                 each.map(|(each, glance)| CredentialStatus::new(each.borrow(), glance, now)),
@@ -103,12 +111,13 @@ impl Status {
 // === impl CredentialStatus ===
 
 impl CredentialStatus {
-    /// What a glance at `now` tells.
+    /// What a glance at `now` tells, whose report is about the token that stands.
     #[must_use]
     pub fn new(credential: &Credential, glance: &Glance, now: StoreTime) -> Self {
         let record = glance.record.clone().unwrap_or_default();
         let expires_at = record.expires_at().filter(|_| glance.has_token);
-        let due_at = due_at(&record, glance);
+        let due_at = due_at(&record, glance, now, credential.daily_quota);
+        let report = glance.has_report.then(|| waiting(&record, now, credential.daily_quota));
         let advice = foreign::advice(credential.id.as_str(), record.died_today(now));
         let calls = record.calls();
         let is_others = record.is_of_another_account(&credential.account_fingerprint());
@@ -122,28 +131,39 @@ impl CredentialStatus {
             due_at: due_at.map(StoreTime::as_millis),
             epoch: Some(record.epoch().0).filter(|epoch| *epoch != 0),
             calls_today: if now < calls.until { calls.count } else { 0 },
+            calls_assumed: calls.assumed && now < calls.until,
             daily_quota: credential.daily_quota,
             failures: record.failures(),
             due_in: due_at.map(|moment| moment.since(now)),
             leased: glance.leased,
+            reported: glance.has_report,
             holder: record.holder,
             error: record
                 .failure
                 .map(|failure| failure.error)
                 .or(others)
                 .or(advice)
-                .or(record.doubt.map(|doubt| doubt.why)),
+                .or(record.doubt.map(|doubt| doubt.why))
+                .or(report),
         }
     }
 }
 
-/// When the next refresh should begin: one that was asked for, as soon as the last such one has
-/// cooled down.
-fn due_at(record: &Record, glance: &Glance) -> Option<StoreTime> {
+/// When the next refresh should begin: one that was asked for, as soon as it may.
+fn due_at(record: &Record, glance: &Glance, now: StoreTime, daily_quota: u64) -> Option<StoreTime> {
     let is_asked = record.requests.wanted || glance.has_report && record.failures() == 0;
     let due_at = record.due_at?;
-    let cooled_at = record.requests.last_at.plus(policy::COOL_DOWN);
-    Some(if is_asked { due_at.min(cooled_at) } else { due_at })
+    Some(if is_asked { due_at.min(record.next_request_at(now, daily_quota)) } else { due_at })
+}
+
+/// What became of a report so far.
+fn waiting(record: &Record, now: StoreTime, daily_quota: u64) -> String {
+    let left = record.next_request_at(now, daily_quota).since(now);
+    let then = match left.as_secs() {
+        _ if left.is_zero() => "a worker replaces it now".to_owned(),
+        seconds => format!("the next refresh on request may begin in {} s", seconds + 1),
+    };
+    format!("an application reports it as dead: {then}")
 }
 
 fn state(record: &Record, has_token: bool) -> State {
@@ -192,13 +212,18 @@ mod tests {
         let mut record = Record { due_at: Some(at(900_000)), ..Record::default() };
         record.requests.last_at = at(100_000);
         let mut glance = Glance::default();
-        assert_eq!(due_at(&record, &glance), Some(at(900_000)), "nothing was asked for");
+        let next = |record: &Record, glance: &Glance| {
+            due_at(record, glance, at(120_000), 2_000).expect("a moment").as_millis()
+        };
+        assert_eq!(next(&record, &glance), 900_000, "nothing was asked for");
         glance.has_report = true;
-        assert_eq!(due_at(&record, &glance), Some(at(160_000)));
+        assert_eq!(next(&record, &glance), 160_000);
         record.failure = Some(Failure { count: 1, ..Failure::default() });
-        assert_eq!(due_at(&record, &glance), Some(at(900_000)), "a report waits for a failure");
+        assert_eq!(next(&record, &glance), 900_000, "a report waits for a failure");
         record.requests.wanted = true;
-        assert_eq!(due_at(&record, &glance), Some(at(160_000)));
+        assert_eq!(next(&record, &glance), 160_000);
+        (record.requests.today, record.budget.until) = (20, Some(at(500_000)));
+        assert_eq!(next(&record, &glance), 500_000, "this day's are used up");
     }
 
     #[test]

@@ -78,8 +78,7 @@ fn table(status: &Status) -> Table {
             Cell::new(credential.expires_in.map_or("-".to_owned(), span)),
             Cell::new(next(credential)),
             Cell::new(short(credential.holder.as_deref())),
-            Cell::new(format!("{}/{}", credential.calls_today, credential.daily_quota))
-                .set_alignment(CellAlignment::Right),
+            Cell::new(calls(credential)).set_alignment(CellAlignment::Right),
             Cell::new(credential.error.as_deref().unwrap_or("-")),
         ]);
     }
@@ -94,6 +93,11 @@ fn next(credential: &CredentialStatus) -> String {
         Some(due_in) if due_in.is_zero() => format!("{retry}now"),
         Some(due_in) => format!("{retry}in {}", span(due_in.as_secs())),
     }
+}
+
+fn calls(credential: &CredentialStatus) -> String {
+    let assumed = if credential.calls_assumed { " (assumed)" } else { "" };
+    format!("{}/{}{assumed}", credential.calls_today, credential.daily_quota)
 }
 
 /// The two largest units, as `1h 43m`.

@@ -7,6 +7,7 @@ use evertoken_testkit::{
     wait_until,
 };
 use redis::AsyncCommands;
+use serde_json::Value;
 
 const TWO_HOURS: Duration = Duration::from_secs(7200);
 
@@ -78,6 +79,54 @@ async fn a_report_about_another_token_costs_nothing() {
     assert!(ended.stdout.contains(r#""state":"fresh""#), "{}", ended.stdout);
     assert_eq!(fleet.published().await, token);
     assert_eq!(fleet.summary().calls, 1);
+    fleet.end().await;
+}
+
+/// What `status --json` tells of `shop`.
+async fn status(fleet: &mut Fleet, configuration: &str) -> Value {
+    let ended = fleet.command(&["status", "--json", "--config", configuration]).await;
+    let status: Value = serde_json::from_str(&ended.stdout).expect("JSON");
+    status["credentials"][0].clone()
+}
+
+#[tokio::test]
+async fn status_tells_a_report_that_waits_and_none_about_another_token() {
+    let (mut fleet, configuration, token) = fleet_of(1).await;
+    fleet.workers[0].signal("TERM");
+    fleet.workers[0].ended().await;
+    report(&fleet, "66_somebody-elses").await;
+    let other = status(&mut fleet, &configuration).await;
+    assert_eq!((&other["reported"], &other["error"]), (&false.into(), &Value::Null));
+    assert_eq!(other["due_at"].to_string(), fleet.field("due_at").await.expect("a moment"));
+
+    report(&fleet, &token).await;
+    let waits = status(&mut fleet, &configuration).await;
+    assert_eq!((&waits["reported"], &waits["state"]), (&true.into(), &"fresh".into()));
+    let said = waits["error"].as_str().expect("it is told");
+    assert!(said.ends_with("reports it as dead: a worker replaces it now"), "{said}");
+    let mut connection = fleet.redis.connect().await;
+    let (seconds, _): (u64, u64) =
+        redis::cmd("TIME").query_async(&mut connection).await.expect("redis answers");
+    fleet.set_field("requests.last_at", seconds * 1000).await;
+    let waits = status(&mut fleet, &configuration).await;
+    let said = waits["error"].as_str().expect("it is told");
+    assert!(said.contains("the next refresh on request may begin in "), "{said}");
+    fleet.end().await;
+}
+
+#[tokio::test]
+async fn status_tells_calls_that_were_lost_as_assumed() {
+    let (mut fleet, configuration, _) = fleet_of(1).await;
+    let counted = fleet.command(&["status", "--config", &configuration]).await;
+    assert!(counted.stdout.contains("1/2000 "), "{}", counted.stdout);
+    fleet.workers[0].signal("TERM");
+    fleet.workers[0].ended().await;
+    let mut connection = fleet.redis.connect().await;
+    let fields = [("calls", "1801"), ("calls_assumed", "1")];
+    let () = connection.hset_multiple("evertoken:{shop}:record", &fields).await.expect("redis");
+    let assumed = fleet.command(&["status", "--config", &configuration]).await;
+    assert!(assumed.stdout.contains("1801/2000 (assumed)"), "{}", assumed.stdout);
+    assert_eq!(status(&mut fleet, &configuration).await["calls_assumed"], true);
     fleet.end().await;
 }
 

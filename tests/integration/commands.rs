@@ -179,6 +179,8 @@ async fn status_tells_every_state_in_words_and_in_json() {
         "epoch",
         "holder",
         "calls_today",
+        "calls_assumed",
+        "reported",
         "daily_quota",
         "failures",
         "error",

@@ -158,11 +158,7 @@ impl Question<'_> {
         let has_token = self.snapshot.has_token();
         let due_at = self.due_at();
         // When the next refresh that is asked for may begin.
-        let requests_at = record.cooled_at(now).max(if self.window.requests_used {
-            self.window.ends
-        } else {
-            StoreTime::default()
-        });
+        let requests_at = record.next_request_at(now, self.request.daily_quota);
         let is_requested = self.is_reported() || record.requests.wanted;
         if let Some(reason) = self.asked_anew() {
             reason
@@ -279,6 +275,7 @@ impl Question<'_> {
         let quota = without_reserve(request.daily_quota);
         let why = if self.lost {
             // Of a window that was lost, nobody knows the count: only the reserve is left of it.
+            self.window.assumed |= self.window.calls < quota;
             self.window.calls = self.window.calls.max(quota);
             Some(STORE_LOST)
         } else if self.is_abandoned() && request.issues_anew {
@@ -303,6 +300,7 @@ impl Question<'_> {
         record.holder = Some(owner.holder.to_string());
         record.budget.calls = self.window.calls.saturating_add(1);
         record.budget.until = Some(self.window.ends);
+        record.budget.assumed = self.window.assumed;
         record.requests.today = self.window.requests;
         // Any refresh satisfies a pending request.
         record.requests.wanted = false;

@@ -316,6 +316,7 @@ pub fn offer(snapshot: &Snapshot, holder: &Holder, offer: &Offer<'_>) -> Decisio
     if now < offer.calls.until && (calls.until <= now || calls.count < offer.calls.count) {
         becomes.budget.calls = offer.calls.count;
         becomes.budget.until = Some(offer.calls.until);
+        becomes.budget.assumed = offer.calls.assumed;
     }
     if record.begun() <= offer.epoch {
         // Nothing has begun since: all that an older record says beside is about an older token.

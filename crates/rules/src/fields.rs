@@ -25,6 +25,7 @@ pub const FIELDS: &[&str] = &[
     "suspect_during",
     "calls",
     "calls_until",
+    "calls_assumed",
     "rate_limited_until",
     "verified_at",
     "attempt",
@@ -80,6 +81,7 @@ impl Record {
             budget: Budget {
                 calls: count("calls"),
                 until: set("calls_until"),
+                assumed: count("calls_assumed") != 0,
                 rate_limited_until: set("rate_limited_until"),
             },
             requests: text("requests").and_then(part).unwrap_or_default(),
@@ -122,6 +124,7 @@ impl Record {
                 has_window.then(|| self.budget.calls.to_string())
             }
             "calls_until" => moment(self.budget.until),
+            "calls_assumed" => count(u64::from(self.budget.assumed)),
             "rate_limited_until" => moment(self.budget.rate_limited_until),
             "verified_at" => moment(self.verified_at),
             "asked_with" => self.asked_with.clone(),
@@ -258,7 +261,12 @@ mod tests {
                 left_to_others: 1,
                 refused: vec!["0123abcd".to_owned()],
             }),
-            budget: Budget { calls: 3, until: Some(at(8)), rate_limited_until: Some(at(9)) },
+            budget: Budget {
+                calls: 3,
+                until: Some(at(8)),
+                assumed: true,
+                rate_limited_until: Some(at(9)),
+            },
             requests: Requests { wanted: true, last_at: at(1), today: 2, brought: Epoch(4) },
             deaths: Deaths { unexplained: Epoch(4), today: 1, until: at(8) },
             verified_at: Some(at(2)),

@@ -125,7 +125,7 @@ fn question(attempt: &AttemptId) -> BeginRequest<'_> {
 }
 
 fn an_offer<'a>(token: &'a Token, attempt: &'a AttemptId, epoch: Epoch) -> Offer<'a> {
-    let calls = Calls { count: 3, until: NOW.plus(DAY) };
+    let calls = Calls { count: 3, until: NOW.plus(DAY), assumed: false };
     let (age, expires_in, due_in) = (SECOND, 7200 * SECOND, 3600 * SECOND);
     let (account_fingerprint, secret_fingerprint) = ("", "");
     Offer {

@@ -133,6 +133,8 @@ pub struct Budget {
     pub calls: u64,
     /// When the window ends.
     pub until: Option<StoreTime>,
+    /// The count was lost: all but the kept tenth of the quota counts as used since.
+    pub assumed: bool,
     /// The issuer has said that nobody may call before this moment.
     pub rate_limited_until: Option<StoreTime>,
 }
@@ -162,6 +164,9 @@ pub struct Deaths {
     /// When that window ends: it is the budget's.
     pub until: StoreTime,
 }
+
+/// A window of a quota cannot end later than this from now.
+pub(crate) const DAY: Duration = Duration::from_secs(86_400);
 
 /// How many fingerprints of refused settings are remembered: workers with different settings, in a
 /// rolling deploy, must not take each other's for a change.
@@ -231,6 +236,15 @@ impl Record {
         if now < self.deaths.until { self.deaths.today } else { 0 }
     }
 
+    /// When the next refresh that is asked for may begin: once the last one has cooled down, and once
+    /// this day's are not used up.
+    #[must_use]
+    pub fn next_request_at(&self, now: StoreTime, daily_quota: u64) -> StoreTime {
+        let is_used = policy::requests_a_day(daily_quota) <= self.requests.today;
+        let day = self.budget.until.filter(|ends| now < *ends && *ends <= now.plus(DAY));
+        self.cooled_at(now).max(day.filter(|_| is_used).unwrap_or_default())
+    }
+
     /// When the next refresh may be asked for. A last one in the future was not.
     pub(crate) fn cooled_at(&self, now: StoreTime) -> StoreTime {
         let is_possible = self.requests.last_at <= now.plus(policy::COOL_DOWN);
@@ -275,7 +289,8 @@ impl Record {
     /// The calls that are counted.
     #[must_use]
     pub fn calls(&self) -> Calls {
-        Calls { count: self.budget.calls, until: self.budget.until.unwrap_or_default() }
+        let Budget { calls: count, until, assumed, .. } = self.budget;
+        Calls { count, until: until.unwrap_or_default(), assumed }
     }
 }
 
@@ -286,6 +301,8 @@ pub struct Calls {
     pub count: u64,
     /// When the window ends.
     pub until: StoreTime,
+    /// The count was lost: all but the kept tenth of the quota counts as used since.
+    pub assumed: bool,
 }
 
 // === impl Attempt ===

@@ -189,6 +189,10 @@ impl Read for FileStore {
         }
         Ok((now, glances))
     }
+
+    async fn is_reported(&self, id: &CredentialId) -> Result<bool, StoreError> {
+        Ok(self.see(id).await?.snapshot.is_rejected())
+    }
 }
 
 #[async_trait]

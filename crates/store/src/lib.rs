@@ -69,6 +69,12 @@ pub trait Read: Send + Sync {
     /// # Errors
     /// [`StoreError`].
     async fn look(&self, ids: &[CredentialId]) -> Result<Timed<Vec<Glance>>, StoreError>;
+
+    /// Whether the report that stands, if one does, is about the token that stands.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn is_reported(&self, id: &CredentialId) -> Result<bool, StoreError>;
 }
 
 /// A store that a fleet coordinates through, as seen by one process.

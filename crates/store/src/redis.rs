@@ -139,6 +139,10 @@ impl Read for RedisStore {
     async fn look(&self, ids: &[CredentialId]) -> Result<Timed<Vec<Glance>>, StoreError> {
         self.look_at(ids).await
     }
+
+    async fn is_reported(&self, id: &CredentialId) -> Result<bool, StoreError> {
+        self.load_is_reported(id).await
+    }
 }
 
 #[async_trait]

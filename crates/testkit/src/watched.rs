@@ -87,6 +87,10 @@ impl<W: Watcher> Read for Watched<W> {
         self.watcher.looks(ids);
         self.store.look(ids).await.map(|answer| self.watcher.looked(answer))
     }
+
+    async fn is_reported(&self, id: &CredentialId) -> Result<bool, StoreError> {
+        self.store.is_reported(id).await
+    }
 }
 
 #[async_trait]

@@ -63,6 +63,7 @@ const NUMBERS: &[&str] = &[
     "suspect_during",
     "calls",
     "calls_until",
+    "calls_assumed",
     "rate_limited_until",
     "verified_at",
     "revision",

@@ -83,8 +83,36 @@ async fn a_lost_count_of_calls_is_taken_for_all_but_the_kept_tenth() {
     pair.lose_everything().await;
     let begun = pair.ask_with(heard, true).await;
     let Begun::Granted(Permit { calls, .. }) = begun else { panic!("{begun:?}") };
-    assert_eq!(calls.count, 901, "of a thousand");
+    assert_eq!((calls.count, calls.assumed), (901, true), "of a thousand");
     assert_eq!(pair.field("calls").await.as_deref(), Some("901"));
+    assert_eq!(pair.field("calls_assumed").await.as_deref(), Some("1"));
+}
+
+#[tokio::test]
+async fn a_count_of_calls_is_assumed_no_longer_than_its_day() {
+    let pair = Pair::new().await;
+    let first = pair.publish("first").await;
+    pair.lose_everything().await;
+    let begun = pair.ask_with(first.epoch, true).await;
+    let Begun::Granted(Permit { lease, calls, .. }) = begun else { panic!("{begun:?}") };
+    pair.complete(&pair.b, &lease, publication(&lease, &token("second"))).await;
+    // A second loss: what is remembered of the count is known to be a guess.
+    pair.lose_everything().await;
+    let second = token("second");
+    let offer = Offer { calls, ..offer(&lease, &second) };
+    assert_eq!(pair.offer(&pair.a, &offer).await, Offered::Restored);
+    assert_eq!(pair.field("calls_assumed").await.as_deref(), Some("1"));
+    // The kept tenth is there for a token that is gone.
+    pair.lose_token().await;
+    pair.make_due().await;
+    let lease = pair.grant(&pair.a).await;
+    assert_eq!(pair.field("calls_assumed").await.as_deref(), Some("1"), "it is the same day");
+    pair.complete(&pair.a, &lease, publication(&lease, &token("third"))).await;
+    pair.set("calls_until", 1).await;
+    pair.make_due().await;
+    pair.grant(&pair.b).await;
+    assert_eq!(pair.field("calls").await.as_deref(), Some("1"));
+    assert_eq!(pair.field("calls_assumed").await, None, "another day is counted from its start");
 }
 
 #[tokio::test]
@@ -105,7 +133,7 @@ async fn a_grant_tells_the_calls_that_are_counted() {
         let begun = pair.begin_as(&pair.a, &request(&attempt)).await;
         let Begun::Granted(Permit { calls, .. }) = begun else { panic!("{begun:?}") };
         let until = pair.moment("calls_until").await.expect("a window");
-        assert_eq!(calls, Calls { count: 1, until });
+        assert_eq!(calls, Calls { count: 1, until, assumed: false });
     }
 }
 
@@ -115,7 +143,7 @@ async fn a_token_that_was_lost_stands_again_as_it_was() {
     let lease = pair.publish("first").await;
     pair.lose_everything().await;
     let until = pair.now().await.plus(Duration::from_secs(3600));
-    let (first, calls) = (token("first"), Calls { count: 7, until });
+    let (first, calls) = (token("first"), Calls { count: 7, until, assumed: false });
     let offer = Offer { calls, ..offer(&lease, &first) };
     assert_eq!(pair.offer(&pair.a, &offer).await, Offered::Restored);
     assert_eq!(pair.shown().await.as_deref(), Some("first"));
@@ -222,7 +250,7 @@ async fn whoever_remembers_the_most_calls_is_believed() {
     pair.lose_token().await;
     pair.set("epoch", 1).await;
     let until = pair.moment("calls_until").await.expect("a window");
-    let (first, calls) = (token("first"), Calls { count: 7, until });
+    let (first, calls) = (token("first"), Calls { count: 7, until, assumed: false });
     let offer = Offer { calls, ..offer(&lease, &first) };
     assert_eq!(pair.offer(&pair.a, &offer).await, Offered::Restored);
     assert_eq!(pair.field("calls").await.as_deref(), Some("50"));
@@ -238,7 +266,8 @@ async fn calls_are_believed_of_a_window_that_goes_on_and_of_none_that_is_over() 
         pair.set("epoch", 1).await;
         let until = pair.now().await.plus(Duration::from_secs(offered_until));
         let (first, count) = (token("first"), 7);
-        let offer = Offer { calls: Calls { count, until }, ..offer(&lease, &first) };
+        let offer =
+            Offer { calls: Calls { count, until, assumed: false }, ..offer(&lease, &first) };
         assert_eq!(pair.offer(&pair.a, &offer).await, Offered::Restored);
         assert_eq!(pair.field("calls").await.as_deref(), Some(calls), "{offered_until}");
     }

@@ -1,18 +1,18 @@
 //! May the issuer be asked? Its day, what was used of it, and what is kept for need.
 
-use std::time::Duration;
-
 use evertoken_client::StoreTime;
 
 use super::BeginRequest;
-use crate::{policy, record::Record};
-
-/// A window of a quota cannot end later than this from now.
-const DAY: Duration = Duration::from_secs(86_400);
+use crate::{
+    policy,
+    record::{DAY, Record},
+};
 
 /// The issuer's day: what was used of it, and when it ends.
 pub(super) struct Window {
     pub(super) calls: u64,
+    /// That number was lost, and this one is a guess.
+    pub(super) assumed: bool,
     pub(super) requests: u64,
     /// No more refreshes may be asked for.
     pub(super) requests_used: bool,
@@ -28,11 +28,12 @@ impl Window {
             Some(ends) if now < ends && ends <= now.plus(DAY) => {
                 let (calls, requests) = (record.budget.calls, record.requests.today);
                 let requests_used = policy::requests_a_day(request.daily_quota) <= requests;
-                Self { calls, requests, requests_used, ends }
+                Self { calls, assumed: record.budget.assumed, requests, requests_used, ends }
             }
             _ => {
                 let left = policy::quota_window_left(now, request.quota_day_offset);
-                Self { calls: 0, requests: 0, requests_used: false, ends: now.plus(left) }
+                let ends = now.plus(left);
+                Self { calls: 0, assumed: false, requests: 0, requests_used: false, ends }
             }
         }
     }

@@ -196,6 +196,20 @@ impl RedisStore {
         answers
     }
 
+    /// Whether the token's key and that of the report hold the same. What cannot be read, `begin` says.
+    pub(super) async fn load_is_reported(&self, id: &CredentialId) -> Result<bool, StoreError> {
+        let mut pipeline = redis::pipe();
+        pipeline.ignore_errors();
+        for key in [self.keys.token(id), self.keys.rejected(id)] {
+            pipeline.getrange(key, 0, MAX_TOKEN_LEN as isize);
+        }
+        let answers: Answers = self.query(&pipeline).await?;
+        let [token, report] =
+            <[_; 2]>::try_from(answers).map_err(|_| answers::unexpected("the report's key"))?;
+        let texts = (token.as_ref().ok().and_then(text), report.as_ref().ok().and_then(text));
+        Ok(matches!(texts, (Some(token), Some(report)) if token == report))
+    }
+
     pub(super) async fn load_token(&self, id: &CredentialId) -> Result<Option<Token>, StoreError> {
         let mut pipeline = redis::pipe();
         pipeline.get(self.keys.token(id));
