@@ -70,10 +70,11 @@ pub trait Protocol: Coordinate {
         let from = From { known: None, with_grant: request.with_grant };
         let Decided { now, answer, snapshot } = decide_and_commit(self, id, from, decide).await?;
         if let rules::Begun::RetryIn(_, Busy::ForeignLock) = answer {
-            return Err(StoreError::at(
-                StoreErrorCode::WrongType,
-                format_args!("the store ({id})"),
-            ));
+            let message = format!(
+                "something that evertoken did not write stands in place of the lock of {id}, whose \
+                 name ends with {{{id}}}:lock: delete it"
+            );
+            return Err(StoreError::new(StoreErrorCode::WrongType, message));
         }
         let begun = answer.map_granted(|permission| Permit {
             lease: Lease {

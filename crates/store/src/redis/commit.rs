@@ -49,7 +49,16 @@ impl RedisStore {
         let (answer, now, revision): (String, u64, u64) =
             match self.commit.run(&mut on, &call).await {
                 Ok(answer) => answer,
-                Err(error) => return Err(self.link.failed(on.generation, error).await),
+                Err(error) => {
+                    let failed = self.link.failed(on.generation, error).await;
+                    return match failed.code() {
+                        // The script cannot tell which key it is; a load can.
+                        StoreErrorCode::WrongType => {
+                            Err(self.load_snapshot(id, false).await.err().unwrap_or(failed))
+                        }
+                        _ => Err(failed),
+                    };
+                }
             };
         let committed = match &*answer {
             "committed" => {

@@ -41,6 +41,19 @@ pub(super) fn read(url: &RedisUrl, error: RedisError) -> StoreError {
     caused(StoreError::at(meaning(url, &error), Redis(url)), error)
 }
 
+/// Reads an error of a command about one key of a credential: a key of another type is named.
+pub(super) fn read_about(url: &RedisUrl, key: &str, error: RedisError) -> StoreError {
+    if !is_wrong_type(&error) {
+        return read(url, error);
+    }
+    let message = format!(
+        "{} has a key {key} of another type than evertoken's: something else wrote it; delete it, or \
+         give evertoken a prefix of its own (store.prefix)",
+        Redis(url)
+    );
+    caused(StoreError::new(StoreErrorCode::WrongType, message), error)
+}
+
 /// Reads an error that came while a connection was made.
 pub(super) fn read_connecting(url: &RedisUrl, error: RedisError) -> StoreError {
     let code = meaning(url, &error);

@@ -180,6 +180,11 @@ impl Link {
         errors::read(&self.url, error)
     }
 
+    /// The same of a command about one key of a credential.
+    pub(super) fn refused_about(&self, key: &str, error: RedisError) -> StoreError {
+        errors::read_about(&self.url, key, error)
+    }
+
     async fn connect(&self) -> Result<Opened, StoreError> {
         let error = match Opened::new(&self.url, self.channels.as_ref(), &self.key).await {
             Ok(opened) => return Ok(opened),

@@ -62,32 +62,34 @@ impl RedisStore {
             return Err(foreign("record", id));
         }
         let on = self.link.connection().await?;
+        let keys = &self.keys;
+        let (record, lock, token) = (keys.record(id), keys.lock(id), keys.token(id));
+        let (rejected, grant_key) = (keys.rejected(id), keys.grant(id));
         let mut pipeline = redis::pipe();
-        let (lock, record) = (self.keys.lock(id), self.keys.record(id));
         on.ask_time(pipeline.ignore_errors(), &record);
-        pipeline.hmget(record, FIELDS);
+        pipeline.hmget(&record, FIELDS);
         pipeline.getrange(&lock, 0, 200).pttl(&lock);
-        pipeline.getrange(self.keys.token(id), 0, MAX_TOKEN_LEN as isize);
-        pipeline.getrange(self.keys.rejected(id), 0, MAX_TOKEN_LEN as isize);
+        pipeline.getrange(&token, 0, MAX_TOKEN_LEN as isize);
+        pipeline.getrange(&rejected, 0, MAX_TOKEN_LEN as isize);
         if with_grant {
-            pipeline.hmget(self.keys.grant(id), &["current", "previous", "generation"]);
+            pipeline.hmget(&grant_key, &["current", "previous", "generation"]);
         }
         let mut answers = self.read(on, ids, &pipeline).await?.into_iter();
         let mut next = || answers.next().unwrap_or(Ok(Value::Nil));
         let now = self.time(next())?;
-        let fields = self.entry(next())?;
+        let fields = self.entry(&record, next())?;
         let record = self.record(id, &fields, now);
         let lock = match (next(), next()) {
             (Err(error), _) if errors::is_wrong_type(&error) => Lock::Foreign,
-            (lock, left) => held(&self.entry(lock)?, &self.entry(left)?),
+            (by, left) => held(&self.entry(&lock, by)?, &self.entry(&lock, left)?),
         };
-        let token = text(&self.entry(next())?).map(Foreign::new);
+        let token = text(&self.entry(&token, next())?).map(Foreign::new);
         // One of another type is no report.
         let report = match next() {
             Err(error) if errors::is_wrong_type(&error) => None,
-            report => text(&self.entry(report)?).map(Foreign::new),
+            report => text(&self.entry(&rejected, report)?).map(Foreign::new),
         };
-        let grant = grant(&self.entry(next())?);
+        let grant = grant(&self.entry(&grant_key, next())?);
         Ok(Snapshot { now, record: record.unwrap_or_default(), lock, token, report, grant })
     }
 
@@ -211,10 +213,14 @@ impl RedisStore {
     }
 
     pub(super) async fn load_token(&self, id: &CredentialId) -> Result<Option<Token>, StoreError> {
+        let key = self.keys.token(id);
         let mut pipeline = redis::pipe();
-        pipeline.get(self.keys.token(id));
-        let (token,): (Option<Vec<u8>>,) = self.query(&pipeline).await?;
-        token.map(|token| answers::token(&token)).transpose()
+        pipeline.ignore_errors().get(&key);
+        let answer = self.query::<Answers>(&pipeline).await?.pop().unwrap_or(Ok(Value::Nil));
+        match self.entry(&key, answer)? {
+            Value::BulkString(token) => answers::token(&token).map(Some),
+            _ => Ok(None),
+        }
     }
 
     /// The token, and what the record says of it. A commit between the two reads is noticed by the
@@ -241,11 +247,11 @@ impl RedisStore {
             if !belong_together && reads < READS {
                 continue;
             }
-            let token = match self.entry(token)? {
+            let token = match self.entry(&token_key, token)? {
                 Value::BulkString(token) => answers::token(&token)?,
                 _ => return Ok(None),
             };
-            let left = match self.entry(left)? {
+            let left = match self.entry(&token_key, left)? {
                 Value::Int(left) => u64::try_from(left).unwrap_or(0),
                 _ => 0,
             };
@@ -264,9 +270,9 @@ impl RedisStore {
         answers::time(&answer.map_err(|error| self.link.refused(error))?)
     }
 
-    /// One answer about one credential.
-    fn entry(&self, answer: Result<Value, RedisError>) -> Result<Value, StoreError> {
-        answer.map_err(|error| self.link.refused(error))
+    /// One answer about one key of a credential.
+    fn entry(&self, key: &str, answer: Result<Value, RedisError>) -> Result<Value, StoreError> {
+        answer.map_err(|error| self.link.refused_about(key, error))
     }
 }
 

@@ -38,7 +38,13 @@ async fn a_key_of_another_type_is_this_credentials_trouble_alone() {
     for key in [LOCK, RECORD, TOKEN] {
         let pair = Pair::new().await;
         pair.bench.command(&["LPUSH", key, "no string and no hash"]).await;
-        assert_eq!(refusal(&pair).await.kind(), StoreErrorKind::Entry, "{key}");
+        let error = refusal(&pair).await;
+        assert_eq!(error.kind(), StoreErrorKind::Entry, "{key}");
+        let name = key.strip_prefix("evertoken:").expect("a prefix");
+        assert!(
+            error.to_string().contains(name) && error.to_string().contains("delete it"),
+            "{error}"
+        );
         others_work(&pair).await;
     }
 }
@@ -60,14 +66,16 @@ async fn a_record_of_another_type_is_told_by_every_verb() {
     let lease = pair.grant(&pair.a).await;
     pair.bench.command(&["SET", RECORD, "no hash"]).await;
     let second = token("second");
-    let entry = StoreErrorKind::Entry;
+    let named = |error: StoreError| {
+        assert_eq!(error.kind(), StoreErrorKind::Entry);
+        assert!(error.to_string().contains(RECORD), "{error}");
+    };
     let error = pair.a.complete(&pair.id, &lease, publication(&lease, &second)).await;
-    assert_eq!(error.expect_err("an error").kind(), entry);
+    named(error.expect_err("an error"));
     assert_eq!(pair.bench.get(TOKEN).await.as_deref(), Some("first"), "nothing is half done");
-    let error = pair.a.fail(&pair.id, &lease, &failure()).await;
-    assert_eq!(error.expect_err("an error").kind(), entry);
-    assert_eq!(pair.a.release(&pair.id, &lease, true).await.expect_err("an error").kind(), entry);
-    assert_eq!(pair.a.request(&pair.id, QUOTA).await.expect_err("an error").kind(), entry);
+    named(pair.a.fail(&pair.id, &lease, &failure()).await.expect_err("an error"));
+    named(pair.a.release(&pair.id, &lease, true).await.expect_err("an error"));
+    named(pair.a.request(&pair.id, QUOTA).await.expect_err("an error"));
     let held = pair.a.token_with_expiry(&pair.id).await.expect("an answer").expect("a token");
     assert_eq!(held.epoch.0, 0, "a reader needs no record");
     others_work(&pair).await;
@@ -106,8 +114,10 @@ async fn a_token_of_another_type_is_this_credentials_trouble_for_readers_too() {
     pair.bench.command(&["LPUSH", TOKEN, "no string"]).await;
     let error = pair.a.token(&pair.id).await.expect_err("an error");
     assert_eq!(error.kind(), StoreErrorKind::Entry);
+    assert!(error.to_string().contains(TOKEN), "{error}");
     let error = pair.a.token_with_expiry(&pair.id).await.expect_err("an error");
     assert_eq!(error.kind(), StoreErrorKind::Entry);
+    assert!(error.to_string().contains(TOKEN), "{error}");
 }
 
 #[tokio::test]
