@@ -91,8 +91,11 @@ impl<'a> Section<'a> {
         look: impl FnOnce(&[u8]) -> Result<(), InvalidPem>,
     ) -> Option<Vec<u8>> {
         self.parsed(name, |path| {
-            let bytes = std::fs::read(path)
-                .map_err(|error| format!("the file {path} cannot be read: {error}"))?;
+            let bytes = std::fs::read(path).map_err(|error| {
+                let relative = !path.starts_with('/');
+                let looked_for = if relative { " (from where evertoken was started)" } else { "" };
+                format!("the file {path}{looked_for} cannot be read: {error}")
+            })?;
             look(&bytes).map_err(|invalid| format!("the file {path} is of no use: {invalid}"))?;
             Ok(bytes)
         })

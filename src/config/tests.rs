@@ -220,6 +220,9 @@ fn a_file_for_tls_that_is_of_no_use_is_told_with_its_place() {
         "[store]\nurl = \"rediss://10.0.0.1\"\n[store.tls]\nca_cert_file = \"/nowhere/ca.pem\"\n\
          cert_file = {file:?}\nkey = 1\n"
     );
+    let relative = mistakes(&text, &[("EVERTOKEN_STORE__TLS__CA_CERT_FILE", "no/ca.pem")]).concat();
+    let told = "the file no/ca.pem (from where evertoken was started) cannot be read";
+    assert!(relative.contains(told), "{relative}");
     let found = mistakes(&text, &[("EVERTOKEN_STORE__TLS__CA_CERT_FILE", "/elsewhere/ca.pem")]);
     let expected = [
         "evertoken.toml:5: store.tls.cert_file and store.tls.key_file go together",

@@ -58,8 +58,8 @@ impl SecretFile {
             return Err(self.failed("could not be read in time: does what it is on hang?"));
         };
         let bytes = read.map_err(|error| {
-            let what = "cannot be read (is it there, and may this user read it?)";
-            self.failed(what).caused_by(error)
+            let what = "cannot be read (is it there, and may this user read it?";
+            self.failed(&format!("{what}{})", self.looked_for())).caused_by(error)
         })?;
         if MAX_SECRET < bytes.len() as u64 {
             return Err(self.failed("is longer than 4096 bytes: is it the right file?"));
@@ -69,6 +69,15 @@ impl SecretFile {
             "" => Err(self.failed("is empty: write the secret into it")),
             secret => Ok(Secret::new(secret)),
         }
+    }
+
+    /// Where a name that is no whole path is looked for.
+    fn looked_for(&self) -> String {
+        let started_in = std::env::current_dir().ok().filter(|_| self.path.is_relative());
+        started_in.map_or_else(String::new, |directory| {
+            let directory = directory.display();
+            format!(" It is looked for in {directory}, where evertoken was started")
+        })
     }
 
     /// Another worker's file may be fine: this one steps aside.

@@ -117,8 +117,15 @@ async fn a_secrets_file_that_holds_none_is_told_with_what_to_do_and_costs_no_cal
     ] {
         std::fs::write(fleet.path().join(file), text).expect("a file");
     }
+    let place = fleet.path().canonicalize().expect("a path").display().to_string();
+    let place = format!("looked for in {place}, where evertoken was started");
     for (file, parts) in [
-        ("absent", &["file absent cannot be read (is it there, and may this user read it?)"][..]),
+        (
+            "absent",
+            &["file absent cannot be read (is it there, and may this user read it? It is", &place]
+                [..],
+        ),
+        ("/nowhere/absent", &["cannot be read (is it there, and may this user read it?)"]),
         (".", &["file . cannot be read"]),
         ("empty", &["file empty is empty: write the secret into it"]),
         ("quoted", &["file quoted stands in quotation marks: remove them"]),
