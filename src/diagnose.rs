@@ -15,6 +15,7 @@ use crate::{
         Hearing, Lack, RedisStore, RedisUrl, StoreError, StoreUrl,
         diagnosis::{Role, Tried},
     },
+    tls,
 };
 
 /// What one look found.
@@ -105,6 +106,9 @@ async fn credentials(settings: &Settings) -> Result<Vec<Finding>, InvalidTranspo
     }
     let mut findings = Vec::new();
     settings.transport.ready()?;
+    if let Err(why) = tls::authorities() {
+        findings.push(Finding::Danger(Chain(&why).to_string()));
+    }
     for credential in &*settings.credentials {
         let Credential { id, provider, .. } = &**credential;
         let deadline = clock::now() + settings.times.request_timeout;

@@ -2,6 +2,7 @@
 //! how to mend it.
 
 mod configuration;
+mod homemade;
 mod issuer;
 mod redis;
 mod tls;

@@ -4,6 +4,7 @@
 //! have a request repeated on it. Answers are limited to [`MAX_ANSWER`] bytes.
 
 use std::{
+    error::Error,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -44,8 +45,8 @@ struct Current {
 
 /// The client could not be built: the machine's TLS roots cannot be read, for one.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("the HTTPS client cannot be built: are CA certificates installed?")]
-pub struct InvalidTransport(#[source] Arc<reqwest::Error>);
+#[error("the HTTPS client cannot be built")]
+pub struct InvalidTransport(#[source] Arc<dyn Error + Send + Sync>);
 
 /// What came back, whatever it is.
 pub(crate) struct Answer {
@@ -182,7 +183,12 @@ fn build(connect_timeout: Duration, lookups: Arc<Lookups>) -> Result<Client, Inv
         .connector_layer(OnTime(connect_timeout))
         .dns_resolver(lookups)
         .build()
-        .map_err(|error| InvalidTransport(Arc::new(error)))
+        .map_err(|error| {
+            InvalidTransport(match evertoken_tls::authorities() {
+                Ok(()) => Arc::new(error),
+                Err(why) => Arc::new(why),
+            })
+        })
 }
 
 // === errors, without URLs ===
@@ -223,16 +229,30 @@ fn not_answered(error: reqwest::Error, base: &Url) -> FetchError {
 /// What a refusal of TLS asks of an operator.
 fn mended(refusal: Refusal) -> &'static str {
     match refusal {
-        Refusal::Time => {
-            "its certificate is not valid at this time: is this machine's clock right?"
-        }
-        Refusal::Name => {
+        Refusal::Ended => "its certificate has ended: renew it; or is this machine's clock ahead?",
+        Refusal::NotYet => "its certificate is not valid yet: is this machine's clock behind?",
+        Refusal::OtherName => {
             "its certificate is for another host: use the host's name as in the certificate"
         }
+        Refusal::NoName => {
+            "its certificate names no host, and a common name alone does not count: make it anew \
+             with subjectAltName=DNS:HOST"
+        }
         Refusal::Authority => {
-            "its certificate is of an authority that this machine does not trust: install the \
-             authority's certificate (a running worker reads them again), or name its file in \
-             SSL_CERT_FILE and restart"
+            "its certificate is of an authority that this machine does not trust, or signed by \
+             itself: install the authority's certificate (a running worker reads them again), or \
+             name its file in SSL_CERT_FILE and restart"
+        }
+        Refusal::IsAuthority => {
+            "it has a certificate that is an authority's own: sign another one with it for the \
+             server, or make it anew with basicConstraints=CA:FALSE"
+        }
+        Refusal::Weak => {
+            "its certificate is signed in a way that is not safe any more, as with SHA-1: have it \
+             signed with SHA-256"
+        }
+        Refusal::Unread => {
+            "the certificates of authorities cannot be read: see SSL_CERT_FILE and SSL_CERT_DIR"
         }
         Refusal::Plain => "it does not answer in TLS: check base_url",
         Refusal::OursWanted | Refusal::Alert => "it refuses this client: check base_url",

@@ -276,13 +276,34 @@ impl fmt::Display for StoreErrorCode {
 /// What a refusal of TLS asks of an operator.
 fn refused_by_tls(refusal: Refusal) -> &'static str {
     match refusal {
-        Refusal::Time => {
-            "has a certificate that is not valid at this time: is this machine's clock right?"
+        Refusal::Ended => {
+            "has a certificate that has ended: renew it; or is this machine's clock ahead?"
         }
-        Refusal::Name => "has a certificate for another name: use that name in the store's URL",
+        Refusal::NotYet => {
+            "has a certificate that is not valid yet: is this machine's clock behind?"
+        }
+        Refusal::OtherName => {
+            "has a certificate for another name: use that name in the store's URL"
+        }
+        Refusal::NoName => {
+            "has a certificate that names no host, and a common name alone does not count: make it \
+             anew with subjectAltName=DNS:HOST"
+        }
         Refusal::Authority => {
-            "has a certificate of an authority that is not trusted here: name its file in \
-             store.tls.ca_cert_file"
+            "has a certificate of an authority that is not trusted here, or signed by itself: name \
+             the authority's file in store.tls.ca_cert_file"
+        }
+        Refusal::IsAuthority => {
+            "has a certificate that is an authority's own: sign another one with it for the \
+             server, or make it anew with basicConstraints=CA:FALSE"
+        }
+        Refusal::Weak => {
+            "has a certificate that is signed in a way that is not safe any more, as with SHA-1: \
+             have it signed with SHA-256"
+        }
+        Refusal::Unread => {
+            "cannot be spoken to by TLS: the certificates of authorities cannot be read; see \
+             SSL_CERT_FILE and SSL_CERT_DIR, or name a file of your own in store.tls.ca_cert_file"
         }
         Refusal::Plain => {
             "does not speak TLS on this port: begin the store's URL with redis://, or name the \

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::Path, sync::Arc};
 
-use rcgen::{CertifiedKey, generate_simple_self_signed};
+use rcgen::generate_simple_self_signed;
 use tokio::{
     io::copy_bidirectional,
     net::{TcpListener, TcpStream},
@@ -10,7 +10,12 @@ use tokio::{
 };
 use tokio_rustls::{
     TlsAcceptor,
-    rustls::{ServerConfig, crypto::ring, pki_types::PrivatePkcs8KeyDer},
+    rustls::{
+        ServerConfig,
+        crypto::ring,
+        pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, pem::PemObject},
+        sign::{CertifiedKey, SingleCertAndKey},
+    },
 };
 
 /// A door of `127.0.0.1`. It ends when dropped.
@@ -23,16 +28,33 @@ impl TlsDoor {
     /// A door to `target`. Its certificate is written to `certificate`, for those who are to trust
     /// it.
     pub async fn to(target: SocketAddr, certificate: &Path) -> Self {
-        let CertifiedKey { cert, signing_key } =
+        let rcgen::CertifiedKey { cert, signing_key } =
             generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("a certificate");
         std::fs::write(certificate, cert.pem()).expect("a file");
-        let key = PrivatePkcs8KeyDer::from(signing_key.serialize_der());
+        let key = PrivatePkcs8KeyDer::from(signing_key.serialize_der()).into();
+        Self::showing(target, vec![cert.der().clone()], key).await
+    }
+
+    /// The same with the certificate and the key in these files, whatever they say.
+    pub async fn with(target: SocketAddr, certificate: &Path, key: &Path) -> Self {
+        let shown = CertificateDer::pem_file_iter(certificate).expect("a file");
+        let shown = shown.map(|shown| shown.expect("a certificate")).collect();
+        Self::showing(target, shown, PrivateKeyDer::from_pem_file(key).expect("a key")).await
+    }
+
+    async fn showing(
+        target: SocketAddr,
+        certificate: Vec<CertificateDer<'static>>,
+        key: PrivateKeyDer<'static>,
+    ) -> Self {
+        let key = ring::sign::any_supported_type(&key).expect("a key");
+        // A certificate that is of no use is shown, too: whoever comes is to judge it.
+        let shown = SingleCertAndKey::from(CertifiedKey::new(certificate, key));
         let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .expect("versions of TLS")
             .with_no_client_auth()
-            .with_single_cert(vec![cert.der().clone()], key.into())
-            .expect("a key of this certificate");
+            .with_cert_resolver(Arc::new(shown));
         let acceptor = TlsAcceptor::from(Arc::new(config));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let addr = listener.local_addr().expect("its address");

@@ -126,7 +126,7 @@ async fn a_certificate_that_has_ended_leads_to_the_question_for_the_clock() {
     ended.not_after = date_time_ymd(2002, 1, 1);
     let (fleet, _server, port) = behind_tls(&ended).await;
     let ended = fetch(&fleet, &format!("https://localhost:{port}"), true, None).await;
-    told_once(&ended, 69, &["not valid at this time: is this machine's clock right?"]);
+    told_once(&ended, 69, &["has ended: renew it; or is this machine's clock ahead?"]);
     fleet.end().await;
 }
 
@@ -138,7 +138,7 @@ async fn a_clock_far_off_is_told_with_what_to_do() {
     let (mut fleet, _server, port) = behind_tls(&params).await;
     let url = format!("https://localhost:{port}");
     let wrong = fetch(&fleet, &url, true, Some("2011-11-11 11:11:11")).await;
-    told_once(&wrong, 69, &["not valid at this time: is this machine's clock right?"]);
+    told_once(&wrong, 69, &["is not valid yet: is this machine's clock behind?"]);
     // By a right clock the certificate is fine, and what answers is no issuer.
     let mut connection = fleet.redis.connect().await;
     redis::cmd("FLUSHALL").exec_async(&mut connection).await.expect("redis answers");
