@@ -43,6 +43,7 @@ pub use evertoken_tls as tls;
 )]
 pub mod refresh;
 
+pub mod advice;
 pub mod config;
 pub mod status;
 

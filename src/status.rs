@@ -6,6 +6,7 @@ use std::{borrow::Borrow, time::Duration};
 use serde::Serialize;
 
 use crate::{
+    advice,
     clock::StoreTime,
     foreign,
     provider::Credential,
@@ -118,6 +119,7 @@ impl CredentialStatus {
         let expires_at = record.expires_at().filter(|_| glance.has_token);
         let due_at = due_at(&record, glance, now, credential.daily_quota);
         let report = glance.has_report.then(|| waiting(&record, now, credential.daily_quota));
+        let trouble = advice::trouble(credential, &record, now);
         let advice = foreign::advice(credential.id.as_str(), record.died_today(now));
         let calls = record.calls();
         let is_others = record.is_of_another_account(&credential.account_fingerprint());
@@ -138,13 +140,7 @@ impl CredentialStatus {
             leased: glance.leased,
             reported: glance.has_report,
             holder: record.holder,
-            error: record
-                .failure
-                .map(|failure| failure.error)
-                .or(others)
-                .or(advice)
-                .or(record.doubt.map(|doubt| doubt.why))
-                .or(report),
+            error: trouble.or(others).or(advice).or(record.doubt.map(|doubt| doubt.why)).or(report),
         }
     }
 }

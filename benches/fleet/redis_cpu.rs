@@ -116,6 +116,7 @@ async fn refresh(store: &dyn Coordinate, id: &CredentialId) {
         daily_quota: 2_000,
         quota_day_offset: Duration::from_secs(8 * 3600),
         account_fingerprint: "",
+        endpoint_fingerprint: "",
         secret_fingerprint: "",
         settings_fingerprint: "0123abcd",
         with_grant: false,

@@ -7,6 +7,7 @@ use std::{
 
 use super::{CommandError, known, workers_store};
 use crate::{
+    advice,
     clock::{self, StoreTime},
     config::{Mistakes, Settings},
     credential::{CredentialId, MAX_TOKEN_LEN, Token},
@@ -27,7 +28,10 @@ pub(super) async fn refresh(
     let daily_quota = settings.credential(id).map_or(u64::MAX, |credential| credential.daily_quota);
     let store = workers_store(settings)?;
     let before = store.token_with_expiry(id).await?;
-    let epoch = record(&*store, id).await?.epoch();
+    let (now, standing) = record(&*store, id).await?;
+    let epoch = standing.epoch();
+    let passed = advice::in_the_way(settings.credential(id).ok(), &standing, now);
+    let passed = passed.map(|what| format!(" ({what}; this try passed it)")).unwrap_or_default();
     let (asked_at, asked) = store.request(id, daily_quota).await?;
     let unheard = match asked {
         Requested::Noted => None,
@@ -45,13 +49,15 @@ pub(super) async fn refresh(
     }
     let ends = clock::now() + wait;
     loop {
-        let record = record(&*store, id).await?;
+        let (_, record) = record(&*store, id).await?;
         if epoch < record.epoch() {
             let held = store.token_with_expiry(id).await?;
-            return Ok(writeln!(stdout(), "{}", ending(id, before.as_ref(), held.as_ref()))?);
+            let ending = ending(id, before.as_ref(), held.as_ref());
+            return Ok(writeln!(stdout(), "{ending}{passed}")?);
         }
         if let Some(error) = failed_since(&record, asked_at) {
-            return Err(CommandError::Unavailable(format!("the refresh of {id} failed: {error}")));
+            let message = format!("the refresh of {id} failed{passed}: {error}");
+            return Err(CommandError::Unavailable(message));
         }
         if ends < clock::now() {
             let wait = humantime::format_duration(wait);
@@ -87,9 +93,13 @@ fn failed_since(record: &Record, asked_at: StoreTime) -> Option<&str> {
     (asked_at <= failure.at).then_some(&failure.error)
 }
 
-async fn record(store: &dyn Read, id: &CredentialId) -> Result<Record, CommandError> {
-    let (_, glances) = store.look(std::slice::from_ref(id)).await?;
-    Ok(glances.into_iter().next().and_then(|glance| glance.record).unwrap_or_default())
+/// The record, and the store's time.
+pub(super) async fn record(
+    store: &dyn Read,
+    id: &CredentialId,
+) -> Result<(StoreTime, Record), CommandError> {
+    let (now, glances) = store.look(std::slice::from_ref(id)).await?;
+    Ok((now, glances.into_iter().next().and_then(|glance| glance.record).unwrap_or_default()))
 }
 
 /// Reports a dead token.

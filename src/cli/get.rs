@@ -9,14 +9,15 @@ use std::{
 use serde::Serialize;
 use tokio::sync::watch;
 
-use super::{CommandError, known, reader, store};
+use super::{CommandError, ask::record, known, reader, say, store};
 use crate::{
-    clock,
+    advice,
+    clock::{self, StoreTime},
     config::Settings,
     credential::CredentialId,
     provider::Credential,
     refresh::{Cycle, Knowledge, Lacking, Outcome},
-    store::{Coordinate, Read, TokenWithExpiry},
+    store::{Coordinate, Protocol, Read, Record, Requested, TokenWithExpiry},
 };
 
 /// The pause between two looks while another process is at it.
@@ -81,7 +82,7 @@ fn print(id: &CredentialId, token: &TokenWithExpiry, as_json: bool) -> Result<()
 }
 
 /// A valid token, fetched under the same lease as the workers' if there is none. If another
-/// process is at it, its token will do.
+/// process is at it, its token will do. A wait after a failure is passed once, as by `refresh`.
 async fn fetched(
     settings: &Settings,
     id: &CredentialId,
@@ -100,8 +101,12 @@ async fn fetched(
     // A lost attempt blocks for its lease and quiet period; then one more call fits.
     let ends = clock::now() + 2 * settings.times.lease + credential.quiet_period;
     let unavailable = |why: String| CommandError::Unavailable(format!("no token for {id}: {why}"));
+    let mut passed: Option<String> = None;
     loop {
         if let Some(token) = ours(&*store, credential).await? {
+            if let Some(passed) = passed {
+                say(&passed);
+            }
             return Ok(token);
         }
         if ends < clock::now() {
@@ -111,7 +116,10 @@ async fn fetched(
         }
         match cycle.run(credential, Knowledge::default(), &mut rng).await.outcome {
             Outcome::Refreshed(_) | Outcome::Restored { .. } => continue,
-            Outcome::Failed { message, .. } => return Err(unavailable(message)),
+            Outcome::Failed { message, .. } => {
+                let passed = passed.map(|passed| format!(" ({passed})")).unwrap_or_default();
+                return Err(unavailable(format!("{message}{passed}")));
+            }
             Outcome::Waiting(Lacking { parent, .. }) => {
                 return Err(unavailable(format!(
                     "it needs the token of {parent}, and there is none"
@@ -123,8 +131,15 @@ async fn fetched(
                 if let Some(token) = ours(&*store, credential).await? {
                     return Ok(token);
                 }
-                let why = last_error(&*store, id, credential.daily_quota).await?;
-                return Err(unavailable(format!("{why}; the next try is due at {moment}")));
+                let why = last_error(&*store, credential).await?;
+                let waits = format!("{why}; the next try is due at {moment}");
+                if passed.is_some() {
+                    return Err(unavailable(waits));
+                }
+                match pass_the_wait(&*store, credential).await? {
+                    Ok(words) => passed = Some(words),
+                    Err(refusal) => return Err(unavailable(format!("{waits}; {refusal}"))),
+                }
             }
             Outcome::RetryIn(_)
             | Outcome::Fenced
@@ -155,24 +170,49 @@ async fn ours(
     Ok(store.token_with_expiry(&credential.id).await?)
 }
 
+/// Asks for one try before the next one is due, within what may be asked for. What it passes, or why it
+/// may not.
+async fn pass_the_wait(
+    store: &dyn Coordinate,
+    credential: &Credential,
+) -> Result<Result<String, String>, CommandError> {
+    let (now, record) = record(store, &credential.id).await?;
+    if used_up(credential, &record, now).is_some() {
+        return Ok(Err("daily_quota holds for tries at once, too".to_owned()));
+    }
+    let what = advice::in_the_way(Some(credential), &record, now);
+    let (_, asked) = store.request(&credential.id, credential.daily_quota).await?;
+    Ok(match asked {
+        Requested::Noted => {
+            let what = what.unwrap_or_else(|| "the next try was due later".to_owned());
+            Ok(format!("{what}; this try passed it"))
+        }
+        Requested::Cooling(left) => {
+            Err(format!("one may be made at once again in {} s", left.as_secs() + 1))
+        }
+        Requested::Used(until) => {
+            Err(format!("those that may be made at once today are used up until {until}"))
+        }
+    })
+}
+
 /// Why there is no token, as far as the record tells.
-async fn last_error(
-    store: &dyn Read,
-    id: &CredentialId,
-    daily_quota: u64,
-) -> Result<String, CommandError> {
-    let (now, glances) = store.look(std::slice::from_ref(id)).await?;
-    let record = glances.into_iter().next().and_then(|glance| glance.record).unwrap_or_default();
-    if let Some(failure) = record.failure {
-        return Ok(failure.error);
-    }
-    let calls = record.calls();
-    if daily_quota <= calls.count && now < calls.until {
+async fn last_error(store: &dyn Read, credential: &Credential) -> Result<String, CommandError> {
+    let (now, record) = record(store, &credential.id).await?;
+    let trouble = advice::trouble(credential, &record, now);
+    let used = || used_up(credential, &record, now);
+    Ok(trouble.or_else(used).unwrap_or_else(|| "the last refresh brought none".to_owned()))
+}
+
+/// That the calls which the settings allow are used up, if they are.
+fn used_up(credential: &Credential, record: &Record, now: StoreTime) -> Option<String> {
+    let (calls, quota) = (record.calls(), credential.daily_quota);
+    let is_used = quota <= calls.count && now < calls.until;
+    is_used.then(|| {
         let calls = calls.count;
-        return Ok(format!(
-            "the calls of today are used up ({calls} of {daily_quota}): if the account has more, \
-             raise daily_quota"
-        ));
-    }
-    Ok("the last refresh brought none".to_owned())
+        format!(
+            "the calls of today are used up ({calls} of {quota}): if the account has more, raise \
+             daily_quota"
+        )
+    })
 }

@@ -126,6 +126,7 @@ struct Attempt<'a> {
 pub struct Fingerprints {
     pub(super) account: String,
     pub(super) secret: String,
+    endpoint: String,
     settings: String,
 }
 
@@ -136,6 +137,7 @@ impl Fingerprints {
         Self {
             account: credential.account_fingerprint(),
             secret: credential.provider.secret_fingerprint(readable_by).await,
+            endpoint: credential.endpoint_fingerprint(),
             settings: credential.provider.settings_fingerprint(readable_by).await,
         }
     }
@@ -268,12 +270,19 @@ impl Cycle {
                      used up: look at what they do with it, and who else refreshes this account");
                 Outcome::NotBefore(due_at)
             }
-            Begun::NotBefore(until, Early::QuotaUsed | Early::RateLimited) => {
+            Begun::NotBefore(next_try, Early::Closed(until)) => {
+                told.used_up_until = Some(until);
+                if known.used_up_until != Some(until) {
+                    tell_closed(credential, until, next_try);
+                }
+                Outcome::NotBefore(next_try)
+            }
+            Begun::NotBefore(until, Early::QuotaUsed) => {
                 told.used_up_until = Some(until);
                 // However often it is asked for meanwhile, it is said once.
                 if known.used_up_until != Some(until) {
                     warn!(event = "quota.used_up", credential = %id, until = %until, daily_quota = credential.daily_quota,
-                        "calls to the issuer are used up for now");
+                        "calls to the issuer are used up for now: if the account has more, raise daily_quota");
                 }
                 let offset = credential.provider.quota_day_offset();
                 let is_midnight = now.plus(policy::quota_window_left(now, offset)) <= until;
@@ -299,6 +308,7 @@ impl Cycle {
             daily_quota: credential.daily_quota,
             quota_day_offset: credential.provider.quota_day_offset(),
             account_fingerprint: &fingerprints.account,
+            endpoint_fingerprint: &fingerprints.endpoint,
             secret_fingerprint: &fingerprints.secret,
             settings_fingerprint: &fingerprints.settings,
             with_grant: credential.provider.has_grant(),
@@ -315,6 +325,14 @@ impl Cycle {
             answer => answer,
         }
     }
+}
+
+/// Says who has closed what to whom, and until when.
+fn tell_closed(credential: &Credential, until: StoreTime, next_try: StoreTime) {
+    let (id, account) = (&credential.id, credential.provider.account());
+    warn!(event = "issuer.closed", credential = %id, issuer = account.issuer, account = account.name,
+        endpoint = account.token, until = %until, next_try_at = %next_try,
+        "the issuer has closed this endpoint to this account; evertoken refresh {id} tries once all the same");
 }
 
 fn seconds(later: StoreTime, now: StoreTime) -> u64 {

@@ -127,11 +127,13 @@ async fn get_fetch_tells_why_there_is_no_token() {
         "{}",
         ended.stderr
     );
-    // The refusal stands in the record: a script that runs this in a loop does not hammer.
-    let again = fleet.command(&arguments).await;
-    assert_eq!(code(&again), Some(69));
-    assert!(again.stderr.contains("40125"), "{}", again.stderr);
-    assert_eq!(fleet.summary().calls, 1);
+    // The wait is passed once a minute: a script that runs this in a loop does not hammer.
+    for _ in 0..3 {
+        let again = fleet.command(&arguments).await;
+        assert_eq!(code(&again), Some(69));
+        assert!(again.stderr.contains("40125"), "{}", again.stderr);
+    }
+    assert_eq!(fleet.summary().calls, 2);
     fleet.end().await;
 }
 

@@ -37,6 +37,7 @@ pub(super) const QUOTA: u64 = 1000;
 const CHINA: Duration = Duration::from_secs(8 * 3600);
 
 const FINGERPRINT: &str = "aaaaaaaa";
+pub(super) const ENDPOINT: &str = "eeeeeeee";
 const OTHER_FINGERPRINT: &str = "bbbbbbbb";
 
 /// One store, and two workers that keep the same credential.
@@ -57,6 +58,7 @@ pub(super) fn request(attempt: &AttemptId) -> BeginRequest<'_> {
         daily_quota: QUOTA,
         quota_day_offset: CHINA,
         account_fingerprint: "",
+        endpoint_fingerprint: ENDPOINT,
         secret_fingerprint: "",
         settings_fingerprint: FINGERPRINT,
         with_grant: false,
@@ -107,11 +109,13 @@ pub(super) fn failure() -> FailedAttempt<'static> {
     FailedAttempt {
         wait: Duration::from_secs(60),
         rate_limited: Duration::ZERO,
+        endpoint: ENDPOINT,
         error: "the issuer is busy",
         suspect: None,
         quiet_period: Duration::ZERO,
         refused: None,
         not_sent: false,
+        to_mend: false,
         left_to_others: false,
         blameless: false,
     }

@@ -6,9 +6,9 @@ use std::{net::IpAddr, time::Duration};
 
 use evertoken_simulator::{CallerState, Fault, FaultKind, Simulator};
 use evertoken_testkit::{
-    fleet::{Fleet, issuer_settings},
+    fleet::{APPID, Fleet, issuer_settings},
     redis::free_port,
-    wait_for,
+    wait_for, wait_until,
 };
 use redis::AsyncCommands;
 use serde_json::json;
@@ -239,10 +239,13 @@ async fn a_used_up_quota_closes_the_issuer_until_its_day_ends() {
     let (fleet, token) = published("token", "").await;
     let error = fail_once(&fleet, FaultKind::Errcode { code: 45009, message: None }).await;
     assert!(error.contains("45009") && error.contains("midnight in China"), "{error}");
-    let due_at: u64 = fleet.field("due_at").await.expect("due").parse().expect("ms");
-    assert_eq!((due_at / 1000 + 8 * 3600) % 86_400 / 60, 0, "at midnight in China: {due_at}");
+    let until: u64 = fleet.field("rate_limited_until").await.expect("it").parse().expect("ms");
+    assert_eq!((until / 1000 + 8 * 3600) % 86_400 / 60, 0, "until midnight in China: {until}");
     let calls = fleet.summary().calls;
-    closed_to_more_calls(&fleet, calls).await;
+    closed_to_more_calls(&fleet, calls, "issuer.closed").await;
+    let told = &fleet.workers[0].lines("issuer.closed")[0];
+    assert_eq!((&told["account"], &told["endpoint"]), (&APPID.into(), &"token".into()), "{told}");
+    assert!(told["until"].as_str().is_some_and(|until| until.contains(":00:")), "{told}");
     assert_eq!(fleet.published().await, token);
     fleet.end().await;
 }
@@ -255,14 +258,14 @@ async fn a_used_up_minute_closes_the_issuer_for_a_minute() {
     let closed: u64 = fleet.field("rate_limited_until").await.expect("closed").parse().expect("ms");
     assert_eq!(closed - failed_at, 60_000);
     let calls = fleet.summary().calls;
-    closed_to_more_calls(&fleet, calls).await;
+    closed_to_more_calls(&fleet, calls, "issuer.closed").await;
     fleet.end().await;
 }
 
 #[tokio::test]
 async fn the_configured_quota_is_never_exceeded() {
     let (fleet, _) = published("token", "daily_quota = 1").await;
-    closed_to_more_calls(&fleet, 1).await;
+    closed_to_more_calls(&fleet, 1, "quota.used_up").await;
     fleet.end().await;
 }
 
@@ -280,9 +283,10 @@ async fn that_the_quota_is_used_up_is_said_once_however_many_messages_come() {
 }
 
 /// The credential is due, the worker is woken, and yet makes no call.
-async fn closed_to_more_calls(fleet: &Fleet, calls: u64) {
+async fn closed_to_more_calls(fleet: &Fleet, calls: u64, event: &str) {
+    let before = fleet.workers[0].told(event);
     fleet.make_due().await;
-    fleet.told(0, "quota.used_up").await;
+    wait_until("the worker says so", || before < fleet.workers[0].told(event)).await;
     assert_eq!(fleet.summary().calls, calls);
 }
 

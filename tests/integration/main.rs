@@ -4,6 +4,7 @@
 mod asking;
 mod changed_settings;
 mod clock;
+mod closed;
 mod cluster;
 mod commands;
 mod connecting;

@@ -247,6 +247,7 @@ impl Crowd {
             daily_quota: 2_000,
             quota_day_offset: Duration::from_secs(8 * 3600),
             account_fingerprint: "",
+            endpoint_fingerprint: "",
             secret_fingerprint: "",
             settings_fingerprint: "settings",
             with_grant: false,

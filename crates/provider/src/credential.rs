@@ -84,6 +84,13 @@ impl Credential {
         fingerprint([self.provider.kind(), self.provider.account().name].into_iter())
     }
 
+    /// The same of the account and of the endpoint that gives its tokens: what the issuer closes.
+    #[must_use]
+    pub fn endpoint_fingerprint(&self) -> String {
+        let account = self.provider.account();
+        fingerprint([self.provider.kind(), account.name, account.token].into_iter())
+    }
+
     /// Whether a repeated call retires the token of the one before.
     #[must_use]
     pub fn issues_anew(&self) -> bool {

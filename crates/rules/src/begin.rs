@@ -119,6 +119,8 @@ impl Question<'_> {
             Err(due_at) => return self.not_due(due_at),
         };
         match self.forbidden_until(reason) {
+            // A person passes what the issuer has closed, once: the wish is used up by it.
+            Some((_, Early::Closed(_))) if self.is_wanted() => self.grant(Reason::Requested, owner),
             Some((until, early)) => self.not_before(until, early),
             None => self.grant(reason, owner),
         }
@@ -152,13 +154,22 @@ impl Question<'_> {
         }
     }
 
+    /// When the next refresh that is asked for may begin.
+    fn requests_at(&self) -> StoreTime {
+        self.record.next_request_at(self.now, self.request.daily_quota)
+    }
+
+    /// A person wants a refresh, and may have it now.
+    fn is_wanted(&self) -> bool {
+        self.record.requests.wanted && self.requests_at() <= self.now
+    }
+
     /// Why a refresh is due, or when it will be.
     fn reason(&self) -> Result<Reason, StoreTime> {
         let (record, now) = (&self.record, self.now);
         let has_token = self.snapshot.has_token();
         let due_at = self.due_at();
-        // When the next refresh that is asked for may begin.
-        let requests_at = record.next_request_at(now, self.request.daily_quota);
+        let requests_at = self.requests_at();
         let is_requested = self.is_reported() || record.requests.wanted;
         if let Some(reason) = self.asked_anew() {
             reason
@@ -168,7 +179,7 @@ impl Question<'_> {
             Ok(Reason::Lost)
         } else if self.is_reported() && requests_at <= now {
             Ok(Reason::Rejected)
-        } else if record.requests.wanted && requests_at <= now {
+        } else if self.is_wanted() {
             Ok(Reason::Requested)
         } else if due_at <= now {
             Ok(if self.is_abandoned() {
@@ -257,9 +268,11 @@ impl Question<'_> {
         if reason == Reason::AnotherAccount {
             return None;
         }
-        let limited = self.record.budget.rate_limited_until;
-        if let Some(until) = limited.filter(|until| self.now < *until) {
-            return Some((until, Early::RateLimited));
+        if let Some(until) = self.record.closed_until(self.request.endpoint_fingerprint, self.now) {
+            let opens_at = self.record.opens_at(until, self.snapshot.has_token());
+            if self.now < opens_at {
+                return Some((opens_at, Early::Closed(until)));
+            }
         }
         let urgent_at = if self.is_urgent(reason) { self.now } else { self.last_moment() };
         let until = self.window.used_until(self.request.daily_quota, self.now, urgent_at)?;

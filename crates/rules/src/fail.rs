@@ -17,8 +17,10 @@ use crate::{
 pub struct FailedAttempt<'a> {
     /// How long until the next try.
     pub wait: Duration,
-    /// How long nobody may ask the issuer for this credential.
+    /// How long the issuer wants no call at this endpoint.
     pub rate_limited: Duration,
+    /// A fingerprint of the account and the endpoint that was asked.
+    pub endpoint: &'a str,
     /// One sentence, without any secret.
     pub error: &'a str,
     /// Why the published token may be dead, if it may.
@@ -29,6 +31,8 @@ pub struct FailedAttempt<'a> {
     pub refused: Option<&'a str>,
     /// No byte of the request was sent: the call is not counted.
     pub not_sent: bool,
+    /// Only a person can mend it.
+    pub to_mend: bool,
     /// It is left to other workers: the issuer refuses this one's address.
     pub left_to_others: bool,
     /// The credential has not failed: a token of another one is lacking. Only the wait is recorded.
@@ -77,7 +81,7 @@ pub fn fail(
     }
     let overtook = record.attempt.as_ref().and_then(|attempt| attempt.overtook.clone());
     let overtook = overtook.filter(|overtaken| now < overtaken.expires_at);
-    record_failure(&mut record, now, failed);
+    record_failure(&mut record, snapshot, failed);
     let due_at = record.due_at.unwrap_or_default();
     let owner = LockOwner { holder, attempt: granted.attempt };
     match overtook {
@@ -93,12 +97,10 @@ pub fn fail(
 }
 
 /// What the failure asks for is in the record.
-fn record_failure(record: &mut Record, now: StoreTime, failed: &FailedAttempt<'_>) {
+fn record_failure(record: &mut Record, snapshot: &Snapshot, failed: &FailedAttempt<'_>) {
+    let now = snapshot.now;
     record.close_attempt();
-    let wait = failed.wait.max(failed.rate_limited).max(failed.quiet_period);
-    record.due_at = Some(now.plus(wait));
-    record.budget.rate_limited_until =
-        (!failed.rate_limited.is_zero()).then(|| now.plus(failed.rate_limited));
+    record.due_at = Some(now.plus(failed.wait.max(failed.quiet_period)));
     if let Some(attempt) = record.attempt.as_mut().filter(|_| !failed.quiet_period.is_zero()) {
         attempt.quiet_until = now.plus(failed.quiet_period);
     }
@@ -111,6 +113,11 @@ fn record_failure(record: &mut Record, now: StoreTime, failed: &FailedAttempt<'_
     failure.at = now;
     failure.left_to_others =
         if failed.left_to_others { failure.left_to_others.saturating_add(1) } else { 0 };
+    failure.to_mend = failure.to_mend.saturating_add(u32::from(failed.to_mend));
+    record.close(failed.endpoint, failed.rate_limited, now, !failed.not_sent);
+    if let Some(until) = record.closed_until(failed.endpoint, now) {
+        record.due_at = record.due_at.max(Some(record.opens_at(until, snapshot.has_token())));
+    }
     if let Some(why) = failed.suspect {
         let due_at = record.due_at;
         record.doubt(now, why);

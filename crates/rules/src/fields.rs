@@ -156,6 +156,7 @@ impl Record {
         }
         if let Some(failure) = &mut self.failure {
             sane(&mut failure.at);
+            sane(&mut failure.try_at);
             failure.error = printable(&failure.error);
             failure.refused.truncate(64);
         }
@@ -259,6 +260,9 @@ mod tests {
                 error: "busy".to_owned(),
                 at: at(7),
                 left_to_others: 1,
+                to_mend: 3,
+                closed: "89abcdef".to_owned(),
+                try_at: at(8),
                 refused: vec!["0123abcd".to_owned()],
             }),
             budget: Budget {

@@ -107,7 +107,7 @@ fn kept(seen: &Snapshot, changes: &Changes, may_publish: bool) {
     shows_nothing_strange(&changes.record);
 }
 
-fn question(attempt: &AttemptId) -> BeginRequest<'_> {
+pub(crate) fn question(attempt: &AttemptId) -> BeginRequest<'_> {
     BeginRequest {
         attempt,
         lease: 10 * SECOND,
@@ -115,6 +115,7 @@ fn question(attempt: &AttemptId) -> BeginRequest<'_> {
         daily_quota: 2000,
         quota_day_offset: 8 * 3600 * SECOND,
         account_fingerprint: "",
+        endpoint_fingerprint: "4567cdef",
         secret_fingerprint: "",
         settings_fingerprint: "0123abcd",
         with_grant: false,
@@ -145,11 +146,13 @@ fn a_failure() -> FailedAttempt<'static> {
     FailedAttempt {
         wait: 60 * SECOND,
         rate_limited: 600 * SECOND,
+        endpoint: "4567cdef",
         error: "the issuer is busy",
         suspect: Some("a call had no clear result"),
         quiet_period: 15 * SECOND,
         refused: Some("0123abcd"),
         not_sent: true,
+        to_mend: true,
         left_to_others: false,
         blameless: false,
     }

@@ -11,7 +11,7 @@
 //! - `record`: the parts of what is known. `fields`: as a store keeps them.
 //! - `snapshot`: what a decision is made from, and what it comes to.
 //! - `begin`: when is a token due? `complete`: who may publish? `fail`: what if there is no token?
-//! - `asked_with`: whose token is it? `grant`: a secret that is a state.
+//! - `closed`: what has the issuer closed? `asked_with`: whose token is it? `grant`: a secret that is a state.
 //! - `request`: what is asked for beside the timetable. `clock_set`: if the store's clock was set.
 //! - [`policy`]: how long to wait after what.
 
@@ -20,6 +20,7 @@
 mod asked_with;
 mod begin;
 mod clock_set;
+mod closed;
 mod complete;
 mod fail;
 mod fields;

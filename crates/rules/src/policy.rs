@@ -44,6 +44,15 @@ pub const FARTHEST: Duration = Duration::from_secs(31 * 86_400);
 /// The wait after an error that only an operator can mend (`DESIGN.md` section 4).
 pub const PERMANENT_WAIT: Duration = Duration::from_secs(600);
 
+/// The waits for a person while the issuer refuses what only a person can mend: its settings, or an
+/// address. Console changes are made in minutes, so the first ones are short.
+const MENDING_WAITS: [Duration; 3] =
+    [Duration::from_secs(15), Duration::from_secs(60), Duration::from_secs(240)];
+
+/// The waits between careful tries of an endpoint that the issuer has closed for the day, while
+/// nothing is published: doubling from the first to the second.
+const CAREFUL_WAIT: (Duration, Duration) = (Duration::from_secs(1800), Duration::from_secs(7200));
+
 /// The time between two refreshes that applications or operators ask for (`pitfalls.md` P11).
 pub const COOL_DOWN: Duration = Duration::from_secs(60);
 
@@ -121,6 +130,22 @@ pub fn wait_after_failure(standing: Standing, failures: u32, draw: f64) -> Durat
         Standing::Nothing => doubling(MISSING_WAIT, failures),
     };
     jittered(wait, draw)
+}
+
+/// How long to wait for a person, `times` being the number of refusals in a row, this one included.
+/// It grows to `most`. What the issuer has set a longer time for, no person mends sooner.
+#[must_use]
+pub fn wait_for_mending(times: u32, most: Duration) -> Duration {
+    let step = usize::try_from(times.saturating_sub(1)).unwrap_or(usize::MAX);
+    let wait = MENDING_WAITS.get(step).copied().unwrap_or(most);
+    if PERMANENT_WAIT < most { most } else { wait.min(most) }
+}
+
+/// How long what the issuer has closed is left alone while nothing is published, `times` being the
+/// number of refusals in a row, this one included.
+#[must_use]
+pub fn careful_wait(times: u32) -> Duration {
+    doubling(CAREFUL_WAIT, times)
 }
 
 /// How long a call to the issuer may take, if so much is `left` of its lease: as long as it is
@@ -259,6 +284,21 @@ mod tests {
     fn with_no_token_the_wait_doubles_from_one_second_to_thirty() {
         let wait = |failures| wait_after_failure(Standing::Nothing, failures, 0.5).as_secs();
         assert_eq!([1, 2, 3, 4, 5, 6, 60].map(wait), [1, 2, 4, 8, 16, 30, 30]);
+    }
+
+    #[test]
+    fn a_mend_is_waited_for_briefly_first_and_longer_each_time() {
+        let wait = |times| wait_for_mending(times, PERMANENT_WAIT).as_secs();
+        assert_eq!([0, 1, 2, 3, 4, 5, u32::MAX].map(wait), [15, 15, 60, 240, 600, 600, 600]);
+        let stated = |times, most| wait_for_mending(times, Duration::from_secs(most)).as_secs();
+        assert_eq!([1, 2, 3, 4].map(|times| stated(times, 300)), [15, 60, 240, 300]);
+        assert_eq!([1, 9].map(|times| stated(times, 86_400)), [86_400; 2], "a block of a day");
+    }
+
+    #[test]
+    fn what_is_closed_is_tried_after_half_an_hour_an_hour_and_every_two_hours() {
+        let wait = |times| careful_wait(times).as_secs() / 60;
+        assert_eq!([1, 2, 3, 4, u32::MAX].map(wait), [30, 60, 120, 120, 120]);
     }
 
     #[test]

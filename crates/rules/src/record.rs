@@ -120,6 +120,15 @@ pub struct Failure {
     /// How many of the last ones in a row were left to other workers: the issuer refused an address.
     #[serde(skip_serializing_if = "is_zero")]
     pub left_to_others: u32,
+    /// How many of them wait for a person. The waits grow with it.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub to_mend: u32,
+    /// A fingerprint of the account and the endpoint that the issuer has closed, if it has.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub closed: String,
+    /// When one careful try may be made there all the same, if nothing is published.
+    #[serde(skip_serializing_if = "is_never")]
+    pub try_at: StoreTime,
     /// Fingerprints of the settings that the issuer refused for good, or that were tried since: the
     /// newest last.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -348,6 +357,11 @@ impl Attempt {
 }
 
 impl Eq for Overtaken {}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+fn is_never(moment: &StoreTime) -> bool {
+    *moment == StoreTime::default()
+}
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
 fn is_zero(count: &u32) -> bool {

@@ -90,12 +90,14 @@ impl Cycle {
         let in_vain = FailedAttempt {
             wait: INPUT_WAIT,
             rate_limited: Duration::ZERO,
+            endpoint: "",
             error: "",
             suspect: None,
             // The others would fare no better.
             quiet_period: INPUT_WAIT,
             refused: None,
             not_sent: false,
+            to_mend: false,
             left_to_others: false,
             blameless: true,
         };

@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
-use super::{Attempt, Cycle, Outcome, seconds};
+use super::{Attempt, Cycle, Outcome, seconds, tell_closed};
 use crate::{
     clock::{self, Moment, StoreClock, StoreTime},
     credential::Chain,
@@ -131,7 +131,7 @@ impl Cycle {
             Remedy::WaitForWindow => {
                 let left = policy::quota_window_left(now, credential.provider.quota_day_offset());
                 let after = policy::after_midnight(self.times.lease, rng.f64());
-                Waits { wait: left + after, closed: left, local_backoff: None }
+                Waits { wait: retry, closed: left + after, local_backoff: None }
             }
             Remedy::AnotherWorker(local_backoff) => {
                 let is_common =
@@ -146,11 +146,14 @@ impl Cycle {
         let failure = FailedAttempt {
             wait,
             rate_limited: closed,
+            endpoint: &fingerprints.endpoint,
             error: &message,
             suspect: in_doubt.then_some("a call to the issuer had no clear result"),
             quiet_period: if in_doubt { credential.quiet_period } else { Duration::ZERO },
             refused: refused.then_some(fingerprints.settings.as_str()),
             not_sent: error.fate == Fate::NotSent,
+            to_mend: error.fate == Fate::Refused
+                && !matches!(error.remedy, Remedy::Retry | Remedy::Wait(_) | Remedy::InputDead(_)),
             left_to_others: local_backoff.is_some() && error.fate == Fate::Refused,
             blameless: false,
         };
@@ -174,6 +177,9 @@ impl Cycle {
                 return Ok(Outcome::Fenced);
             }
         };
+        if !closed.is_zero() {
+            tell_closed(credential, now.plus(closed), due_at);
+        }
         let next_try_in_s = local_backoff.unwrap_or(due_at.since(now)).as_secs();
         match (refused, local_backoff) {
             (true, _) => {

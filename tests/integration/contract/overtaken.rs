@@ -80,7 +80,7 @@ async fn a_failure_that_restores_a_token_is_recorded_as_any_other() {
     assert!(pair.field("suspect").await.is_some(), "two calls overlapped");
     pair.make_due().await;
     let begun = pair.begin(&pair.a).await;
-    assert!(matches!(begun, Begun::NotBefore(_, Early::RateLimited)), "{begun:?}");
+    assert!(matches!(begun, Begun::NotBefore(_, Early::Closed(_))), "{begun:?}");
 }
 
 #[tokio::test]

@@ -21,7 +21,7 @@ async fn begin_with_quota(pair: &Pair, daily_quota: u64) -> Begun {
 
 async fn until(pair: &Pair, daily_quota: u64) -> Option<StoreTime> {
     match begin_with_quota(pair, daily_quota).await {
-        Begun::NotBefore(until, Early::QuotaUsed | Early::RateLimited) => Some(until),
+        Begun::NotBefore(until, Early::QuotaUsed | Early::Closed(_)) => Some(until),
         _ => None,
     }
 }

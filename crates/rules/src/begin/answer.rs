@@ -25,6 +25,8 @@ pub struct BeginRequest<'a> {
     pub quota_day_offset: Duration,
     /// A fingerprint of the credential's account.
     pub account_fingerprint: &'a str,
+    /// A fingerprint of the account and of its endpoint.
+    pub endpoint_fingerprint: &'a str,
     /// A fingerprint of its secret, and of which of the account's tokens it is for.
     pub secret_fingerprint: &'a str,
     /// A fingerprint of the credential's settings.
@@ -96,8 +98,8 @@ pub enum Early {
     RequestsUsed,
     /// The calls of this day are used up.
     QuotaUsed,
-    /// The issuer has said that nobody may call.
-    RateLimited,
+    /// The issuer wants no call at this endpoint until then. It may be tried before, carefully.
+    Closed(StoreTime),
 }
 
 // === impl Begun ===

@@ -99,7 +99,7 @@ async fn a_clock_that_was_set_back_closes_no_issuer_for_longer_than_a_day() {
     pair.fail(&pair.a, &lease, &closed).await;
     pair.set_clock_back().await;
     let begun = pair.begin(&pair.b).await;
-    let Begun::NotBefore(until, Early::RateLimited) = begun else { panic!("{begun:?}") };
+    let Begun::NotBefore(until, Early::Closed(_)) = begun else { panic!("{begun:?}") };
     assert!(until <= pair.now().await.plus(Duration::from_secs(86_400)), "{until}");
 }
 

@@ -1,0 +1,75 @@
+//! What a person is told of a credential whose refresh has failed: what is wrong, who has closed what,
+//! and how to try at once. Pure.
+
+use crate::{clock::StoreTime, provider::Credential, store::Record};
+
+/// Why the last refresh of `credential` failed, if it did, and what a person can do about it.
+#[must_use]
+pub fn trouble(credential: &Credential, record: &Record, now: StoreTime) -> Option<String> {
+    let failure = record.failure.as_ref()?;
+    let (id, error) = (&credential.id, &failure.error);
+    Some(match closed(credential, record, now) {
+        Some(closed) => {
+            format!("{error}; {closed}: evertoken refresh {id} tries once all the same")
+        }
+        None if 0 < failure.to_mend => {
+            format!("{error}; once it is mended, evertoken refresh {id} tries at once")
+        }
+        None => error.clone(),
+    })
+}
+
+/// Who has closed what to whom, and until when; nothing if all is open.
+#[must_use]
+pub fn closed(credential: &Credential, record: &Record, now: StoreTime) -> Option<String> {
+    let account = credential.provider.account();
+    let until = record.closed_until(&credential.endpoint_fingerprint(), now)?;
+    Some(format!(
+        "{} has closed {} to {} until {until}",
+        account.issuer, account.token, account.name
+    ))
+}
+
+/// What a try at once would pass: what the issuer has closed, or the wait after a failure.
+#[must_use]
+pub fn in_the_way(
+    credential: Option<&Credential>,
+    record: &Record,
+    now: StoreTime,
+) -> Option<String> {
+    let closed = credential.and_then(|credential| closed(credential, record, now));
+    let waits = record.due_at.filter(|due_at| 0 < record.failures() && now < *due_at);
+    closed.or(waits.map(|due_at| format!("the next try was due at {due_at}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use evertoken_rules::Failure;
+    use evertoken_testkit::provider::{Double, Unreachable};
+
+    use super::*;
+
+    const NOW: StoreTime = StoreTime::from_millis(1_700_000_000_000);
+
+    fn said(failure: Failure, closed_for: u64) -> Option<String> {
+        let provider = Box::new(Double(Unreachable));
+        let credential = Credential::new("shop".parse().expect("an id"), provider);
+        let mut record = Record { failure: Some(failure), ..Record::default() };
+        record.budget.rate_limited_until = Some(NOW.plus(Duration::from_secs(closed_for)));
+        trouble(&credential, &record, NOW)
+    }
+
+    #[test]
+    fn who_has_closed_what_to_whom_and_until_when_is_told_with_the_way_past_it() {
+        let used = Failure { count: 1, to_mend: 1, error: "used".to_owned(), ..Failure::default() };
+        let open = "used; once it is mended, evertoken refresh shop tries at once";
+        assert_eq!(said(used.clone(), 0).as_deref(), Some(open));
+        let closed = "used; issuer.test has closed token to wx0123456789abcdef until \
+                      2023-11-14T22:13:25Z: evertoken refresh shop tries once all the same";
+        assert_eq!(said(used.clone(), 5).as_deref(), Some(closed));
+        let another = Failure { closed: "another endpoint".to_owned(), ..used };
+        assert_eq!(said(another, 5).as_deref(), Some(open), "that is no matter here");
+    }
+}
