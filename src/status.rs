@@ -145,11 +145,20 @@ impl CredentialStatus {
     }
 }
 
-/// When the next refresh should begin: one that was asked for, as soon as it may.
+/// When the next refresh should begin: one that was asked for, as soon as it may; one that was left to
+/// other workers, of whom none has taken it, when the first that left it tries again; none before the
+/// calls that are used up return.
 fn due_at(record: &Record, glance: &Glance, now: StoreTime, daily_quota: u64) -> Option<StoreTime> {
     let is_asked = record.requests.wanted || glance.has_report && record.failures() == 0;
     let due_at = record.due_at?;
-    Some(if is_asked { due_at.min(record.next_request_at(now, daily_quota)) } else { due_at })
+    let due_at =
+        if is_asked { due_at.min(record.next_request_at(now, daily_quota)) } else { due_at };
+    let back_at = record.failure.as_ref().map_or(StoreTime::default(), |failure| failure.back_at);
+    let calls = record.calls();
+    let returns_at = if daily_quota <= calls.count { calls.until } else { StoreTime::default() };
+    let is_left = due_at <= now && !glance.leased && !is_asked;
+    let due_at = if is_left { due_at.max(back_at) } else { due_at };
+    Some(if due_at < returns_at { returns_at } else { due_at })
 }
 
 /// What became of a report so far.
@@ -176,7 +185,7 @@ fn state(record: &Record, has_token: bool) -> State {
 
 #[cfg(test)]
 mod tests {
-    use evertoken_rules::{Deaths, Doubt, Failure};
+    use evertoken_rules::{Budget, Deaths, Doubt, Failure};
     use evertoken_testkit::provider::{Double, Unreachable};
 
     use super::*;
@@ -220,6 +229,22 @@ mod tests {
         assert_eq!(next(&record, &glance), 160_000);
         (record.requests.today, record.budget.until) = (20, Some(at(500_000)));
         assert_eq!(next(&record, &glance), 500_000, "this day's are used up");
+    }
+
+    #[test]
+    fn what_every_worker_has_left_to_others_is_next_when_the_first_comes_back() {
+        let at = StoreTime::from_millis;
+        let failure = Failure { count: 1, back_at: at(115_000), ..Failure::default() };
+        let due = Some(at(100_000));
+        let mut record = Record { due_at: due, failure: Some(failure), ..Record::default() };
+        let mut glance = Glance::default();
+        let next = |record: &Record, glance: &Glance| due_at(record, glance, at(101_000), 100);
+        assert_eq!(next(&record, &glance), Some(at(115_000)));
+        glance.leased = true;
+        assert_eq!(next(&record, &glance), due, "another worker is at it");
+        glance.leased = false;
+        record.budget = Budget { calls: 100, until: Some(at(700_000)), ..Budget::default() };
+        assert_eq!(next(&record, &glance), Some(at(700_000)), "no call is left");
     }
 
     #[test]

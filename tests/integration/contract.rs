@@ -117,6 +117,7 @@ pub(super) fn failure() -> FailedAttempt<'static> {
         not_sent: false,
         to_mend: false,
         left_to_others: false,
+        back_in: Duration::ZERO,
         blameless: false,
     }
 }

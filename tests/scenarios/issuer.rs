@@ -227,6 +227,11 @@ impl State {
             let message = "errcode -1: the system is busy";
             return Err(FetchError::new(Remedy::Retry, Fate::Refused, message));
         }
+        if self.mood == Mood::RefusesAddress {
+            let message = "errcode 40164: the address is not in the list";
+            let remedy = Remedy::AnotherWorker(Duration::from_secs(600));
+            return Err(FetchError::new(remedy, Fate::Refused, message));
+        }
         if sent != self.accepted {
             let message = "errcode 40125: the secret is wrong";
             return Err(FetchError::new(Remedy::Operator, Fate::Refused, message));

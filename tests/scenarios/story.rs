@@ -71,6 +71,8 @@ pub(crate) enum Mood {
     Silent,
     /// It answers that it is busy (errcode -1).
     Busy,
+    /// It answers that the address is not in the account's list (errcode 40164).
+    RefusesAddress,
 }
 
 /// A step: what happens, then how long it lasts, then what is expected at its end.

@@ -281,6 +281,7 @@ impl Question<'_> {
 
     fn grant(mut self, reason: Reason, owner: LockOwner<'_>) -> Decision<Begun> {
         let (request, now) = (self.request, self.now);
+        let is_changed = self.settings_changed();
         let is_another = reason == Reason::AnotherAccount;
         if is_another {
             self.forget_the_other();
@@ -322,8 +323,14 @@ impl Question<'_> {
             record.requests.today = self.window.requests.saturating_add(1);
         }
         // Changed settings are tried at once, but once: after that, due times hold for them, too.
-        if reason == Reason::SettingsChanged {
+        if is_changed {
             record.remember_refused(Some(request.settings_fingerprint));
+        }
+        // Whoever has changed something is waited for briefly again.
+        if let Some(failure) =
+            record.failure.as_mut().filter(|_| is_changed || reason == Reason::NewSecret)
+        {
+            (failure.to_mend, failure.left_to_others) = (0, 0);
         }
         let answer = Begun::Granted(granted(record, &attempt, self.snapshot.grant.as_ref()));
         record.attempt = Some(attempt);

@@ -55,6 +55,7 @@ impl Record {
         if let Some(failure) = &mut self.failure {
             move_by(&mut failure.at);
             move_by(&mut failure.try_at);
+            move_by(&mut failure.back_at);
         }
         move_by(&mut self.requests.last_at);
         move_by(&mut self.deaths.until);

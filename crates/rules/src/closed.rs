@@ -81,6 +81,7 @@ mod tests {
             not_sent: false,
             to_mend: true,
             left_to_others: false,
+            back_in: Duration::ZERO,
             blameless: false,
         };
         let failed = fail(seen, &holder, granted, &closed).changes.expect("a failure");

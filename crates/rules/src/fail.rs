@@ -35,6 +35,8 @@ pub struct FailedAttempt<'a> {
     pub to_mend: bool,
     /// It is left to other workers: the issuer refuses this one's address.
     pub left_to_others: bool,
+    /// How long this worker leaves it to others, if it does.
+    pub back_in: Duration,
     /// The credential has not failed: a token of another one is lacking. Only the wait is recorded.
     pub blameless: bool,
 }
@@ -109,11 +111,18 @@ fn record_failure(record: &mut Record, snapshot: &Snapshot, failed: &FailedAttem
     }
     let failure = record.failure.get_or_insert_default();
     failure.count = failure.count.saturating_add(1);
+    if failed.to_mend {
+        failure.to_mend = failure.round_to_mend(now);
+    }
     failed.error.clone_into(&mut failure.error);
     failure.at = now;
     failure.left_to_others =
         if failed.left_to_others { failure.left_to_others.saturating_add(1) } else { 0 };
-    failure.to_mend = failure.to_mend.saturating_add(u32::from(failed.to_mend));
+    let back_at = Some(failure.back_at).filter(|back_at| now < *back_at);
+    failure.back_at = match now.plus(failed.back_in) {
+        mine if now < mine => back_at.map_or(mine, |others| others.min(mine)),
+        _ => StoreTime::default(),
+    };
     record.close(failed.endpoint, failed.rate_limited, now, !failed.not_sent);
     if let Some(until) = record.closed_until(failed.endpoint, now) {
         record.due_at = record.due_at.max(Some(record.opens_at(until, snapshot.has_token())));

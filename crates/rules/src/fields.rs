@@ -157,6 +157,7 @@ impl Record {
         if let Some(failure) = &mut self.failure {
             sane(&mut failure.at);
             sane(&mut failure.try_at);
+            sane(&mut failure.back_at);
             failure.error = printable(&failure.error);
             failure.refused.truncate(64);
         }
@@ -260,6 +261,7 @@ mod tests {
                 error: "busy".to_owned(),
                 at: at(7),
                 left_to_others: 1,
+                back_at: at(4),
                 to_mend: 3,
                 closed: "89abcdef".to_owned(),
                 try_at: at(8),

@@ -154,6 +154,7 @@ fn a_failure() -> FailedAttempt<'static> {
         not_sent: true,
         to_mend: true,
         left_to_others: false,
+        back_in: Duration::ZERO,
         blameless: false,
     }
 }

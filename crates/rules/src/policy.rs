@@ -44,6 +44,10 @@ pub const FARTHEST: Duration = Duration::from_secs(31 * 86_400);
 /// The wait after an error that only an operator can mend (`DESIGN.md` section 4).
 pub const PERMANENT_WAIT: Duration = Duration::from_secs(600);
 
+/// After so many workers in a row whose addresses were refused, all wait: one address often hides a
+/// whole fleet, and each try of it annoys the issuer.
+pub const REFUSED_IN_A_ROW: u32 = 3;
+
 /// The waits for a person while the issuer refuses what only a person can mend: its settings, or an
 /// address. Console changes are made in minutes, so the first ones are short.
 const MENDING_WAITS: [Duration; 3] =

@@ -120,7 +120,11 @@ pub struct Failure {
     /// How many of the last ones in a row were left to other workers: the issuer refused an address.
     #[serde(skip_serializing_if = "is_zero")]
     pub left_to_others: u32,
-    /// How many of them wait for a person. The waits grow with it.
+    /// When the first of those that left it to others tries again.
+    #[serde(skip_serializing_if = "is_never")]
+    pub back_at: StoreTime,
+    /// How many rounds of them wait for a person, since the settings were changed last. The waits grow
+    /// with it.
     #[serde(skip_serializing_if = "is_zero")]
     pub to_mend: u32,
     /// A fingerprint of the account and the endpoint that the issuer has closed, if it has.
@@ -312,6 +316,18 @@ pub struct Calls {
     pub until: StoreTime,
     /// The count was lost: all but the kept tenth of the quota counts as used since.
     pub assumed: bool,
+}
+
+// === impl Failure ===
+
+impl Failure {
+    /// In which round of refusals one is that only a person can mend, and comes now. Workers that leave
+    /// it to others at once, before all have to wait, are one round.
+    #[must_use]
+    pub fn round_to_mend(&self, now: StoreTime) -> u32 {
+        let is_same = now < self.back_at && self.left_to_others < policy::REFUSED_IN_A_ROW;
+        if is_same { self.to_mend.max(1) } else { self.to_mend.saturating_add(1) }
+    }
 }
 
 // === impl Attempt ===

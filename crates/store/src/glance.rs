@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-pub use evertoken_rules::Record;
+pub use evertoken_rules::{Failure, Record};
 
 use evertoken_client::Epoch;
 use evertoken_client::Token;

@@ -24,7 +24,7 @@ use evertoken_rules::{Changes, Holder, Snapshot};
 pub use self::{
     error::{StoreError, StoreErrorCode, StoreErrorKind, WrongDeployment},
     file::FileStore,
-    glance::{Glance, Record, TokenWithExpiry},
+    glance::{Failure, Glance, Record, TokenWithExpiry},
     lacks::Lack,
     lease::{Known, Lease},
     protocol::{

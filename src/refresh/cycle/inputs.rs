@@ -99,6 +99,7 @@ impl Cycle {
             not_sent: false,
             to_mend: false,
             left_to_others: false,
+            back_in: Duration::ZERO,
             blameless: true,
         };
         let asked = Moment::now();

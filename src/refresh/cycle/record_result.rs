@@ -19,14 +19,10 @@ use crate::{
     provider::{Fate, FetchError, Issued, Remedy},
     refresh::{Credential, Remembered},
     store::{
-        Completed, Failed, FailedAttempt, NextGrant, Protocol, Publication, StoreError,
+        Completed, Failed, FailedAttempt, Failure, NextGrant, Protocol, Publication, StoreError,
         StoreErrorKind,
     },
 };
-
-/// After so many workers in a row whose addresses were refused, all wait: one address often hides a
-/// whole fleet, and each try of it annoys the issuer.
-const REFUSED_IN_A_ROW: u32 = 3;
 
 /// What a failure asks to wait for.
 #[derive(Default)]
@@ -121,25 +117,16 @@ impl Cycle {
         let in_doubt = error.fate == Fate::Unknown && credential.issues_anew();
         let failures = permit.failures.saturating_add(1);
         let ends = clock::now() + self.times.lease;
-        let (now, standing, refused_before) =
+        let (now, standing, before) =
             self.retry_until(ends, rng, || self.standing(credential, in_doubt)).await?;
         let retry = policy::wait_after_failure(standing, failures, rng.f64());
         let Waits { wait, closed, local_backoff } = match error.remedy {
-            // A dead input is reported instead, if the call was made with it.
-            Remedy::Retry | Remedy::InputDead(_) => Waits { wait: retry, ..Waits::default() },
-            Remedy::Wait(wait) => Waits { wait, closed: wait, local_backoff: None },
             Remedy::WaitForWindow => {
                 let left = policy::quota_window_left(now, credential.provider.quota_day_offset());
                 let after = policy::after_midnight(self.times.lease, rng.f64());
                 Waits { wait: retry, closed: left + after, local_backoff: None }
             }
-            Remedy::AnotherWorker(local_backoff) => {
-                let is_common =
-                    error.fate == Fate::Refused && REFUSED_IN_A_ROW <= refused_before + 1;
-                let wait = if is_common { policy::PERMANENT_WAIT } else { Duration::ZERO };
-                Waits { wait, local_backoff: Some(local_backoff), ..Waits::default() }
-            }
-            Remedy::Operator => Waits { wait: policy::PERMANENT_WAIT, ..Waits::default() },
+            _ => waits(error, now, retry, standing, &before),
         };
         let refused = error.remedy == Remedy::Operator;
         let message = Chain(error).to_string();
@@ -152,9 +139,12 @@ impl Cycle {
             quiet_period: if in_doubt { credential.quiet_period } else { Duration::ZERO },
             refused: refused.then_some(fingerprints.settings.as_str()),
             not_sent: error.fate == Fate::NotSent,
-            to_mend: error.fate == Fate::Refused
-                && !matches!(error.remedy, Remedy::Retry | Remedy::Wait(_) | Remedy::InputDead(_)),
+            to_mend: !matches!(
+                error.remedy,
+                Remedy::Retry | Remedy::Wait(_) | Remedy::InputDead(_)
+            ),
             left_to_others: local_backoff.is_some() && error.fate == Fate::Refused,
+            back_in: local_backoff.unwrap_or_default(),
             blameless: false,
         };
         let asked = Moment::now();
@@ -184,11 +174,11 @@ impl Cycle {
         match (refused, local_backoff) {
             (true, _) => {
                 error!(event = "refresh.refused", credential = %id, error = %message, failures, next_try_in_s,
-                "refused: someone has to mend this")
+                "refused: someone has to mend this; after that, evertoken refresh {id} tries at once")
             }
             (_, Some(_)) => {
                 error!(event = "refresh.refused_here", credential = %id, error = %message, next_try_in_s,
-                "refused here: this worker leaves the credential to others")
+                "refused here: this worker leaves the credential to others; once it is mended, evertoken refresh {id} tries at once")
             }
             _ => {
                 warn!(event = "refresh.failed", credential = %id, error = %message, failures, next_try_in_s,
@@ -199,13 +189,12 @@ impl Cycle {
         Ok(Outcome::Failed { due_at, local_backoff, refused, message })
     }
 
-    /// What is published while a refresh has failed, and how many workers in a row were refused by
-    /// their address before.
+    /// What is published while a refresh has failed, and the failures before.
     async fn standing(
         &self,
         credential: &Credential,
         in_doubt: bool,
-    ) -> Result<(StoreTime, Standing, u32), StoreError> {
+    ) -> Result<(StoreTime, Standing, Failure), StoreError> {
         let (now, glances) = self.store.look(std::slice::from_ref(&credential.id)).await?;
         let glance = glances.into_iter().next().unwrap_or_default();
         let record = glance.record.unwrap_or_default();
@@ -219,7 +208,7 @@ impl Cycle {
             }
             _ => Standing::Nothing,
         };
-        Ok((now, standing, record.failure.map_or(0, |failure| failure.left_to_others)))
+        Ok((now, standing, record.failure.unwrap_or_default()))
     }
 
     /// Tries until the store takes it, or until `ends`: what an attempt brought is not given up
@@ -250,6 +239,45 @@ impl Cycle {
                     "the store did not take an attempt's result; it is held and offered again");
             }
             tokio::time::sleep(wait).await;
+        }
+    }
+}
+
+/// What a failure asks to wait for that is not the end of a quota's window, `before` being the failures
+/// before it.
+fn waits(
+    error: &FetchError,
+    now: StoreTime,
+    retry: Duration,
+    standing: Standing,
+    before: &Failure,
+) -> Waits {
+    let round = before.round_to_mend(now);
+    match error.remedy {
+        // A dead input is reported instead, if the call was made with it.
+        Remedy::Retry | Remedy::InputDead(_) | Remedy::WaitForWindow => {
+            Waits { wait: retry, ..Waits::default() }
+        }
+        Remedy::Wait(wait) => Waits { wait, closed: wait, local_backoff: None },
+        Remedy::Operator => {
+            let wait = policy::wait_for_mending(round, policy::PERMANENT_WAIT);
+            Waits { wait, ..Waits::default() }
+        }
+        Remedy::AnotherWorker(stated) => {
+            let wait = if error.fate != Fate::Refused {
+                Duration::ZERO
+            } else if policy::REFUSED_IN_A_ROW <= before.left_to_others.saturating_add(1) {
+                policy::wait_for_mending(round, policy::PERMANENT_WAIT)
+            } else if policy::REFUSED_IN_A_ROW < round {
+                // Others fail for other reasons: they are not called at once without end.
+                retry
+            } else {
+                Duration::ZERO
+            };
+            // As long as a token stands, there is no haste.
+            let lives = if let Standing::Valid(left) = standing { left } else { Duration::ZERO };
+            let back_in = policy::wait_for_mending(round, stated).max(lives.min(stated));
+            Waits { wait, local_backoff: Some(back_in), ..Waits::default() }
         }
     }
 }

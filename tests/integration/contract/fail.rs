@@ -236,6 +236,23 @@ async fn two_workers_with_refused_settings_do_not_take_turns() {
 }
 
 #[tokio::test]
+async fn changed_settings_that_are_refused_are_waited_for_briefly_again() {
+    let pair = Pair::new().await;
+    let refused = FailedAttempt { refused: Some(FINGERPRINT), to_mend: true, ..failure() };
+    for round in ["1", "2", "3"] {
+        failed(&pair, &refused).await;
+        assert_eq!(pair.field("failure.to_mend").await.as_deref(), Some(round));
+        pair.make_due().await;
+    }
+    let begun = begin_with_settings(&pair, OTHER_FINGERPRINT).await;
+    let Begun::Granted(Permit { lease, .. }) = begun else { panic!("{begun:?}") };
+    let other = FailedAttempt { refused: Some(OTHER_FINGERPRINT), ..refused };
+    pair.fail(&pair.b, &lease, &other).await;
+    assert_eq!(pair.field("failure.to_mend").await.as_deref(), Some("1"));
+    assert_eq!(pair.field("failure.count").await.as_deref(), Some("4"));
+}
+
+#[tokio::test]
 async fn settings_that_are_refused_again_are_noted_once() {
     let pair = Pair::new().await;
     for _ in 0..3 {

@@ -78,8 +78,13 @@ async fn a_call_that_may_have_been_sent_stays_counted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_only_an_operator_can_mend_is_tried_every_ten_minutes() {
+async fn what_only_an_operator_can_mend_is_tried_soon_and_then_every_ten_minutes() {
     let bench = Bench::new();
+    for expected in [15, 60, 240, 600] {
+        let (_, wait) = bench.after_failure(Call::Refused(Remedy::Operator)).await;
+        assert_eq!(wait, Duration::from_secs(expected));
+        sleep(wait).await;
+    }
     let (record, wait) = bench.after_failure(Call::Refused(Remedy::Operator)).await;
     assert_eq!(wait, Duration::from_secs(600));
     assert!(!record.refused().is_empty(), "a change of the settings is worth a try at once");
