@@ -115,6 +115,36 @@ async fn an_issuer_that_is_down_is_asked_again_until_it_is_back() {
     fleet.end().await;
 }
 
+/// The wait after a failure is of the settings that it was met with.
+#[tokio::test]
+async fn a_mended_base_url_is_tried_at_once_by_a_command_and_by_a_worker() {
+    for by_worker in [false, true] {
+        let mut fleet = Fleet::new(issuer_settings(TWO_HOURS)).await;
+        let mended = fleet.configuration("token", "");
+        let wrong = format!("http://127.0.0.1:{}", free_port());
+        let wrong = mended.replace(&fleet.issuer.base_url(), &wrong);
+        let (wrong, mended) =
+            (fleet.write("wrong.toml", &wrong), fleet.write("mended.toml", &mended));
+        let failed = fleet.command(&["get", "shop", "--fetch", "--config", &wrong]).await;
+        assert!(failed.stderr.contains("cannot be reached (see base_url"), "{}", failed.stderr);
+        // As if it had failed for long.
+        let an_hour_on = fleet.field("failure.at").await.expect("it").parse::<u64>().expect("ms");
+        let mut connection = fleet.redis.connect().await;
+        let due_at = an_hour_on + 3_600_000;
+        let () = connection.hset("evertoken:{shop}:record", "due_at", due_at).await.expect("redis");
+        if by_worker {
+            fleet.start(&mended);
+            fleet.published().await;
+        } else {
+            let got = fleet.command(&["get", "shop", "--fetch", "--config", &mended]).await;
+            assert!(got.status.success() && got.stderr.is_empty(), "{}", got.stderr);
+        }
+        assert_eq!(fleet.summary().calls, 1);
+        assert_eq!(fleet.field("requests.today").await, None, "nobody had to ask for it");
+        fleet.end().await;
+    }
+}
+
 #[tokio::test]
 async fn the_next_base_url_is_used_after_a_connection_that_sent_nothing() {
     let mut fleet = Fleet::new(issuer_settings(TWO_HOURS)).await;

@@ -214,12 +214,9 @@ impl Question<'_> {
         }
     }
 
-    /// The issuer refused settings, and these are others.
+    /// The failures were met with other settings.
     fn settings_changed(&self) -> bool {
-        let (refused, fingerprint) = (self.record.refused(), self.request.settings_fingerprint);
-        !refused.is_empty()
-            && !fingerprint.is_empty()
-            && !refused.iter().any(|known| known == fingerprint)
+        self.record.is_met_anew_by(self.request.settings_fingerprint)
     }
 
     /// Says when a refresh is due; and once, why a report is not acted on before.
@@ -324,7 +321,7 @@ impl Question<'_> {
         }
         // Changed settings are tried at once, but once: after that, due times hold for them, too.
         if is_changed {
-            record.remember_refused(Some(request.settings_fingerprint));
+            record.meet_with(request.settings_fingerprint);
         }
         // Whoever has changed something is waited for briefly again.
         if let Some(failure) =

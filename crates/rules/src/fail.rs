@@ -27,8 +27,10 @@ pub struct FailedAttempt<'a> {
     pub suspect: Option<&'a str>,
     /// How long nobody calls the issuer, because the outcome is unknown.
     pub quiet_period: Duration,
-    /// The fingerprint of the settings that the issuer refused for good.
-    pub refused: Option<&'a str>,
+    /// The fingerprint of the settings that it was met with.
+    pub settings: &'a str,
+    /// The issuer refused them for good.
+    pub for_good: bool,
     /// No byte of the request was sent: the call is not counted.
     pub not_sent: bool,
     /// Only a person can mend it.
@@ -111,6 +113,7 @@ fn record_failure(record: &mut Record, snapshot: &Snapshot, failed: &FailedAttem
     }
     let failure = record.failure.get_or_insert_default();
     failure.count = failure.count.saturating_add(1);
+    failure.for_good |= failed.for_good;
     if failed.to_mend {
         failure.to_mend = failure.round_to_mend(now);
     }
@@ -132,7 +135,7 @@ fn record_failure(record: &mut Record, snapshot: &Snapshot, failed: &FailedAttem
         record.doubt(now, why);
         record.due_at = due_at;
     }
-    record.remember_refused(failed.refused);
+    record.meet_with(failed.settings);
 }
 
 /// The attempt had overtaken another one that brought a token. That token was issued later than the

@@ -159,7 +159,7 @@ impl Record {
             sane(&mut failure.try_at);
             sane(&mut failure.back_at);
             failure.error = printable(&failure.error);
-            failure.refused.truncate(64);
+            failure.met_with.truncate(64);
         }
         [&mut self.requests.last_at, &mut self.deaths.until].into_iter().for_each(sane);
     }
@@ -265,7 +265,8 @@ mod tests {
                 to_mend: 3,
                 closed: "89abcdef".to_owned(),
                 try_at: at(8),
-                refused: vec!["0123abcd".to_owned()],
+                for_good: true,
+                met_with: vec!["0123abcd".to_owned()],
             }),
             budget: Budget {
                 calls: 3,

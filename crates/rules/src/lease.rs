@@ -36,7 +36,7 @@ pub enum Reason {
     Rejected,
     /// An operator asked for it.
     Requested,
-    /// The issuer had refused the settings, and they have changed since.
+    /// The last refreshes failed with other settings.
     SettingsChanged,
     /// The store lost a later token than the one that stands.
     Lost,

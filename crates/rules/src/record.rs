@@ -133,10 +133,13 @@ pub struct Failure {
     /// When one careful try may be made there all the same, if nothing is published.
     #[serde(skip_serializing_if = "is_never")]
     pub try_at: StoreTime,
-    /// Fingerprints of the settings that the issuer refused for good, or that were tried since: the
-    /// newest last.
+    /// One of them was refused for good: its settings are wrong.
+    #[serde(skip_serializing_if = "is_false")]
+    pub for_good: bool,
+    /// Fingerprints of the settings that it was met with. The waits are theirs, and others are tried at
+    /// once.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub refused: Vec<String>,
+    pub met_with: Vec<String>,
 }
 
 /// Calls to the issuer in a window of its quota, which is the issuer's day.
@@ -181,8 +184,8 @@ pub struct Deaths {
 /// A window of a quota cannot end later than this from now.
 pub(crate) const DAY: Duration = Duration::from_secs(86_400);
 
-/// How many fingerprints of refused settings are remembered: workers with different settings, in a
-/// rolling deploy, must not take each other's for a change.
+/// So many settings are tried at once while refreshes fail; after that, due times hold for all. Workers
+/// with settings of their own, in a rolling deploy, must not take each other's for a change.
 const FINGERPRINTS: usize = 8;
 
 // === impl Record ===
@@ -240,7 +243,17 @@ impl Record {
     /// The fingerprints of settings that the issuer refused.
     #[must_use]
     pub fn refused(&self) -> &[String] {
-        self.failure.as_ref().map_or(&[], |failure| &failure.refused)
+        let failure = self.failure.as_ref().filter(|failure| failure.for_good);
+        failure.map_or(&[], |failure| &failure.met_with)
+    }
+
+    /// Whether the failures were met with other settings than these.
+    #[must_use]
+    pub fn is_met_anew_by(&self, settings: &str) -> bool {
+        let met_with = self.failure.as_ref().map_or(&[][..], |failure| &failure.met_with);
+        (1..FINGERPRINTS).contains(&met_with.len())
+            && !settings.is_empty()
+            && !met_with.iter().any(|known| known == settings)
     }
 
     /// The tokens that died early in the issuer's day that `now` is in.
@@ -289,13 +302,14 @@ impl Record {
         self.due_at = Some(self.due_at.unwrap_or_default().min(now));
     }
 
-    pub(crate) fn remember_refused(&mut self, fingerprint: Option<&str>) {
-        let Some(fingerprint) = fingerprint.filter(|text| !text.is_empty()) else { return };
-        let refused = &mut self.failure.get_or_insert_default().refused;
-        if !refused.iter().any(|known| known == fingerprint) {
-            refused.push(fingerprint.to_owned());
-            let too_many = refused.len().saturating_sub(FINGERPRINTS);
-            refused.drain(..too_many);
+    /// A failure is met with settings of this fingerprint, or they are tried after one.
+    pub(crate) fn meet_with(&mut self, settings: &str) {
+        if settings.is_empty() {
+            return;
+        }
+        let met_with = &mut self.failure.get_or_insert_default().met_with;
+        if met_with.len() < FINGERPRINTS && !met_with.iter().any(|known| known == settings) {
+            met_with.push(settings.to_owned());
         }
     }
 
@@ -373,6 +387,11 @@ impl Attempt {
 }
 
 impl Eq for Overtaken {}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+fn is_false(holds: &bool) -> bool {
+    !*holds
+}
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
 fn is_never(moment: &StoreTime) -> bool {

@@ -95,7 +95,8 @@ impl Cycle {
             suspect: None,
             // The others would fare no better.
             quiet_period: INPUT_WAIT,
-            refused: None,
+            settings: "",
+            for_good: false,
             not_sent: false,
             to_mend: false,
             left_to_others: false,

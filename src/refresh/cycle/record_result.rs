@@ -137,7 +137,8 @@ impl Cycle {
             error: &message,
             suspect: in_doubt.then_some("a call to the issuer had no clear result"),
             quiet_period: if in_doubt { credential.quiet_period } else { Duration::ZERO },
-            refused: refused.then_some(fingerprints.settings.as_str()),
+            settings: &fingerprints.settings,
+            for_good: refused,
             not_sent: error.fate == Fate::NotSent,
             to_mend: !matches!(
                 error.remedy,

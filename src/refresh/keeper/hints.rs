@@ -22,20 +22,24 @@ const AFTER_ITS_END: Duration = Duration::from_millis(2);
 /// What a look has shown of one record.
 pub(super) struct Seen {
     glance: Glance,
-    /// The issuer was not asked with these settings yet, or for another account.
+    /// The issuer was not asked with this secret yet, or for another account; or the last failures were
+    /// met with other settings.
     is_new: bool,
 }
 
 /// Compares the settings of a credential with its record.
 async fn seen(glance: Glance, credential: Option<Arc<Credential>>, deadline: Instant) -> Seen {
-    let record = glance.record.as_ref().filter(|record| record.asked_with.is_some());
-    let is_new = match record.zip(credential) {
-        Some((record, credential)) => {
+    let mut is_new = false;
+    if let Some((record, credential)) = glance.record.as_ref().zip(credential) {
+        if record.asked_with.is_some() {
             let secret = credential.provider.secret_fingerprint(deadline).await;
-            record.is_asked_anew_by(&credential.account_fingerprint(), &secret)
+            is_new = record.is_asked_anew_by(&credential.account_fingerprint(), &secret);
         }
-        None => false,
-    };
+        if !is_new && 0 < record.failures() {
+            is_new =
+                record.is_met_anew_by(&credential.provider.settings_fingerprint(deadline).await);
+        }
+    }
     Seen { glance, is_new }
 }
 

@@ -171,7 +171,7 @@ async fn a_wish_inside_the_cool_down_is_granted_when_it_ends() {
 #[tokio::test]
 async fn changed_settings_are_granted_as_mended_and_the_same_ones_wait() {
     let pair = Pair::with_token("first").await;
-    pair.set("failure.refused", format!(" {FINGERPRINT}")).await;
+    pair.set("failure.met_with", format!(" {FINGERPRINT}")).await;
     assert!(matches!(pair.begin(&pair.a).await, Begun::NotBefore(_, Early::NotDue)));
     let attempt = AttemptId::fresh();
     let mended = evertoken::store::BeginRequest {
@@ -184,7 +184,7 @@ async fn changed_settings_are_granted_as_mended_and_the_same_ones_wait() {
 #[tokio::test]
 async fn an_operator_who_mends_and_asks_costs_one_call() {
     let pair = Pair::with_token("first").await;
-    pair.set("failure.refused", format!(" {OTHER_FINGERPRINT}")).await;
+    pair.set("failure.met_with", format!(" {OTHER_FINGERPRINT}")).await;
     pair.a.request(&pair.id, QUOTA).await.expect("an answer");
     let lease = pair.grant(&pair.b).await;
     assert_eq!(lease.reason, Reason::SettingsChanged);
@@ -305,7 +305,7 @@ async fn a_report_does_not_cut_short_the_wait_after_a_failure() {
 #[tokio::test]
 async fn changed_settings_are_tried_at_once_but_only_once() {
     let pair = Pair::with_token("first").await;
-    pair.set("failure.refused", OTHER_FINGERPRINT).await;
+    pair.set("failure.met_with", OTHER_FINGERPRINT).await;
     let lease = pair.grant(&pair.a).await;
     assert_eq!(lease.reason, Reason::SettingsChanged);
     pair.fail(&pair.a, &lease, &failure()).await;

@@ -67,7 +67,7 @@ pub(crate) trait Bench: Sized {
         let mut object: Value =
             raw.and_then(|raw| serde_json::from_str(&raw).ok()).unwrap_or_else(|| json!({}));
         object[inside] = match inside {
-            "refused" => json!(value.split_whitespace().collect::<Vec<_>>()),
+            "met_with" => json!(value.split_whitespace().collect::<Vec<_>>()),
             "wanted" => json!(value == "1"),
             // A number if it is one, else a text: what stands there need not be of any use.
             _ => serde_json::from_str(value).unwrap_or_else(|_| json!(value)),

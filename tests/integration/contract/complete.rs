@@ -56,7 +56,8 @@ async fn a_success_forgets_every_trouble_before_it() {
         rate_limited: Duration::from_secs(60),
         suspect: Some("a call had no clear result"),
         quiet_period: QUIET,
-        refused: Some(super::FINGERPRINT),
+        settings: super::FINGERPRINT,
+        for_good: true,
         ..failure()
     };
     pair.fail(&pair.a, &lease, &trouble).await;

@@ -56,8 +56,12 @@ async fn a_failure_is_seen_as_it_was_written() {
     let pair = Pair::with_token("first").await;
     pair.a.request(&pair.id, QUOTA).await.expect("an answer");
     let lease = pair.grant(&pair.a).await;
-    let failure =
-        FailedAttempt { suspect: Some("no clear result"), refused: Some(FINGERPRINT), ..failure() };
+    let failure = FailedAttempt {
+        suspect: Some("no clear result"),
+        settings: FINGERPRINT,
+        for_good: true,
+        ..failure()
+    };
     pair.fail(&pair.a, &lease, &failure).await;
     pair.set("requests.wanted", 1).await;
     let record = pair.glance().await.record.expect("a record");

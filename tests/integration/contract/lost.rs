@@ -31,7 +31,7 @@ async fn nothing_is_urgent_enough_to_break_a_quiet_period() {
     pair.end_lease().await;
     pair.a.report(&pair.id, &token("first")).await.expect("an answer");
     pair.a.request(&pair.id, QUOTA).await.expect("an answer");
-    pair.set("failure.refused", format!(" {OTHER_FINGERPRINT}")).await;
+    pair.set("failure.met_with", format!(" {OTHER_FINGERPRINT}")).await;
     pair.make_due().await;
     assert!(matches!(pair.begin(&pair.b).await, Begun::RetryIn(_, Busy::QuietPeriod)));
     pair.lose_token().await;

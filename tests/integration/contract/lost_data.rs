@@ -165,7 +165,8 @@ async fn a_later_token_takes_the_place_of_an_older_one_that_came_back() {
         rate_limited: Duration::from_secs(60),
         suspect: Some("it may be dead"),
         quiet_period: QUIET,
-        refused: Some(FINGERPRINT),
+        settings: FINGERPRINT,
+        for_good: true,
         ..failure()
     };
     pair.make_due().await;

@@ -57,7 +57,7 @@ async fn restores(pair: &Pair, lease: &Lease, failed: &FailedAttempt<'_>, slept:
 /// may not reach the issuer for longer than the old one lives. Readers would be left with a dead token.
 #[tokio::test]
 async fn an_overtaken_token_is_published_if_its_successor_brings_none() {
-    let refused = FailedAttempt { refused: Some(FINGERPRINT), ..failure() };
+    let refused = FailedAttempt { settings: FINGERPRINT, for_good: true, ..failure() };
     for failed in [not_sent(), refused, unknown()] {
         for late in [true, false] {
             let (pair, slept, lease) = offered(late).await;

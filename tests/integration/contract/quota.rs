@@ -168,7 +168,7 @@ async fn a_closed_issuer_is_not_asked_before_it_opens() {
     pair.set_moment("rate_limited_until", opens_at).await;
     assert_eq!(until(&pair, 100).await, Some(opens_at));
     pair.lose_token().await;
-    pair.set("failure.refused", format!(" {OTHER_FINGERPRINT}")).await;
+    pair.set("failure.met_with", format!(" {OTHER_FINGERPRINT}")).await;
     assert_eq!(until(&pair, 100).await, Some(opens_at), "whatever the reason");
     pair.set_moment("rate_limited_until", pair.now().await).await;
     let begun = begin_with_quota(&pair, 100).await;
