@@ -3,6 +3,21 @@
 
 use crate::{clock::StoreTime, provider::Credential, store::Record};
 
+/// Why the published token may be dead although its issuer stands by it, if it may, and what a person can
+/// do about it.
+#[must_use]
+pub fn stuck(credential: &Credential, record: &Record) -> Option<String> {
+    let id = &credential.id;
+    let what = if record.deaths.stood_by {
+        format!(
+            "the issuer gives the same one again: evertoken refresh {id} --revoke has it replaced"
+        )
+    } else {
+        "a refresh is due".to_owned()
+    };
+    record.is_called_dead().then(|| format!("a probe calls the published token dead, and {what}"))
+}
+
 /// Why the last refresh of `credential` failed, if it did, and what a person can do about it.
 #[must_use]
 pub fn trouble(credential: &Credential, record: &Record, now: StoreTime) -> Option<String> {

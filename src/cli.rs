@@ -99,6 +99,10 @@ enum Verb {
         /// How long to wait for its end
         #[arg(long, default_value = "10s", value_parser = line::time)]
         wait: Duration,
+        /// Have the issuer void the token that stands: it has leaked, or is dead although the issuer
+        /// gives it again. 30 s apart and 20 times a day
+        #[arg(long)]
+        revoke: bool,
     },
     /// Report a dead token, as an application does
     Reject {
@@ -221,7 +225,7 @@ async fn run(cli: Cli, environment: &Environment) -> Result<(), CommandError> {
         }
         Verb::Get { id, json, fetch } => get::run(&settings()?, &id, json, fetch).await,
         Verb::Status { json, watch } => status::run(&settings()?, json, watch).await,
-        Verb::Refresh { id, wait } => ask::refresh(&settings()?, &id, wait).await,
+        Verb::Refresh { id, wait, revoke } => ask::refresh(&settings()?, &id, wait, revoke).await,
         Verb::Reject { id, token } => ask::reject(&settings()?, &id, token.expose_secret()).await,
         Verb::Check => check::run(&settings()?).await,
         // It has a configuration of its own, and reads nobody's.

@@ -120,6 +120,7 @@ impl CredentialStatus {
         let due_at = due_at(&record, glance, now, credential.daily_quota);
         let report = glance.has_report.then(|| waiting(&record, now, credential.daily_quota));
         let trouble = advice::trouble(credential, &record, now);
+        let stuck = advice::stuck(credential, &record);
         let advice = foreign::advice(credential.id.as_str(), record.died_today(now));
         let calls = record.calls();
         let is_others = record.is_of_another_account(&credential.account_fingerprint());
@@ -140,7 +141,12 @@ impl CredentialStatus {
             leased: glance.leased,
             reported: glance.has_report,
             holder: record.holder,
-            error: trouble.or(others).or(advice).or(record.doubt.map(|doubt| doubt.why)).or(report),
+            error: trouble
+                .or(others)
+                .or(stuck)
+                .or(advice)
+                .or(record.doubt.map(|doubt| doubt.why))
+                .or(report),
         }
     }
 }
@@ -149,10 +155,13 @@ impl CredentialStatus {
 /// other workers, of whom none has taken it, when the first that left it tries again; none before the
 /// calls that are used up return.
 fn due_at(record: &Record, glance: &Glance, now: StoreTime, daily_quota: u64) -> Option<StoreTime> {
-    let is_asked = record.requests.wanted || glance.has_report && record.failures() == 0;
+    let is_asked = record.requests.is_wanted() || glance.has_report && record.failures() == 0;
     let due_at = record.due_at?;
-    let due_at =
-        if is_asked { due_at.min(record.next_request_at(now, daily_quota)) } else { due_at };
+    let asked_at = match record.requests.revoke {
+        true => record.requests.revoked_at.plus(policy::REVOCATIONS_APART),
+        false => record.next_request_at(now, daily_quota),
+    };
+    let due_at = if is_asked { due_at.min(asked_at) } else { due_at };
     let back_at = record.failure.as_ref().map_or(StoreTime::default(), |failure| failure.back_at);
     let calls = record.calls();
     let returns_at = if daily_quota <= calls.count { calls.until } else { StoreTime::default() };
@@ -174,7 +183,7 @@ fn waiting(record: &Record, now: StoreTime, daily_quota: u64) -> String {
 fn state(record: &Record, has_token: bool) -> State {
     if !has_token {
         State::Missing
-    } else if record.doubt.is_some() {
+    } else if record.doubt.is_some() || record.is_called_dead() {
         State::Suspect
     } else if 0 < record.failures() {
         State::Failing

@@ -27,6 +27,7 @@ mod one_request;
 mod outage;
 mod refreshing;
 mod refused;
+mod revoked;
 mod rights;
 mod seams;
 mod sentinel;

@@ -26,6 +26,9 @@ pub struct Inputs {
     pub tokens: Vec<(CredentialId, Token)>,
     /// The grant to ask with, where the secret is a state.
     pub grant: Option<Secret>,
+    /// The issuer is to give another token than the one that stands, and to void that one. Where every
+    /// call does so, this changes nothing.
+    pub revoke: bool,
 }
 
 /// What an issuer says of a token.
@@ -87,6 +90,7 @@ mod tests {
         let inputs = Inputs {
             tokens: vec![("shop".parse().expect("an id"), token)],
             grant: Some(Secret::new("gr4nt")),
+            revoke: false,
         };
         let printed = format!("{issued:?} {issued:#?} {inputs:?}");
         assert!(!printed.contains("t0k3n") && !printed.contains("gr4nt"), "{printed}");

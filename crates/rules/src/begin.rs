@@ -120,6 +120,7 @@ impl Question<'_> {
         };
         match self.forbidden_until(reason) {
             // A person passes what the issuer has closed, once: the wish is used up by it.
+            Some((_, Early::Closed(_))) if reason == Reason::Revoked => self.grant(reason, owner),
             Some((_, Early::Closed(_))) if self.is_wanted() => self.grant(Reason::Requested, owner),
             Some((until, early)) => self.not_before(until, early),
             None => self.grant(reason, owner),
@@ -139,6 +140,11 @@ impl Question<'_> {
         let waits = self.record.failures() != 0 || self.is_abandoned();
         let ends = self.record.expires_at().filter(|_| !waits);
         ends.map_or(due_at, |ends| due_at.min(ends))
+    }
+
+    /// The last call was to void the token that stands.
+    fn was_revoking(&self) -> bool {
+        self.record.attempt.as_ref().is_some_and(Attempt::is_revocation)
     }
 
     fn is_abandoned(&self) -> bool {
@@ -164,6 +170,14 @@ impl Question<'_> {
         self.record.requests.wanted && self.requests_at() <= self.now
     }
 
+    /// When the token may be revoked, if a person wants it.
+    fn revocable_at(&self) -> Option<StoreTime> {
+        let (requests, window) = (&self.record.requests, &self.window);
+        let is_used = policy::REVOCATIONS_A_DAY <= window.revoked;
+        let ends = if is_used { window.ends } else { StoreTime::default() };
+        requests.revoke.then(|| requests.revocable_at(self.now).max(ends))
+    }
+
     /// Why a refresh is due, or when it will be.
     fn reason(&self) -> Result<Reason, StoreTime> {
         let (record, now) = (&self.record, self.now);
@@ -171,7 +185,12 @@ impl Question<'_> {
         let due_at = self.due_at();
         let requests_at = self.requests_at();
         let is_requested = self.is_reported() || record.requests.wanted;
-        if let Some(reason) = self.asked_anew() {
+        let anew = self.asked_anew();
+        let revocable_at = self.revocable_at();
+        let is_another = anew == Some(Ok(Reason::AnotherAccount));
+        if revocable_at.is_some_and(|at| at <= now) && !is_another {
+            Ok(Reason::Revoked)
+        } else if let Some(reason) = anew {
             reason
         } else if self.settings_changed() {
             Ok(Reason::SettingsChanged)
@@ -193,10 +212,10 @@ impl Question<'_> {
             })
         } else if !has_token && record.failures() == 0 {
             Ok(Reason::Missing)
-        } else if is_requested {
-            Err(due_at.min(requests_at))
         } else {
-            Err(due_at)
+            let asked_at =
+                is_requested.then_some(requests_at).into_iter().chain(revocable_at).min();
+            Err(asked_at.map_or(due_at, |asked_at| asked_at.min(due_at)))
         }
     }
 
@@ -248,7 +267,7 @@ impl Question<'_> {
             || record.doubt.is_some()
             || self.is_abandoned()
             || self.snapshot.is_rejected()
-            || reason == Reason::Lost
+            || matches!(reason, Reason::Lost | Reason::Revoked)
             || self.lost
             || self.last_moment() <= self.now
     }
@@ -289,7 +308,7 @@ impl Question<'_> {
             self.window.assumed |= self.window.calls < quota;
             self.window.calls = self.window.calls.max(quota);
             Some(STORE_LOST)
-        } else if self.is_abandoned() && request.issues_anew {
+        } else if self.is_abandoned() && (request.issues_anew || self.was_revoking()) {
             Some(WORKER_LOST)
         } else {
             self.snapshot.is_rejected().then_some(REPORTED)
@@ -313,12 +332,8 @@ impl Question<'_> {
         record.budget.until = Some(self.window.ends);
         record.budget.assumed = self.window.assumed;
         record.requests.today = self.window.requests;
-        // Any refresh satisfies a pending request.
-        record.requests.wanted = false;
-        if attempt.is_on_request() {
-            record.requests.last_at = now;
-            record.requests.today = self.window.requests.saturating_add(1);
-        }
+        record.requests.revoked_today = self.window.revoked;
+        record.requests.begin(&attempt);
         // Changed settings are tried at once, but once: after that, due times hold for them, too.
         if is_changed {
             record.meet_with(request.settings_fingerprint);

@@ -58,6 +58,7 @@ impl Record {
             move_by(&mut failure.back_at);
         }
         move_by(&mut self.requests.last_at);
+        move_by(&mut self.requests.revoked_at);
         move_by(&mut self.deaths.until);
         // What lies before all time was never written.
         let was_written = |published: &Published| {

@@ -172,6 +172,7 @@ fn publish_or_fence(
     }
     let mut becomes = record.clone();
     let deaths = died_early(snapshot, &mut becomes, repeated);
+    becomes.stands_again(repeated, granted.epoch);
     let on_request = record.attempt.as_ref().is_some_and(Attempt::is_on_request);
     let by = granted.attempt.as_str().to_owned();
     let published = Published { epoch: granted.epoch, by, issued_at, expires_at };
@@ -279,7 +280,9 @@ fn fenced(
 fn died_early(snapshot: &Snapshot, record: &mut Record, repeated: bool) -> Option<u64> {
     let unexplained = record.deaths.unexplained;
     let was_accused = unexplained != Epoch::default() && unexplained == record.epoch();
-    if repeated || !snapshot.has_token() || !was_accused {
+    // One that was to be revoked has nobody else to blame.
+    let is_revoked = record.attempt.as_ref().is_some_and(Attempt::is_revocation);
+    if repeated || is_revoked || !snapshot.has_token() || !was_accused {
         return None;
     }
     record.deaths.today = record.died_today(snapshot.now).saturating_add(1);

@@ -82,6 +82,7 @@ pub fn fail(
     }
     if failed.not_sent {
         record.budget.calls = record.budget.calls.saturating_sub(1);
+        record.give_back_revocation();
     }
     let overtook = record.attempt.as_ref().and_then(|attempt| attempt.overtook.clone());
     let overtook = overtook.filter(|overtaken| now < overtaken.expires_at);
@@ -211,6 +212,8 @@ pub fn release(
     }
     record.due_at = Some(snapshot.now);
     record.budget.calls = record.budget.calls.saturating_sub(1);
+    record.give_back_revocation();
+    record.requests.revoke |= record.attempt.as_ref().is_some_and(Attempt::is_revocation);
     let owner = LockOwner { holder, attempt: granted.attempt };
     let lock = LockChange::Free { by: owner.to_string(), epoch: granted.epoch };
     let message = tell.then(|| Message::changed(&record));

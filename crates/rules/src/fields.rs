@@ -161,7 +161,9 @@ impl Record {
             failure.error = printable(&failure.error);
             failure.met_with.truncate(64);
         }
-        [&mut self.requests.last_at, &mut self.deaths.until].into_iter().for_each(sane);
+        let moments =
+            [&mut self.requests.last_at, &mut self.requests.revoked_at, &mut self.deaths.until];
+        moments.into_iter().for_each(sane);
     }
 }
 
@@ -274,8 +276,22 @@ mod tests {
                 assumed: true,
                 rate_limited_until: Some(at(9)),
             },
-            requests: Requests { wanted: true, last_at: at(1), today: 2, brought: Epoch(4) },
-            deaths: Deaths { unexplained: Epoch(4), today: 1, until: at(8) },
+            requests: Requests {
+                wanted: true,
+                last_at: at(1),
+                today: 2,
+                brought: Epoch(4),
+                revoke: true,
+                revoked_at: at(5),
+                revoked_today: 3,
+            },
+            deaths: Deaths {
+                unexplained: Epoch(4),
+                today: 1,
+                until: at(8),
+                called_dead: Epoch(4),
+                stood_by: true,
+            },
             verified_at: Some(at(2)),
             asked_with: Some("0123abcd 4567cdef".to_owned()),
         };

@@ -6,7 +6,8 @@ use evertoken_client::{Epoch, StoreTime, Token};
 
 use crate::{
     AttemptId, BeginRequest, Begun, Calls, Changes, FailedAttempt, Foreign, Granted, Holder, Lock,
-    Offer, Publication, Record, Snapshot, begin, complete, fail, offer, release, request, verify,
+    Offer, Publication, Record, Snapshot, begin, complete, fail, judge, offer, release, request,
+    revoke, verify,
 };
 
 const NOW: StoreTime = StoreTime::from_millis(1_700_000_000_000);
@@ -52,7 +53,11 @@ fn obeyed(seen: &Snapshot) {
     let (holder, attempt) = (Holder::fresh(), AttemptId::fresh());
     let begun = begin(seen, &holder, &question(&attempt));
     let begun_changes = begun.changes.inspect(|changes| kept(seen, changes, false));
-    for changes in [request(seen, 2000).changes, verify(seen, DAY, SECOND).changes] {
+    let the_token = Token::new("the-token-that-stands").expect("a token");
+    let judged = [true, false].map(|is_dead| judge(seen, &the_token, is_dead).changes);
+    let asked = [request(seen, 2000).changes, revoke(seen).changes];
+    let verified = verify(seen, DAY, SECOND).changes;
+    for changes in asked.into_iter().chain(judged).chain([verified]) {
         let _ = changes.inspect(|changes| kept(seen, changes, false));
     }
     let epoch = match begun.answer {

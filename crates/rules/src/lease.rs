@@ -36,6 +36,8 @@ pub enum Reason {
     Rejected,
     /// An operator asked for it.
     Requested,
+    /// An operator wants the issuer to replace the token, and to void the one that stands.
+    Revoked,
     /// The last refreshes failed with other settings.
     SettingsChanged,
     /// The store lost a later token than the one that stands.
@@ -105,6 +107,7 @@ impl Reason {
             Self::Abandoned => "abandoned",
             Self::Rejected => "rejected",
             Self::Requested => "requested",
+            Self::Revoked => "revoked",
             Self::SettingsChanged => "settings_changed",
             Self::Lost => "lost",
             Self::AnotherAccount => "another_account",
@@ -122,6 +125,7 @@ impl Reason {
             Self::Abandoned,
             Self::Rejected,
             Self::Requested,
+            Self::Revoked,
             Self::SettingsChanged,
             Self::Lost,
             Self::AnotherAccount,

@@ -12,7 +12,7 @@
 //! - `snapshot`: what a decision is made from, and what it comes to.
 //! - `begin`: when is a token due? `complete`: who may publish? `fail`: what if there is no token?
 //! - `closed`: what has the issuer closed? `asked_with`: whose token is it? `grant`: a secret that is a state.
-//! - `request`: what is asked for beside the timetable. `clock_set`: if the store's clock was set.
+//! - `request`: what is asked for beside the timetable. `revoke`: a token that is to die. `clock_set`: if the store's clock was set.
 //! - [`policy`]: how long to wait after what.
 
 #![warn(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
@@ -34,6 +34,7 @@ mod lease;
 pub mod policy;
 mod record;
 mod request;
+mod revoke;
 mod snapshot;
 
 pub use self::{
@@ -48,5 +49,6 @@ pub use self::{
         Attempt, Budget, Calls, Deaths, Doubt, Failure, Overtaken, Published, Record, Requests,
     },
     request::{Requested, Verification, request, verify},
+    revoke::{judge, revoke},
     snapshot::{Changes, Decision, Foreign, Lock, LockChange, Message, Snapshot},
 };

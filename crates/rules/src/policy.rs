@@ -63,6 +63,12 @@ pub const COOL_DOWN: Duration = Duration::from_secs(60);
 /// The most refreshes a day that applications and operators may ask for (`pitfalls.md` P11).
 const MOST_REQUESTS: u64 = 20;
 
+/// The time between two refreshes that are to void the token that stands (`wechat-api.md` section 2.2).
+pub const REVOCATIONS_APART: Duration = Duration::from_secs(30);
+
+/// The most of these in a day of the issuer (`wechat-api.md` section 2.2).
+pub const REVOCATIONS_A_DAY: u64 = 20;
+
 /// How far an issuer's clock may be from the store's, and still be believed. Every server keeps the
 /// time far better; a clock that was never set shows another year.
 const CLOCKS_DIFFER: Duration = Duration::from_secs(86_400);

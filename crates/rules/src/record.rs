@@ -167,6 +167,12 @@ pub struct Requests {
     pub today: u64,
     /// The epoch of the last token that one brought.
     pub brought: Epoch,
+    /// An operator wants the token revoked, and that has not begun.
+    pub revoke: bool,
+    /// When the last such refresh began.
+    pub revoked_at: StoreTime,
+    /// How many of them began in the window of the budget.
+    pub revoked_today: u64,
 }
 
 /// Published tokens that were reported as dead before their end, and that nothing here explains.
@@ -179,6 +185,10 @@ pub struct Deaths {
     pub today: u64,
     /// When that window ends: it is the budget's.
     pub until: StoreTime,
+    /// The epoch of a token that a probe calls dead.
+    pub called_dead: Epoch,
+    /// The issuer has given that token again since: it stands by it.
+    pub stood_by: bool,
 }
 
 /// A window of a quota cannot end later than this from now.

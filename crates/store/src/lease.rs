@@ -54,6 +54,18 @@ impl Lease {
         Granted { attempt, epoch: *epoch, granted_at: *granted_at, length: *length }
     }
 
+    /// Whether the call is to void the token that stands.
+    #[must_use]
+    pub fn is_revocation(&self) -> bool {
+        self.reason == Reason::Revoked
+    }
+
+    /// Whether this call retires the published token, if those of its issuer do or do not.
+    #[must_use]
+    pub fn issues_anew(&self, each_does: bool) -> bool {
+        each_does || self.is_revocation()
+    }
+
     /// Whether the lease is over: what arrives now is a late result.
     #[must_use]
     pub fn is_over(&self, now: Moment) -> bool {

@@ -9,7 +9,7 @@ use evertoken_rules::{Changes, Decision, Snapshot};
 
 use super::{Coordinate, StoreError, StoreErrorCode, Timed};
 use crate::lease::{Known, Lease};
-use evertoken_client::CredentialId;
+use evertoken_client::{CredentialId, Token};
 use evertoken_clock::{Moment, StoreTime};
 
 pub use evertoken_rules::{
@@ -165,6 +165,29 @@ pub trait Protocol: Coordinate {
         daily_quota: u64,
     ) -> Result<Timed<Requested>, StoreError> {
         let decide = |seen: &Snapshot| rules::request(seen, daily_quota);
+        Ok(decide_and_commit(self, id, From::default(), decide).await?.timed())
+    }
+
+    /// An operator wants the issuer to replace the published token, and to void it.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn revoke(&self, id: &CredentialId) -> Result<Timed<Requested>, StoreError> {
+        Ok(decide_and_commit(self, id, From::default(), rules::revoke).await?.timed())
+    }
+
+    /// The issuer was asked whether `token` works. Tells whether it has given it again after it was
+    /// called dead.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn judge(
+        &self,
+        id: &CredentialId,
+        token: &Token,
+        is_dead: bool,
+    ) -> Result<Timed<bool>, StoreError> {
+        let decide = |seen: &Snapshot| rules::judge(seen, token, is_dead);
         Ok(decide_and_commit(self, id, From::default(), decide).await?.timed())
     }
 

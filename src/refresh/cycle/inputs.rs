@@ -69,7 +69,7 @@ impl Cycle {
             let _ = self.store.release(&credential.id, lease, false).await;
         }
         let grant = permit.grant.as_ref().map(|grant| Secret::new(grant.current.expose()));
-        Ok(inputs?.map(|inputs| Inputs { grant, ..inputs }))
+        Ok(inputs?.map(|inputs| Inputs { grant, revoke: lease.is_revocation(), ..inputs }))
     }
 
     /// The issuer has refused the call because the token of another credential is dead. It is

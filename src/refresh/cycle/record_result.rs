@@ -58,7 +58,7 @@ impl Cycle {
             token: &issued.token,
             expires_at: lease.granted_at.plus(issued.lifetime),
             due_at: lease.granted_at.plus(after),
-            issues_anew: credential.issues_anew(),
+            issues_anew: lease.issues_anew(credential.issues_anew()),
             late: lease.is_over(Moment::now()),
             next_grant: next_grant.as_ref(),
         };
@@ -114,13 +114,18 @@ impl Cycle {
     ) -> Result<Outcome, StoreError> {
         let Attempt { credential, lease, permit, fingerprints } = attempt;
         let id = &credential.id;
-        let in_doubt = error.fate == Fate::Unknown && credential.issues_anew();
+        let issues_anew = lease.issues_anew(credential.issues_anew());
+        let in_doubt = error.fate == Fate::Unknown && issues_anew;
         let failures = permit.failures.saturating_add(1);
         let ends = clock::now() + self.times.lease;
         let (now, standing, before) =
             self.retry_until(ends, rng, || self.standing(credential, in_doubt)).await?;
         let retry = policy::wait_after_failure(standing, failures, rng.f64());
         let Waits { wait, closed, local_backoff } = match error.remedy {
+            // The number of revocations a day is another one: the ordinary call tells what is closed.
+            Remedy::WaitForWindow if lease.is_revocation() => {
+                Waits { wait: retry, ..Waits::default() }
+            }
             Remedy::WaitForWindow => {
                 let left = policy::quota_window_left(now, credential.provider.quota_day_offset());
                 let after = policy::after_midnight(self.times.lease, rng.f64());
@@ -291,8 +296,13 @@ fn tell_early_end(id: &CredentialId, reason: Reason, completed: Completed) {
             warn!(event = "token.died_early", credential = %id, deaths_today = early, "{}", foreign::death(id.as_str(), early));
         }
         Completed::Repeated { .. } if reason == Reason::Rejected => {
-            warn!(event = "report.of_living_token", credential = %id, "an application reported this token as dead, and the issuer \
-                stands by it: is it used with the right account?");
+            warn!(event = "report.of_living_token", credential = %id, "an application or a probe reported this token as dead, and the \
+                issuer stands by it: is it used with the right account? if it is dead all the same, \
+                evertoken refresh {id} --revoke has it replaced");
+        }
+        Completed::Repeated { .. } if reason == Reason::Revoked => {
+            warn!(event = "revoke.in_vain", credential = %id, "the issuer was asked to replace this token, and gave the same one: \
+                try it again in a while");
         }
         _ => {}
     }

@@ -146,7 +146,7 @@ impl Keeper {
             self.memory.forget_before(index, stands);
             let no_record = Record::default();
             let record = glance.record.as_ref().unwrap_or(&no_record);
-            if record.requests.wanted {
+            if record.requests.is_wanted() {
                 self.timetable.back_off(index, None);
             }
             self.set_due_by(index, glance, record, store_now, now);
@@ -198,7 +198,7 @@ impl Keeper {
         let need = Need {
             epoch: record.epoch(),
             is_missing: !glance.has_token && nobody_tries,
-            is_requested: record.requests.wanted,
+            is_requested: record.requests.is_wanted(),
             is_due: due_at <= store_now,
         };
         let is_urgent = need.is_missing || need.is_requested || glance.has_report;

@@ -50,8 +50,9 @@ pub(super) struct Probe {
 
 /// What a look at a token has brought.
 pub(super) enum Look {
-    /// The issuer was asked, by this worker.
-    Probed(Probed),
+    /// The issuer was asked, by this worker; and whether it has called this token dead before, and
+    /// given it again since.
+    Probed(Probed, bool),
     /// The store's clock, and the moment before which there is nothing to do.
     NotBefore(StoreClock, StoreTime),
 }
@@ -135,8 +136,8 @@ impl Keeper {
         let Some(index) = self.credentials.current(probe.slot) else { return };
         let now = clock::now();
         let next = match looked {
-            Ok(Look::Probed(probed)) => {
-                self.probed(index, &probed);
+            Ok(Look::Probed(probed, stood_by)) => {
+                self.probed(index, &probed, stood_by);
                 now + policy::probe_period(probe.every)
             }
             Ok(Look::NotBefore(clock, moment)) => clock.local(moment, now).max(now + SOON),
@@ -153,7 +154,7 @@ impl Keeper {
         self.probing.look_at(next + behind, probe);
     }
 
-    fn probed(&mut self, index: Index, probed: &Probed) {
+    fn probed(&mut self, index: Index, probed: &Probed, stood_by: bool) {
         let id = self.credentials.at(index).id.clone();
         metrics::probed(&id, probed.as_str());
         let was_unclear = self.probing.unclear.remove(&index);
@@ -163,6 +164,11 @@ impl Keeper {
             }
             Probed::Alive => {
                 debug!(event = "probe.alive", credential = %id, "the issuer accepts the published token")
+            }
+            Probed::Dead if stood_by => {
+                warn!(event = "probe.stuck", credential = %id,
+                    "the issuer calls the published token dead, and gives the same one again: \
+                     evertoken refresh {id} --revoke has it replaced");
             }
             Probed::Dead => {
                 warn!(event = "probe.dead", credential = %id,
@@ -198,10 +204,16 @@ async fn look(
         }
     };
     let probed = credential.provider.probe(&token, clock::now() + takes).await;
-    if matches!(probed, Probed::Dead) {
+    let is_dead = match probed {
+        Probed::Dead => true,
+        Probed::Alive => false,
+        Probed::Unclear(_) => return Ok(Look::Probed(probed, false)),
+    };
+    let (_, stood_by) = store.judge(id, &token, is_dead).await?;
+    if is_dead && !stood_by {
         store.report(id, &token).await?;
     }
-    Ok(Look::Probed(probed))
+    Ok(Look::Probed(probed, stood_by))
 }
 
 #[cfg(test)]

@@ -37,6 +37,8 @@ mod quota;
 mod read;
 #[path = "release.rs"]
 mod release;
+#[path = "revoke.rs"]
+mod revoke;
 #[path = "verify.rs"]
 mod verify;
 

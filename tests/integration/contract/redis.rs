@@ -39,6 +39,8 @@ mod quota;
 mod read;
 #[path = "release.rs"]
 mod release;
+#[path = "revoke.rs"]
+mod revoke;
 mod types;
 #[path = "verify.rs"]
 mod verify;

@@ -73,7 +73,13 @@ impl WeChat {
         self.settings.secret.read_possible(deadline, pasted::impossible).await
     }
 
-    fn request(&self, client: &Client, base: &Url, secret: &Secret) -> reqwest::Result<Request> {
+    fn request(
+        &self,
+        client: &Client,
+        base: &Url,
+        secret: &Secret,
+        revoke: bool,
+    ) -> reqwest::Result<Request> {
         let appid = &self.settings.appid;
         match self.settings.endpoint {
             Endpoint::StableToken => client
@@ -82,8 +88,8 @@ impl WeChat {
                     grant_type: "client_credential",
                     appid,
                     secret: secret.expose(),
-                    // Forced mode kills the token before, and is only for leaks.
-                    force_refresh: false,
+                    // Forced mode voids the token before, and is only for leaks.
+                    force_refresh: revoke,
                 })
                 .build(),
             Endpoint::Token => client
@@ -179,13 +185,14 @@ impl Provider for WeChat {
     fn fetch<'a>(
         &'a self,
         deadline: Instant,
-        _inputs: &'a Inputs,
+        inputs: &'a Inputs,
     ) -> BoxFuture<'a, Result<Issued, FetchError>> {
         Box::pin(async move {
             let appid = &*self.settings.appid;
             let secret = self.secret(deadline).await?;
             let asked = Asked { appid, secret: &secret };
-            let request = |client: &Client, base: &Url| self.request(client, base, &secret);
+            let revoke = inputs.revoke;
+            let request = |client: &Client, base: &Url| self.request(client, base, &secret, revoke);
             let read = |answer: Answer| {
                 answer::read(asked, answer.status, &answer.media_type, &answer.body)
             };

@@ -14,6 +14,7 @@ pub(super) struct Window {
     /// That number was lost, and this one is a guess.
     pub(super) assumed: bool,
     pub(super) requests: u64,
+    pub(super) revoked: u64,
     /// No more refreshes may be asked for.
     pub(super) requests_used: bool,
     pub(super) ends: StoreTime,
@@ -28,12 +29,21 @@ impl Window {
             Some(ends) if now < ends && ends <= now.plus(DAY) => {
                 let (calls, requests) = (record.budget.calls, record.requests.today);
                 let requests_used = policy::requests_a_day(request.daily_quota) <= requests;
-                Self { calls, assumed: record.budget.assumed, requests, requests_used, ends }
+                let revoked = record.requests.revoked_today;
+                let assumed = record.budget.assumed;
+                Self { calls, assumed, requests, revoked, requests_used, ends }
             }
             _ => {
                 let left = policy::quota_window_left(now, request.quota_day_offset);
                 let ends = now.plus(left);
-                Self { calls: 0, assumed: false, requests: 0, requests_used: false, ends }
+                Self {
+                    calls: 0,
+                    assumed: false,
+                    requests: 0,
+                    revoked: 0,
+                    requests_used: false,
+                    ends,
+                }
             }
         }
     }
