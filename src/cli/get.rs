@@ -128,17 +128,9 @@ async fn fetched(
             Outcome::StoreFailed(error) => return Err(error.into()),
             Outcome::NotBefore(moment) => {
                 // It may have been published since the look; only then is there one.
-                if let Some(token) = ours(&*store, credential).await? {
-                    return Ok(token);
-                }
-                let why = last_error(&*store, credential).await?;
-                let waits = format!("{why}; the next try is due at {moment}");
-                if passed.is_some() {
-                    return Err(unavailable(waits));
-                }
-                match pass_the_wait(&*store, credential).await? {
-                    Ok(words) => passed = Some(words),
-                    Err(refusal) => return Err(unavailable(format!("{waits}; {refusal}"))),
+                if ours(&*store, credential).await?.is_none() {
+                    let words = wait_or_pass(&*store, credential, moment, passed.is_some()).await?;
+                    passed = Some(words.map_err(unavailable)?);
                 }
             }
             Outcome::RetryIn(_)
@@ -170,15 +162,22 @@ async fn ours(
     Ok(store.token_with_expiry(&credential.id).await?)
 }
 
-/// Asks for one try before the next one is due, within what may be asked for. What it passes, or why it
-/// may not.
-async fn pass_the_wait(
+/// Asks for one try before the next one is due at `moment`, unless one `was_passed`, and within what may
+/// be asked for. What it passes, or why there is no token.
+async fn wait_or_pass(
     store: &dyn Coordinate,
     credential: &Credential,
+    moment: StoreTime,
+    was_passed: bool,
 ) -> Result<Result<String, String>, CommandError> {
     let (now, record) = record(store, &credential.id).await?;
-    if used_up(credential, &record, now).is_some() {
-        return Ok(Err("daily_quota holds for tries at once, too".to_owned()));
+    let used = used_up(credential, &record, now);
+    let trouble = advice::trouble(credential, &record, now).or_else(|| used.clone());
+    let trouble = trouble.unwrap_or_else(|| "the last refresh brought none".to_owned());
+    let waits = format!("{trouble}; the next try is due at {moment}");
+    // What is set here holds for tries at once, too.
+    if was_passed || used.is_some() {
+        return Ok(Err(waits));
     }
     let what = advice::in_the_way(Some(credential), &record, now);
     let (_, asked) = store.request(&credential.id, credential.daily_quota).await?;
@@ -188,20 +187,12 @@ async fn pass_the_wait(
             Ok(format!("{what}; this try passed it"))
         }
         Requested::Cooling(left) => {
-            Err(format!("one may be made at once again in {} s", left.as_secs() + 1))
+            Err(format!("{waits}; one may be made at once again in {} s", left.as_secs() + 1))
         }
         Requested::Used(until) => {
-            Err(format!("those that may be made at once today are used up until {until}"))
+            Err(format!("{waits}; those that may be made at once today are used up until {until}"))
         }
     })
-}
-
-/// Why there is no token, as far as the record tells.
-async fn last_error(store: &dyn Read, credential: &Credential) -> Result<String, CommandError> {
-    let (now, record) = record(store, &credential.id).await?;
-    let trouble = advice::trouble(credential, &record, now);
-    let used = || used_up(credential, &record, now);
-    Ok(trouble.or_else(used).unwrap_or_else(|| "the last refresh brought none".to_owned()))
 }
 
 /// That the calls which the settings allow are used up, if they are.

@@ -19,10 +19,11 @@ impl Record {
         self.budget.rate_limited_until.filter(|until| !is_another && now < *until)
     }
 
-    /// Before when nobody asks by itself what is closed until `until`. While nothing is published, one
-    /// careful try may be made in between.
+    /// Before when nobody asks by itself what is closed until `until`. While nothing is published, and
+    /// just before a token ends, a careful try may be made in between.
     pub(crate) fn opens_at(&self, until: StoreTime, has_token: bool) -> StoreTime {
         let ends = self.expires_at().filter(|_| has_token).unwrap_or_default();
+        let ends = ends.minus(policy::BEFORE_ITS_END);
         let try_at = self.failure.as_ref().map_or(StoreTime::default(), |failure| failure.try_at);
         if try_at == StoreTime::default() { until } else { until.min(try_at.max(ends)) }
     }
@@ -48,8 +49,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        AttemptId, BeginRequest, Begun, FailedAttempt, Granted, Holder, Reason, Snapshot, begin,
-        fail, fuzz_properties::question, request,
+        AttemptId, BeginRequest, Begun, FailedAttempt, Granted, Holder, Published, Reason,
+        Snapshot, begin, fail, fuzz_properties::question, request,
     };
 
     /// Midnight in China.
@@ -111,6 +112,25 @@ mod tests {
         });
         let calls = calls.take(86_400 - 120).flatten().count();
         assert!((10..=14).contains(&calls), "{calls} calls");
+    }
+
+    #[test]
+    fn a_token_that_ends_while_it_is_closed_is_tried_for_a_minute_before() {
+        let mut seen = after(1);
+        asked(&mut seen, "e");
+        let (ends, try_at) = (seen.now.plus(90 * MINUTE), seen.now.plus(30 * MINUTE));
+        let published = Published {
+            epoch: seen.record.begun(),
+            by: String::new(),
+            issued_at: seen.now,
+            expires_at: ends,
+        };
+        seen.record.published = Some(published);
+        let until = seen.record.closed_until("e", seen.now).expect("it is closed");
+        assert_eq!(seen.record.opens_at(until, true), ends.minus(MINUTE));
+        assert_eq!(seen.record.opens_at(until, false), try_at, "it is gone before its time");
+        let soon = seen.now.plus(40 * MINUTE);
+        assert_eq!(seen.record.opens_at(soon, true), soon, "it is open by then");
     }
 
     #[test]

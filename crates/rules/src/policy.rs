@@ -57,6 +57,9 @@ const MENDING_WAITS: [Duration; 3] =
 /// nothing is published: doubling from the first to the second.
 const CAREFUL_WAIT: (Duration, Duration) = (Duration::from_secs(1800), Duration::from_secs(7200));
 
+/// What is closed is tried this long before a token ends: if it is open again, nobody misses one.
+pub const BEFORE_ITS_END: Duration = Duration::from_secs(60);
+
 /// The time between two refreshes that applications or operators ask for (`pitfalls.md` P11).
 pub const COOL_DOWN: Duration = Duration::from_secs(60);
 

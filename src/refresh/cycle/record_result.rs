@@ -121,15 +121,12 @@ impl Cycle {
         let (now, standing, before) =
             self.retry_until(ends, rng, || self.standing(credential, in_doubt)).await?;
         let retry = policy::wait_after_failure(standing, failures, rng.f64());
+        let window = policy::quota_window_left(now, credential.provider.quota_day_offset())
+            + policy::after_midnight(self.times.lease, rng.f64());
         let Waits { wait, closed, local_backoff } = match error.remedy {
             // The number of revocations a day is another one: the ordinary call tells what is closed.
-            Remedy::WaitForWindow if lease.is_revocation() => {
-                Waits { wait: retry, ..Waits::default() }
-            }
-            Remedy::WaitForWindow => {
-                let left = policy::quota_window_left(now, credential.provider.quota_day_offset());
-                let after = policy::after_midnight(self.times.lease, rng.f64());
-                Waits { wait: retry, closed: left + after, local_backoff: None }
+            Remedy::WaitForWindow if !lease.is_revocation() => {
+                Waits { wait: retry, closed: window, local_backoff: None }
             }
             _ => waits(error, now, retry, standing, &before),
         };
@@ -176,21 +173,7 @@ impl Cycle {
         if !closed.is_zero() {
             tell_closed(credential, now.plus(closed), due_at);
         }
-        let next_try_in_s = local_backoff.unwrap_or(due_at.since(now)).as_secs();
-        match (refused, local_backoff) {
-            (true, _) => {
-                error!(event = "refresh.refused", credential = %id, error = %message, failures, next_try_in_s,
-                "refused: someone has to mend this; after that, evertoken refresh {id} tries at once")
-            }
-            (_, Some(_)) => {
-                error!(event = "refresh.refused_here", credential = %id, error = %message, next_try_in_s,
-                "refused here: this worker leaves the credential to others; once it is mended, evertoken refresh {id} tries at once")
-            }
-            _ => {
-                warn!(event = "refresh.failed", credential = %id, error = %message, failures, next_try_in_s,
-                "refresh failed; what is published stays")
-            }
-        }
+        tell_failure(attempt, &message, refused, due_at.since(now), local_backoff);
         let refused = (refused || local_backoff.is_some()).then(|| fingerprints.settings.clone());
         Ok(Outcome::Failed { due_at, local_backoff, refused, message })
     }
@@ -245,6 +228,33 @@ impl Cycle {
                     "the store did not take an attempt's result; it is held and offered again");
             }
             tokio::time::sleep(wait).await;
+        }
+    }
+}
+
+/// Says that it failed, when it is tried again, and who can mend it.
+fn tell_failure(
+    attempt: &Attempt<'_>,
+    message: &str,
+    refused: bool,
+    due_in: Duration,
+    local_backoff: Option<Duration>,
+) {
+    let (id, failures) = (&attempt.credential.id, attempt.permit.failures.saturating_add(1));
+    let next_try_in_s = local_backoff.unwrap_or(due_in).as_secs();
+    match (refused, local_backoff) {
+        (true, _) => {
+            error!(event = "refresh.refused", credential = %id, error = message, failures, next_try_in_s,
+                "refused: someone has to mend this; after that, evertoken refresh {id} tries at once");
+        }
+        (_, Some(_)) => {
+            error!(event = "refresh.refused_here", credential = %id, error = message, next_try_in_s,
+                "refused here: this worker leaves the credential to others; once it is mended, \
+                 evertoken refresh {id} tries at once");
+        }
+        _ => {
+            warn!(event = "refresh.failed", credential = %id, error = message, failures, next_try_in_s,
+                "refresh failed; what is published stays");
         }
     }
 }
