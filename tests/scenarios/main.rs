@@ -63,6 +63,7 @@ stories! {
     a_lifetime_that_shrinks_and_grows_is_followed,
     jitter_is_drawn_once_for_each_token,
     a_permanent_error_is_mended_by_a_new_secret,
+    a_changed_secret_that_the_issuer_knows_late_is_tried_again_soon,
     eight_workers_behind_a_refused_address_share_their_tries,
     a_mended_address_is_found_soon_by_a_single_worker,
     a_busy_issuer_is_asked_a_dozen_times_in_its_hour_at_the_most,
