@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::{
     advice,
     clock::StoreTime,
-    foreign,
+    foreign, policy,
     provider::Credential,
     store::{Glance, Read, Record, StoreError},
 };
