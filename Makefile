@@ -25,7 +25,7 @@ demo:
 
 # Most tests wait for a state of their own servers, so more of them run at once than there are cores.
 test:
-	@tools/need redis-server openssl python3 strace faketime
+	@tools/need redis-server openssl python3 strace faketime nutcracker haproxy stunnel4
 	$(CARGO) test --locked --workspace --lib --bins
 	$(CARGO) test --locked --workspace --exclude evertoken --test '*'
 	$(CARGO) test --locked --test scenarios

@@ -89,13 +89,15 @@ async fn a_redis_in_protected_mode_is_told_with_what_to_set() {
 async fn what_a_redis_with_renamed_commands_repeats_of_them_is_not_told() {
     let directory = TempDir::new().expect("a directory");
     let token = "a-token-that-nobody-may-see";
-    for (command, options, login) in [
+    for (command, options, login, code) in [
         (
             "HELLO",
             &["--requirepass", "right-s3cr3t", "--rename-command", "HELLO", ""][..],
             ":right-s3cr3t@",
+            // RESP2 takes its place.
+            0,
         ),
-        ("SET", &["--rename-command", "SET", ""], ""),
+        ("SET", &["--rename-command", "SET", ""], "", 69),
     ] {
         let redis = directory.path().join(command);
         let redis = RedisServer::start_with_options(redis, options).await;
@@ -103,10 +105,8 @@ async fn what_a_redis_with_renamed_commands_repeats_of_them_is_not_told() {
         check(directory.path(), &url, &[]).await;
         let arguments = ["reject", "shop", token, "--store", &url];
         let ended = Process::start(directory.path(), "reject", &arguments, &[]).ended().await;
-        assert_eq!(ended.status.code(), Some(69));
-        // Each server has other words for it, and some ask for a login first.
-        let is_told = ended.stderr.contains(command) || ended.stderr.contains("NOAUTH");
-        assert!(is_told, "{}", ended.stderr);
+        assert_eq!(ended.status.code(), Some(code), "{}", ended.stderr);
+        assert!(code == 0 || ended.stderr.contains(command), "{}", ended.stderr);
         assert!(
             !ended.stderr.contains("s3cr3t") && !ended.stderr.contains(token),
             "{}",

@@ -1,6 +1,8 @@
 //! Redis as it is sold: without a command or several, behind proxies, with old versions. The work goes on,
 //! and `check` says what is lacking.
 
+mod proxies;
+
 use std::time::Duration;
 
 use evertoken_testkit::{

@@ -36,7 +36,7 @@ fn certificates(directory: &Path) {
 
 /// A server that speaks TLS with those certificates, and its URL; it asks for a client's as
 /// `clients` says: `yes` or `no`.
-async fn tls_server(directory: &Path, clients: &str) -> (RedisServer, String) {
+pub(super) async fn tls_server(directory: &Path, clients: &str) -> (RedisServer, String) {
     certificates(directory);
     let file = |name: &str| directory.join(name).display().to_string();
     let port = free_port().to_string();

@@ -17,6 +17,7 @@ pub mod fleet;
 pub mod point;
 pub mod process;
 pub mod provider;
+pub mod proxy;
 pub mod reader;
 pub mod redis;
 pub mod seeds;

@@ -1,0 +1,100 @@
+//! Proxies before a Redis that are in use, as real processes: Twemproxy, HAProxy, stunnel.
+
+use std::{
+    path::Path,
+    process::{Child, Command, Stdio},
+};
+
+use tokio::net::TcpStream;
+
+use crate::{redis::free_port, wait_for};
+
+/// A running proxy, killed when dropped.
+pub struct Proxy {
+    port: u16,
+    child: Child,
+}
+
+impl Proxy {
+    /// Twemproxy (nutcracker) before servers, of which each has its share of the keys.
+    pub async fn twemproxy(directory: &Path, servers: &[u16]) -> Self {
+        let servers: String =
+            servers.iter().map(|port| format!("   - 127.0.0.1:{port}:1\n")).collect();
+        let text = |port: u16| {
+            format!(
+                "alpha:\n  listen: 127.0.0.1:{port}\n  hash: fnv1a_64\n  hash_tag: \"{{}}\"\n  \
+                 distribution: ketama\n  redis: true\n  servers:\n{servers}"
+            )
+        };
+        let stats = free_port().to_string();
+        Self::start(directory, "nutcracker", text, &["-s", &stats, "-c"]).await
+    }
+
+    /// HAProxy before servers; it sends everybody to the one that says that it is a master. It ends
+    /// connections that are idle for `idle`.
+    pub async fn haproxy(directory: &Path, servers: &[u16], idle: &str) -> Self {
+        let servers: String = servers
+            .iter()
+            .map(|port| format!("  server s{port} 127.0.0.1:{port} check inter 200ms on-marked-down shutdown-sessions\n"))
+            .collect();
+        let text = |port: u16| {
+            format!(
+                "defaults\n  mode tcp\n  timeout connect 1s\n  timeout client {idle}\n  \
+                 timeout server {idle}\nlisten redis\n  bind 127.0.0.1:{port}\n  \
+                 option tcp-check\n  tcp-check send info\\ replication\\r\\n\n  \
+                 tcp-check expect string role:master\n{servers}"
+            )
+        };
+        Self::start(directory, "haproxy", text, &["-f"]).await
+    }
+
+    /// stunnel, which speaks TLS to a server in the place of a client.
+    pub async fn stunnel(directory: &Path, server: u16, authority: &Path) -> Self {
+        let text = |port: u16| {
+            format!(
+                "foreground = yes\npid =\n[redis]\nclient = yes\naccept = 127.0.0.1:{port}\n\
+                 connect = 127.0.0.1:{server}\nverifyChain = yes\nCAfile = {}\n",
+                authority.display()
+            )
+        };
+        Self::start(directory, "stunnel4", text, &[]).await
+    }
+
+    async fn start(
+        directory: &Path,
+        program: &str,
+        text: impl Fn(u16) -> String,
+        arguments: &[&str],
+    ) -> Self {
+        let port = free_port();
+        let file = directory.join(format!("{program}.conf"));
+        std::fs::write(&file, text(port)).expect("a file");
+        let log = std::fs::File::create(directory.join(format!("{program}.log"))).expect("a file");
+        let child = Command::new(program)
+            .args(arguments)
+            .arg(&file)
+            .current_dir(directory)
+            .stdout(Stdio::null())
+            .stderr(Stdio::from(log))
+            .spawn()
+            .expect("it is installed: make test sees to it");
+        let proxy = Self { port, child };
+        wait_for("the proxy listens", || async {
+            TcpStream::connect(("127.0.0.1", port)).await.ok().map(drop)
+        })
+        .await;
+        proxy
+    }
+
+    /// Where it listens, on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
