@@ -1,9 +1,11 @@
 //! Configuration: a TOML file and the environment, to settings. Every mistake at once, each with its
 //! place.
 //!
-//! The environment is a value that `main` hands in; nothing here reads the process. Texts become
-//! trees in `config/tree.rs`, trees become settings in `config/read.rs`.
+//! The environment is a value that `main` hands in; nothing here reads the process. A file
+//! is taken apart in `config/document.rs`; texts become trees in `config/tree.rs`, trees become
+//! settings in `config/read.rs`.
 
+mod document;
 mod environment;
 mod fields;
 #[cfg(any(test, fuzzing))]

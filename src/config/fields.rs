@@ -42,7 +42,7 @@ impl Fields for CredentialFields<'_> {
             Value::Text(text) if !text.trim().is_empty() => {
                 Some(SecretSource::Value(Secret::new(text.trim())))
             }
-            Value::Table(table) => self.secret_elsewhere(&name, &node.place, table),
+            Value::Table(table) => self.secret_elsewhere(&name, &node.place, *table),
             _ => {
                 let message =
                     format!("{name} must be a text, {{ file = \"…\" }} or {{ env = \"…\" }}");
@@ -115,7 +115,7 @@ impl CredentialFields<'_> {
         place: &Place,
         mut table: Table,
     ) -> Option<SecretSource> {
-        let (file, env) = over(table.remove("file"), table.remove("env"));
+        let (file, env) = over(table.shift_remove("file"), table.shift_remove("env"));
         let text = |node: Node| match node.value {
             Value::Text(text) if !text.is_empty() => Some(text),
             _ => None,
@@ -147,8 +147,8 @@ impl CredentialFields<'_> {
 /// Of two values that exclude each other, the one that a variable gives is over the file's.
 fn over(one: Option<Node>, other: Option<Node>) -> (Option<Node>, Option<Node>) {
     match (&one, &other) {
-        (Some(first), Some(second)) if first.is_text && !second.is_text => (one, None),
-        (Some(first), Some(second)) if !first.is_text && second.is_text => (None, other),
+        (Some(first), Some(second)) if first.is_text() && !second.is_text() => (one, None),
+        (Some(first), Some(second)) if !first.is_text() && second.is_text() => (None, other),
         _ => (one, other),
     }
 }

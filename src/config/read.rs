@@ -141,13 +141,14 @@ fn read_admin(table: Table, mistakes: &mut Vec<Mistake>) -> Option<SocketAddr> {
 }
 
 fn read_credentials(
-    table: Table,
+    mut table: Table,
     environment: &Environment,
     transport: &Transport,
     mistakes: &mut Vec<Mistake>,
 ) -> Vec<Arc<Credential>> {
     let mut credentials = Vec::new();
     let mut places = Vec::new();
+    table.sort_unstable_keys();
     // Neighbours mostly have the same entry points, and share them.
     let mut last: Option<BaseUrls> = None;
     for (name, node) in table {
@@ -166,7 +167,7 @@ fn read_credentials(
             continue;
         };
         let prefix = format!("credentials.{id}.");
-        let section = Section::new(&prefix, table, mistakes);
+        let section = Section::new(&prefix, *table, mistakes);
         let mut fields = CredentialFields { section, place: &place, environment, last: &mut last };
         let credential = Credential::read(id, &mut fields, transport);
         fields.section.end();

@@ -44,7 +44,7 @@ impl<'a> Section<'a> {
     }
 
     pub(super) fn take(&mut self, name: &'static str) -> Option<Node> {
-        let node = self.table.remove(name);
+        let node = self.table.shift_remove(name);
         self.known.push((name, node.as_ref().map(|node| node.place.clone())));
         node
     }
@@ -52,7 +52,7 @@ impl<'a> Section<'a> {
     pub(super) fn section(&mut self, name: &'static str) -> Table {
         let Some(node) = self.take(name) else { return Table::new() };
         if let Value::Table(table) = node.value {
-            return table;
+            return *table;
         }
         self.mistake(&node.place, format!("{name} must be a section: [{name}]"));
         Table::new()
@@ -124,7 +124,7 @@ impl<'a> Section<'a> {
         let node = self.take(name)?;
         let number = match &node.value {
             Value::Number(number) => u64::try_from(*number).ok(),
-            Value::Text(text) if node.is_text => text.trim().parse().ok(),
+            Value::Text(text) if node.is_text() => text.trim().parse().ok(),
             _ => None,
         };
         if let Some(number) = number.filter(|number| 0 < *number) {

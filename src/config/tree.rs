@@ -1,14 +1,11 @@
 //! Texts to one tree: the file's values, overridden by the environment's and by the command line's,
 //! each with its place.
 
-use std::{collections::BTreeMap, fmt, path::Path, sync::Arc};
+use std::{fmt, path::Path, sync::Arc};
 
-use toml::{
-    Spanned,
-    de::{DeString, DeTable, DeValue},
-};
+use indexmap::IndexMap;
 
-use super::{Environment, Mistake};
+use super::{Environment, Mistake, document};
 
 /// The prefix of our variables. A double underscore stands for each dot.
 const PREFIX: &str = "EVERTOKEN_";
@@ -22,9 +19,6 @@ const MISTYPED: [&str; 5] = [
     "EVERTOKEN_ADMIN__LISTEN",
 ];
 
-/// What the parser says of a key that stands there already.
-const DUPLICATE: &str = "duplicate key";
-
 /// The most parts that the name of a setting has: `credentials.ID.secret.file`, and as many again.
 const MAX_DEPTH: usize = 8;
 
@@ -32,17 +26,29 @@ const MAX_DEPTH: usize = 8;
 /// every value has one.
 #[derive(Clone, Debug)]
 pub(super) struct Place {
-    source: Arc<str>,
-    line: Option<u32>,
+    pub(super) source: Arc<str>,
+    pub(super) line: Option<u32>,
 }
 
 /// A value and where it was written.
 #[derive(Clone, Debug)]
 pub(super) struct Node {
     pub(super) place: Place,
-    /// It came as a text, from a variable or an option: a number may be written in it.
-    pub(super) is_text: bool,
+    pub(super) given: Given,
     pub(super) value: Value,
+}
+
+/// How a value was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Given {
+    /// By the name of a section within it. Its own section may follow.
+    Implied,
+    /// As a section of the file, or by names with dots. Sections within it may follow.
+    Section,
+    /// As a value of the file, which is whole.
+    Whole,
+    /// As a text, by a variable or an option: a number may be written in it.
+    Text,
 }
 
 /// It may be a secret, so no text and no number prints itself.
@@ -51,12 +57,15 @@ pub(super) enum Value {
     Text(String),
     Number(i64),
     List(Vec<Node>),
-    Table(Table),
+    /// In a box, because most values are texts.
+    Table(Box<Table>),
     /// A truth value, a date, a fraction or a number out of range, which no setting takes.
     Other,
 }
 
-pub(super) type Table = BTreeMap<String, Node>;
+/// In the order in which its keys were given. Most tables are small, and take no more room than their
+/// entries.
+pub(super) type Table = IndexMap<String, Node>;
 
 /// The tree of all that was given.
 pub(super) fn build(
@@ -65,7 +74,8 @@ pub(super) fn build(
     environment: &Environment,
     mistakes: &mut Vec<Mistake>,
 ) -> Table {
-    let mut tree = file.map(|(path, text)| parse(path, text, mistakes)).unwrap_or_default();
+    let mut tree =
+        file.map(|(path, text)| document::parse(path, text, mistakes)).unwrap_or_default();
     let mut unnamed = Vec::new();
     for (name, value) in environment.iter() {
         let Some(path) = name.strip_prefix(PREFIX) else { continue };
@@ -138,87 +148,22 @@ fn holds_a_secret(table: &Table, name: &str) -> bool {
     })
 }
 
-fn parse(path: &Path, text: &str, mistakes: &mut Vec<Mistake>) -> Table {
-    let lines = Lines::of(path, text);
-    let (document, errors) = DeTable::parse_recoverable(text);
-    for error in errors {
-        let span = error.span().unwrap_or_default();
-        let place = lines.place(span.start).to_string();
-        let message = match text.get(span.clone()) {
-            Some(key) if error.message() == DUPLICATE => {
-                let first =
-                    key_before(document.get_ref(), key.trim_matches(['"', '\'']), span.start);
-                let first = first.and_then(|first| lines.place(first).line);
-                let first = first.map(|line| format!(", first in line {line}")).unwrap_or_default();
-                format!("{key} is given twice{first}: keep one of the two")
-            }
-            _ => error.message().to_owned(),
-        };
-        mistakes.push(Mistake { place, message });
-    }
-    table(document.into_inner(), &lines)
-}
-
-/// Where a key of this name stands last before a place of the text.
-fn key_before(table: &DeTable<'_>, name: &str, place: usize) -> Option<usize> {
-    let each = table.iter().flat_map(|(key, value)| {
-        let at = key.span().start;
-        let own = (key.get_ref() == name && at < place).then_some(at);
-        let inner = match value.get_ref() {
-            DeValue::Table(table) => key_before(table, name, place),
-            _ => None,
-        };
-        own.into_iter().chain(inner)
-    });
-    each.max()
-}
-
-/// Takes the document apart as it goes: of many credentials, two whole trees are much.
-fn table(table: DeTable<'_>, lines: &Lines) -> Table {
-    let entry = |(key, value): (Spanned<DeString<'_>>, Spanned<DeValue<'_>>)| {
-        let place = lines.place(key.span().start);
-        (key.into_inner().into_owned(), node(value.into_inner(), place, lines))
-    };
-    table.into_iter().map(entry).collect()
-}
-
-fn node(value: DeValue<'_>, place: Place, lines: &Lines) -> Node {
-    let value = match value {
-        DeValue::String(text) => Value::Text(text.into_owned()),
-        DeValue::Integer(number) => {
-            i64::from_str_radix(number.as_str(), number.radix()).map_or(Value::Other, Value::Number)
-        }
-        DeValue::Array(items) => Value::List(
-            items
-                .into_iter()
-                .map(|item| {
-                    let place = lines.place(item.span().start);
-                    node(item.into_inner(), place, lines)
-                })
-                .collect(),
-        ),
-        DeValue::Table(items) => Value::Table(table(items, lines)),
-        DeValue::Float(_) | DeValue::Boolean(_) | DeValue::Datetime(_) => Value::Other,
-    };
-    Node { place, is_text: false, value }
-}
-
 /// Puts a text at `path`, over what stands there.
 fn put(table: &mut Table, path: &[String], place: &str, text: &str) {
     let [name, rest @ ..] = path else { return };
     let name = existing(table, name);
     if rest.is_empty() {
         let value = Value::Text(text.to_owned());
-        table.insert(name, Node { place: Place::named(place), is_text: true, value });
+        table.insert(name, Node { place: Place::named(place), given: Given::Text, value });
         return;
     }
     let node = table.entry(name).or_insert_with(|| Node {
         place: Place::named(place),
-        is_text: true,
-        value: Value::Table(Table::new()),
+        given: Given::Text,
+        value: Value::Table(Box::default()),
     });
     if !matches!(node.value, Value::Table(_)) {
-        node.value = Value::Table(Table::new());
+        node.value = Value::Table(Box::default());
         node.place = Place::named(place);
     }
     if let Value::Table(inner) = &mut node.value {
@@ -233,25 +178,6 @@ fn existing(table: &Table, name: &str) -> String {
     table.keys().find(|key| plain(key) == wanted).cloned().unwrap_or_else(|| name.to_owned())
 }
 
-/// Where each line begins, to tell the place of a byte.
-struct Lines {
-    source: Arc<str>,
-    starts: Vec<usize>,
-}
-
-impl Lines {
-    fn of(path: &Path, text: &str) -> Self {
-        let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
-        let starts = std::iter::once(0).chain(ends.map(|(at, _)| at + 1)).collect();
-        Self { source: path.display().to_string().into(), starts }
-    }
-
-    fn place(&self, at: usize) -> Place {
-        let line = self.starts.partition_point(|start| *start <= at);
-        Place { source: Arc::clone(&self.source), line: u32::try_from(line).ok() }
-    }
-}
-
 // === impl Value ===
 
 impl fmt::Debug for Value {
@@ -260,9 +186,18 @@ impl fmt::Debug for Value {
             Self::Text(_) => f.write_str("Text(redacted)"),
             Self::Number(_) => f.write_str("Number(redacted)"),
             Self::List(items) => f.debug_list().entries(items).finish(),
-            Self::Table(table) => f.debug_map().entries(table).finish(),
+            Self::Table(table) => f.debug_map().entries(&**table).finish(),
             Self::Other => f.write_str("Other"),
         }
+    }
+}
+
+// === impl Node ===
+
+impl Node {
+    /// Whether it came as a text, from a variable or an option.
+    pub(super) fn is_text(&self) -> bool {
+        self.given == Given::Text
     }
 }
 
