@@ -5,7 +5,7 @@
 #   make demo STORE=file    the same on the embedded store, without Redis
 #   make demo ARGS="..."    the same, with any option of evertoken demo
 #   make test               all tests, against real Redis servers and real processes
-#   make bench              the benchmarks, with a table of results
+#   make bench              the benchmarks, with a table of results; ROWS="memory loss" for some of them
 #   make chaos              the long fault run, with its report; FOR=10m is its length
 #   make fuzz               any bytes for all that is read; FOR=60s for each, TARGET=answer for one
 #   make versions           the tests of what is said to Redis, on its oldest and newest, and on Valkey
@@ -13,6 +13,7 @@
 CARGO ?= cargo
 ARGS ?=
 FOR ?=
+ROWS ?=
 STORE ?= redis
 TARGET ?= all
 
@@ -34,7 +35,7 @@ test:
 bench:
 	@tools/need redis-server
 	@$(CARGO) build --release --locked --package evertoken-simulator
-	$(CARGO) bench --locked --bench fleet
+	$(CARGO) bench --locked --bench fleet -- $(ROWS)
 
 chaos:
 	@tools/need redis-server

@@ -1,9 +1,12 @@
-//! The benchmarks of a fleet, with a table of results: `make bench`.
+//! The benchmarks of a fleet, with a table of results: `make bench`, or `make bench ROWS="memory loss"` for
+//! some of them.
 //!
-//! Every speed is a ratio against a limit measured in the same run. The exit code is 1 if a limit
-//! was missed.
+//! Every speed is a ratio against a limit measured in the same run, and the median of several such
+//! pairs. The exit code is 1 if a limit was missed.
 
+mod backlog;
 mod idle;
+mod issuer;
 mod loss;
 mod memory;
 mod redis_cpu;
@@ -24,16 +27,20 @@ pub(crate) struct Figure {
 }
 
 fn main() -> ExitCode {
+    // Cargo adds options of its own.
+    let wanted: Vec<String> =
+        std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
+    let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|wanted| wanted == name);
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    let figures = runtime.block_on(async {
-        let mut figures = throughput::measure().await;
-        figures.extend(redis_cpu::measure().await);
-        figures.extend(memory::measure().await);
-        figures.extend(idle::measure().await);
-        figures.extend(takeover::measure().await);
-        figures.extend(loss::measure().await);
-        figures
-    });
+    let mut figures = Vec::new();
+    macro_rules! measure {
+        ($($row:ident)*) => {
+            $(if is_wanted(stringify!($row)) {
+                figures.extend(runtime.block_on($row::measure()));
+            })*
+        };
+    }
+    measure!(throughput backlog redis_cpu memory idle takeover loss);
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(["WHAT", "MEASURED", "LIMIT", ""]);
     for figure in &figures {
@@ -46,4 +53,10 @@ fn main() -> ExitCode {
     }
     writeln!(std::io::stdout(), "\n{table}").expect("stdout");
     ExitCode::from(u8::from(figures.iter().any(|figure| figure.kept == Some(false))))
+}
+
+/// The one in the middle.
+pub(crate) fn median<T: PartialOrd + Copy>(mut values: Vec<T>) -> T {
+    values.sort_by(|one, other| one.partial_cmp(other).expect("numbers"));
+    values[values.len() / 2]
 }

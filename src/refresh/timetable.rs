@@ -3,16 +3,15 @@
 //!
 //! A million credentials fit: an entry is small, and its strings are shared with the settings.
 
+mod queue;
 #[cfg(test)]
 mod tests;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use tokio::time::Instant;
 
+use self::queue::{Queue, Rank};
 use super::registry::Index;
 use crate::{
     clock::{self, StoreTime},
@@ -31,7 +30,7 @@ const NO_RECORD: StoreTime = StoreTime::from_millis(u64::MAX);
 pub(super) struct Timetable {
     entries: Vec<Entry>,
     /// By issuer: who is taken when.
-    queues: Vec<BTreeSet<(Instant, Index)>>,
+    queues: Vec<Queue>,
     /// Until when this worker leaves a credential to others: its issuer refused it here.
     backing_off: BTreeMap<Index, Instant>,
 }
@@ -49,6 +48,7 @@ struct Entry {
     /// How long before its end the token is looked at for the first time, in milliseconds; then
     /// none, and it is looked at at its end.
     watch_ms: u32,
+    rank: Rank,
     issuer: IssuerNumber,
     /// A cycle runs.
     busy: bool,
@@ -83,13 +83,14 @@ pub(super) struct Meanwhile {
 // === impl Entry ===
 
 impl Entry {
-    fn of(issuer: IssuerNumber) -> Self {
+    fn of(issuer: IssuerNumber, rank: Rank) -> Self {
         Self {
             due: None,
             ends: None,
             drawn_from: NO_RECORD,
             epoch: Epoch::default(),
             watch_ms: 0,
+            rank,
             issuer,
             busy: false,
             again: false,
@@ -125,19 +126,20 @@ impl Entry {
 // === impl Timetable ===
 
 impl Timetable {
-    /// A credential comes, of which nothing is known yet. The others stay as they are.
-    pub(super) fn insert(&mut self, index: Index, issuer: IssuerNumber) {
+    /// A credential comes, of which nothing is known yet. The others stay as they are. `rank` is its
+    /// place in the order that this worker has for itself.
+    pub(super) fn insert(&mut self, index: Index, issuer: IssuerNumber, rank: Rank) {
         match self.entries.get_mut(index as usize) {
-            Some(entry) => *entry = Entry::of(issuer),
-            None => self.entries.push(Entry::of(issuer)),
+            Some(entry) => *entry = Entry::of(issuer, rank),
+            None => self.entries.push(Entry::of(issuer, rank)),
         }
         let queues = self.queues.len().max(usize::from(issuer) + 1);
-        self.queues.resize_with(queues, BTreeSet::new);
+        self.queues.resize_with(queues, || Queue::new(clock::now()));
     }
 
     /// A credential goes: nothing is due for it any more.
     pub(super) fn remove(&mut self, index: Index) {
-        self.change(index, |entry| *entry = Entry::of(entry.issuer));
+        self.change(index, |entry| *entry = Entry::of(entry.issuer, entry.rank));
         self.backing_off.remove(&index);
     }
 
@@ -202,7 +204,7 @@ impl Timetable {
         for entry in &mut self.entries {
             (entry.due, entry.ends) = (None, None);
         }
-        self.queues.iter_mut().for_each(BTreeSet::clear);
+        self.queues.iter_mut().for_each(Queue::clear);
     }
 
     /// A publication of this epoch stands.
@@ -274,16 +276,14 @@ impl Timetable {
 
     /// When the first credential of an issuer is to be taken.
     pub(super) fn next(&self, issuer: IssuerNumber) -> Option<Instant> {
-        self.queues.get(usize::from(issuer))?.first().map(|(at, _)| *at)
+        self.queues.get(usize::from(issuer))?.next()
     }
 
-    /// Takes the first credential of an issuer whose moment has come. One that is due is busy from
-    /// now on.
+    /// Takes a credential of an issuer whose moment has come. One that is due is busy from now on.
     pub(super) fn take(&mut self, issuer: IssuerNumber, now: Instant) -> Option<Taken> {
-        let &(at, index) = self.queues.get(usize::from(issuer))?.first()?;
-        if now < at {
-            return None;
-        }
+        let entries = &self.entries;
+        let queue = self.queues.get_mut(usize::from(issuer))?;
+        let index = queue.first(now, |index| entries[index as usize].rank)?;
         let is_due = self.entries[index as usize].due.is_some_and(|due| due <= now);
         self.change(index, |entry| {
             // A cycle reads the record, too.
@@ -299,9 +299,9 @@ impl Timetable {
     /// Its cycle has ended, and it is due at `due`. Tells what came meanwhile.
     pub(super) fn finished(&mut self, index: Index, due: Instant) -> Meanwhile {
         let entry = &mut self.entries[index as usize];
-        entry.busy = false;
         let need = std::mem::take(&mut entry.again);
         let messages = std::mem::take(&mut entry.messages);
+        self.change(index, |entry| entry.busy = false);
         self.set_due(index, due);
         Meanwhile { need, messages }
     }
@@ -310,12 +310,8 @@ impl Timetable {
     fn change(&mut self, index: Index, change: impl FnOnce(&mut Entry)) {
         let entry = &mut self.entries[index as usize];
         let queue = &mut self.queues[usize::from(entry.issuer)];
-        if let Some(before) = entry.taken_at() {
-            queue.remove(&(before, index));
-        }
+        let before = entry.taken_at();
         change(entry);
-        if let Some(after) = entry.taken_at() {
-            queue.insert((after, index));
-        }
+        queue.change((entry.rank, index), before, entry.taken_at());
     }
 }

@@ -3,12 +3,16 @@
 //! Whatever is known of a credential stands under the number of its slot, and goes with it. A job
 //! carries the slot: what it brings for a credential that is gone is dropped.
 
-use std::sync::Arc;
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::Arc,
+};
 
 use super::{Keeper, Slot};
 use crate::{
     clock,
     credential::CredentialId,
+    lease::Holder,
     refresh::{Credential, timetable::IssuerNumber},
 };
 
@@ -19,8 +23,9 @@ impl Keeper {
         self.remove(&credential.id);
         let issuer = self.issuer_number(credential.provider.account().issuer);
         let every = credential.verify_every;
+        let rank = rank(self.store.holder(), &credential.id);
         let slot = self.credentials.add(credential);
-        self.timetable.insert(slot.index, issuer);
+        self.timetable.insert(slot.index, issuer, rank);
         let issuers = usize::from(issuer) + 1;
         self.lanes.add(issuer);
         self.probing.add(slot, every, issuers, clock::now(), &mut self.rng);
@@ -57,4 +62,12 @@ impl Keeper {
         self.issuers.insert(issuer.to_owned(), next);
         next
     }
+}
+
+/// The place of a credential in the order of a worker: another one for each worker.
+fn rank(holder: &Holder, id: &CredentialId) -> u32 {
+    let mut hasher = DefaultHasher::new();
+    (holder.as_str(), id.as_str()).hash(&mut hasher);
+    // The upper half of a hash is as good as the whole.
+    (hasher.finish() >> 32) as u32
 }

@@ -7,18 +7,21 @@ const SECOND: Duration = Duration::from_secs(1);
 /// A timetable of so many credentials of one issuer.
 fn table(credentials: Index) -> Timetable {
     let mut table = Timetable::default();
-    (0..credentials).for_each(|index| table.insert(index, 0));
+    (0..credentials).for_each(|index| table.insert(index, 0, index));
     table
 }
 
 #[test]
-fn the_earliest_is_taken_first_and_only_when_due() {
-    let (mut table, now) = (table(2), clock::now());
+fn a_credential_is_taken_only_when_due_and_then_as_it_is_ranked() {
+    let (mut table, now) = (table(3), clock::now());
     table.set_due(0, now + 2 * SECOND);
     table.set_due(1, now + SECOND);
+    table.set_due(2, now + SECOND);
     assert_eq!(table.take(0, now), None);
-    assert_eq!(table.take(0, now + 5 * SECOND), Some(Taken::Due(1)));
+    assert_eq!(table.next(0), Some(now + SECOND));
+    assert_eq!(table.take(0, now + SECOND), Some(Taken::Due(1)));
     assert_eq!(table.take(0, now + 5 * SECOND), Some(Taken::Due(0)));
+    assert_eq!(table.take(0, now + 5 * SECOND), Some(Taken::Due(2)));
     assert_eq!(table.next(0), None);
 }
 
@@ -93,7 +96,7 @@ fn a_worker_that_backs_off_is_not_woken_before_its_time_has_passed() {
 #[test]
 fn an_issuer_that_is_not_asked_holds_up_no_other() {
     let (mut table, now) = (table(1), clock::now());
-    table.insert(1, 1);
+    table.insert(1, 1, 1);
     table.set_due(0, now);
     table.set_due(1, now);
     assert_eq!(table.take(1, now), Some(Taken::Due(1)));
@@ -119,7 +122,7 @@ fn a_credential_that_comes_later_moves_no_other() {
     let (mut table, now) = (table(2), clock::now());
     table.set_due(0, now + SECOND);
     table.set_due(1, now + 2 * SECOND);
-    table.insert(2, 1);
+    table.insert(2, 1, 2);
     assert_eq!((table.due(0), table.due(1)), (Some(now + SECOND), Some(now + 2 * SECOND)));
     assert_eq!(table.next(1), None, "nothing is due that was not looked at");
     table.set_due(2, now);
@@ -136,7 +139,7 @@ fn a_credential_that_goes_leaves_nothing_to_the_one_that_takes_its_slot() {
     table.stands(0, Epoch(7));
     table.remove(0);
     assert_eq!((table.next(0), table.take(0, now)), (None, None));
-    table.insert(0, 1);
+    table.insert(0, 1, 0);
     assert_eq!((table.epoch(0), table.is_backing_off(0, now)), (Epoch(0), false));
     table.set_due(0, now);
     assert_eq!((table.next(0), table.take(1, now)), (None, Some(Taken::Due(0))), "its own issuer");
