@@ -2,8 +2,9 @@
 
 use std::{convert::Infallible, sync::Arc};
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{signal::unix, sync::watch};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::{
     admin,
@@ -41,6 +42,7 @@ pub enum StartError {
 pub async fn run(settings: Settings) -> Result<(), StartError> {
     let mut terminate = unix::signal(unix::SignalKind::terminate()).map_err(StartError::Signals)?;
     let mut interrupt = unix::signal(unix::SignalKind::interrupt()).map_err(StartError::Signals)?;
+    raise_open_files();
     settings.transport.ready().map_err(StartError::Transport)?;
     let credentials = settings.credentials;
     let holder = Holder::fresh();
@@ -95,6 +97,18 @@ pub async fn run(settings: Settings) -> Result<(), StartError> {
     }
     info!(event = "worker.stopped", "stopped");
     Ok(())
+}
+
+/// A connection is an open file, and the soft limit of them is mostly far below what is allowed.
+fn raise_open_files() {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current == maximum {
+        return;
+    }
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
+        debug!(event = "worker.open_files_not_raised", %error, current,
+            "the limit of open files stays as it is");
+    }
 }
 
 /// Told once, however many credentials it concerns.

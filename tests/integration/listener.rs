@@ -1,11 +1,24 @@
 //! The admin listener, left open to whoever comes: it takes nothing from the work.
 
-use std::{process::Command, time::Duration};
+use std::{
+    process::{Command, Stdio},
+    time::Duration,
+};
 
-use evertoken_testkit::fleet::{Fleet, issuer_settings};
-use tokio::net::TcpStream;
+use evertoken_testkit::{
+    fleet::{Fleet, issuer_settings},
+    process::program,
+};
+use tokio::{io::AsyncWriteExt, net::TcpStream, task::JoinSet, time::sleep};
 
 use crate::metrics::Scraper;
+
+/// A worker may have so few open files from now on.
+fn limit_open_files(fleet: &Fleet, worker: usize) {
+    let worker = fleet.workers[worker].id().to_string();
+    let limited = Command::new("prlimit").args(["--pid", &worker, "--nofile=200:200"]).status();
+    assert!(limited.expect("prlimit runs").success());
+}
 
 /// More connections than the worker may have open files, and all of them idle.
 #[tokio::test]
@@ -17,9 +30,7 @@ async fn idle_connections_beyond_all_bounds_keep_no_token_from_being_refreshed()
     let worker = fleet.start(&configuration);
     let first = fleet.published().await;
     scraper.scrape().await;
-    let worker = fleet.workers[worker].id().to_string();
-    let limited = Command::new("prlimit").args(["--pid", &worker, "--nofile=200:200"]).status();
-    assert!(limited.expect("prlimit runs").success());
+    limit_open_files(&fleet, worker);
     let mut idle = Vec::new();
     for _ in 0..400 {
         idle.push(TcpStream::connect(&scraper.listen).await.expect("a connection"));
@@ -33,5 +44,73 @@ async fn idle_connections_beyond_all_bounds_keep_no_token_from_being_refreshed()
         2.0
     );
     drop(idle);
+    fleet.end().await;
+}
+
+/// Far more clients than are served at once, and each of them says its request a byte at a time.
+#[tokio::test]
+async fn clients_that_send_a_byte_at_a_time_keep_no_token_from_being_refreshed() {
+    let mut fleet = Fleet::new(issuer_settings(Duration::from_secs(7200))).await;
+    let scraper = Scraper::new();
+    let text = scraper.listening(&fleet.configuration("token", ""));
+    let configuration = fleet.write("evertoken.toml", &text);
+    let worker = fleet.start(&configuration);
+    let mut token = fleet.published().await;
+    scraper.scrape().await;
+    limit_open_files(&fleet, worker);
+    let mut clients = JoinSet::new();
+    for _ in 0..300 {
+        clients.spawn(say_slowly(scraper.listen.clone()));
+    }
+    for _ in 0..5 {
+        fleet.make_due().await;
+        token = fleet.published_after(&token).await;
+    }
+    // They are cut, and others have their turn.
+    let page = scraper.scrape().await;
+    assert_eq!(
+        page.value(r#"evertoken_refreshes_total{credential="shop",outcome="refreshed"}"#),
+        6.0
+    );
+    clients.shutdown().await;
+    fleet.end().await;
+}
+
+/// Asks for the status for ever, a byte each tenth of a second, and again when it is cut.
+async fn say_slowly(listen: String) {
+    loop {
+        if let Ok(mut stream) = TcpStream::connect(&listen).await {
+            for byte in b"GET /status HTTP/1.1\r\nHost: evertoken\r\nX-Slow: ".iter().cycle() {
+                if stream.write_all(&[*byte]).await.is_err() {
+                    break;
+                }
+                sleep(Duration::from_millis(100)).await;
+            }
+        }
+        sleep(Duration::from_millis(100)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_worker_may_open_as_many_files_as_it_is_allowed_whatever_it_was_started_with() {
+    let fleet = Fleet::new(issuer_settings(Duration::from_secs(7200))).await;
+    let configuration = fleet.write("evertoken.toml", &fleet.configuration("token", ""));
+    let mut worker = Command::new("sh")
+        .args(["-c", "ulimit -S -n 200 && exec \"$0\" run --config \"$1\""])
+        .arg(program("evertoken"))
+        .arg(configuration)
+        .current_dir(fleet.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("sh runs");
+    fleet.published().await;
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", worker.id()));
+    let limits = limits.expect("it runs");
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files")).expect("a line");
+    let mut words = line.split_whitespace();
+    assert_eq!(words.next(), words.next(), "the soft limit is the hard one: {line}");
+    worker.kill().expect("it runs");
+    worker.wait().expect("it has ended");
     fleet.end().await;
 }
