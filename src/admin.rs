@@ -3,10 +3,11 @@
 //! - `GET /livez`: 200 while the process runs.
 //! - `GET /readyz`: 200 once the store was reached. It never goes back: an issuer or a store that
 //!   is away is no reason to restart a worker.
-//! - `GET /status`: as `evertoken status --json`.
+//! - `GET /status`: as `evertoken status --json`, a second old at the most.
 //! - `GET /metrics`: for Prometheus.
 
 mod connections;
+mod recent;
 mod scrape;
 
 use std::{convert::Infallible, net::SocketAddr, sync::Arc};
@@ -21,7 +22,7 @@ use axum::{
 use tokio::{net::TcpListener, sync::watch};
 use tracing::{info, warn};
 
-use self::scrape::RecordScrape;
+use self::{recent::RecentStatus, scrape::RecordScrape};
 use crate::{
     credential::Chain,
     metrics::Metrics,
@@ -45,6 +46,7 @@ struct AdminState {
     store: Arc<dyn Read>,
     reached: watch::Receiver<bool>,
     metrics: Metrics,
+    recent: RecentStatus,
     scrape: RecordScrape,
 }
 
@@ -57,12 +59,15 @@ pub async fn serve(
     metrics: Metrics,
 ) -> Infallible {
     if let Some(listen) = listen {
-        let scrape = RecordScrape::default();
-        let state = AdminState { credentials, store, reached, metrics, scrape };
+        let (recent, scrape) = (RecentStatus::default(), RecordScrape::default());
+        let state = Arc::new(AdminState { credentials, store, reached, metrics, recent, scrape });
         match TcpListener::bind(listen).await {
             Ok(listener) => {
                 info!(event = "admin.listening", %listen, "the admin listener is there");
-                return connections::serve(listener, routes(state)).await;
+                return tokio::select! {
+                    never = connections::serve(listener, routes(Arc::clone(&state))) => never,
+                    never = state.recent.forget() => never,
+                };
             }
             Err(error) => warn!(event = "admin.failed", %listen, %error,
                 "there is no admin listener: name a free address in admin.listen, or \"off\""),
@@ -71,13 +76,13 @@ pub async fn serve(
     std::future::pending().await
 }
 
-fn routes(state: AdminState) -> Router {
+fn routes(state: Arc<AdminState>) -> Router {
     Router::new()
         .route("/livez", get(async || "alive\n"))
         .route("/readyz", get(ready))
         .route("/status", get(status))
         .route("/metrics", get(scrape))
-        .with_state(Arc::new(state))
+        .with_state(state)
 }
 
 async fn ready(State(state): State<Arc<AdminState>>) -> (StatusCode, &'static str) {
@@ -90,9 +95,9 @@ async fn ready(State(state): State<Arc<AdminState>>) -> (StatusCode, &'static st
 
 async fn status(State(state): State<Arc<AdminState>>) -> impl IntoResponse {
     match state.status().await {
-        Ok(status) => Json(status).into_response(),
+        Ok(status) => Json(&*status).into_response(),
         Err(error) => {
-            let message = format!("{}\n", Chain(&error));
+            let message = format!("{}\n", Chain(&*error));
             (StatusCode::SERVICE_UNAVAILABLE, message).into_response()
         }
     }
@@ -107,7 +112,7 @@ async fn scrape(State(state): State<Arc<AdminState>>) -> impl IntoResponse {
 // === impl AdminState ===
 
 impl AdminState {
-    async fn status(&self) -> Result<Status, StoreError> {
-        Status::read(&self.credentials, &*self.store).await
+    async fn status(&self) -> Result<Arc<Status>, Arc<StoreError>> {
+        self.recent.read(&self.credentials, &*self.store).await
     }
 }

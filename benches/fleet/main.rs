@@ -10,6 +10,7 @@ mod issuer;
 mod loss;
 mod memory;
 mod redis_cpu;
+mod status;
 mod takeover;
 mod throughput;
 
@@ -40,7 +41,7 @@ fn main() -> ExitCode {
             })*
         };
     }
-    measure!(throughput backlog redis_cpu memory idle takeover loss);
+    measure!(throughput backlog redis_cpu status memory idle takeover loss);
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(["WHAT", "MEASURED", "LIMIT", ""]);
     for figure in &figures {

@@ -64,15 +64,17 @@ pub(crate) async fn measure() -> Vec<Figure> {
 async fn taken(credentials: usize) -> Memory {
     let directory = TempDir::new().expect("a directory");
     let redis = RedisServer::start(directory.path().join("redis")).await;
-    let mut text = format!("[store]\nurl = \"{}\"\n[admin]\nlisten = \"off\"\n", redis.url());
-    for n in 0..credentials {
-        text += &format!("[credentials.c{n:06}]\nappid = \"wx{n:016}\"\nsecret = \"{n:032}\"\n");
-    }
-    std::fs::write(directory.path().join("evertoken.toml"), text).expect("a file");
+    std::fs::write(directory.path().join("evertoken.toml"), text(&redis, "off", credentials))
+        .expect("a file");
     seed(&redis, credentials).await;
     let worker = Process::start(directory.path(), "worker", &["run"], &[]);
+    at_rest(&redis, credentials).await;
+    settled(worker.id()).await
+}
+
+/// Waits until a worker is at rest: every record was read, and no more is read than a sweep reads.
+pub(crate) async fn at_rest(redis: &RedisServer, credentials: usize) {
     let mut connection = redis.connect().await;
-    // At rest: every record was read, and no more is read than a sweep reads.
     let mut before = 0;
     loop {
         let now = looks(&mut connection).await;
@@ -82,7 +84,6 @@ async fn taken(credentials: usize) -> Memory {
         before = now;
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
-    settled(worker.id()).await
 }
 
 /// What a process takes, once that has not changed for a while: its allocator gives back late what it
@@ -111,6 +112,15 @@ impl Memory {
         };
         Self { resident: kib("VmRSS:"), peak: kib("VmHWM:") }
     }
+}
+
+/// A configuration of so many credentials.
+pub(crate) fn text(redis: &RedisServer, admin: &str, credentials: usize) -> String {
+    let mut text = format!("[store]\nurl = \"{}\"\n[admin]\nlisten = \"{admin}\"\n", redis.url());
+    for n in 0..credentials {
+        text += &format!("[credentials.c{n:06}]\nappid = \"wx{n:016}\"\nsecret = \"{n:032}\"\n");
+    }
+    text
 }
 
 /// Publishes tokens that are not due for a long time.

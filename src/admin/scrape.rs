@@ -36,7 +36,7 @@ impl RecordScrape {
         match state.status().await {
             Ok(status) => tell(state, &status),
             Err(error) => {
-                debug!(event = "admin.scrape_without_records", error = %Chain(&error),
+                debug!(event = "admin.scrape_without_records", error = %Chain(&*error),
                     "a scrape goes without the records");
             }
         }

@@ -91,6 +91,34 @@ async fn say_slowly(listen: String) {
     }
 }
 
+/// However many ask for it: each second has one read of the record, and the worker's own come on top.
+#[tokio::test]
+async fn a_status_that_many_ask_for_is_read_once_a_second() {
+    let mut fleet = Fleet::new(issuer_settings(Duration::from_secs(7200))).await;
+    let scraper = Scraper::new();
+    let text = scraper.listening(&fleet.configuration("token", ""));
+    let configuration = fleet.write("evertoken.toml", &text);
+    fleet.start(&configuration);
+    fleet.published().await;
+    scraper.scrape().await;
+    let (before, started) = (reads(&fleet).await, evertoken::clock::now());
+    for _ in 0..200 {
+        let status = scraper.get("status").await;
+        assert!(status.contains("\"state\":\"fresh\""), "{status}");
+    }
+    let seconds = started.elapsed().as_secs() as usize;
+    let reads = reads(&fleet).await - before;
+    assert!(reads <= 2 * (seconds + 1) + 2, "{reads} reads in {seconds} s");
+    fleet.end().await;
+}
+
+/// How many records Redis was asked for.
+async fn reads(fleet: &Fleet) -> usize {
+    let stats: String = fleet.redis.ask(&["INFO", "commandstats"]).await.expect("redis answers");
+    let line = stats.lines().find_map(|line| line.strip_prefix("cmdstat_hmget:calls="));
+    line.and_then(|line| line.split(',').next()).map_or(0, |calls| calls.parse().expect("calls"))
+}
+
 #[tokio::test]
 async fn a_worker_may_open_as_many_files_as_it_is_allowed_whatever_it_was_started_with() {
     let fleet = Fleet::new(issuer_settings(Duration::from_secs(7200))).await;

@@ -37,6 +37,12 @@ impl Scraper {
         configuration.replacen("\"off\"", &format!("\"{}\"", self.listen), 1)
     }
 
+    /// Another page of the listener.
+    pub(crate) async fn get(&self, page: &str) -> String {
+        let answer = self.client.get(format!("http://{}/{page}", self.listen)).send().await;
+        answer.expect("an answer").text().await.expect("a text")
+    }
+
     /// One scrape, once the worker listens.
     pub(crate) async fn scrape(&self) -> Page {
         let text = wait_for("the metrics are told", || async {
