@@ -1,15 +1,32 @@
 //! One episode: a refresh is due, a fault strikes it, the fleet recovers.
 
-use std::time::Duration;
+use std::{net::TcpStream, time::Duration};
 
 use evertoken_simulator::Fault as IssuerFault;
 use evertoken_testkit::{
     fleet::Fleet,
     reader::{Reader, Seen},
-    wait_for, wait_until,
+    redis::free_port,
+    wait_for,
 };
 
 use crate::fault::Fault;
+
+/// The configuration by which workers speak RESP2, and the port of the admin listener.
+const RESP2: &str = "resp2.toml";
+const ADMIN_PORT: &str = "admin-port";
+
+/// Writes the configuration of a fleet, and the one by which it speaks RESP2. One of its workers has the
+/// admin listener.
+pub(crate) fn configuration(fleet: &Fleet, endpoint: &str) -> String {
+    let port = free_port();
+    fleet.write(ADMIN_PORT, &port.to_string());
+    let text = fleet.configuration(endpoint, "quiet_period = \"500ms\"");
+    let text = text.replace("listen = \"off\"", &format!("listen = \"127.0.0.1:{port}\""));
+    let url = fleet.redis.url();
+    fleet.write(RESP2, &text.replace(&url, &format!("{url}?protocol=2")));
+    fleet.write("evertoken.toml", &text)
+}
 
 /// What an episode came to.
 pub(crate) struct Episode {
@@ -85,6 +102,58 @@ async fn strike(fleet: &mut Fleet, configuration: &str, fault: Fault, rng: &mut 
             fleet.redis.stop();
             tokio::time::sleep(Duration::from_millis(500)).await;
             fleet.redis.resume().await;
+        }
+        _ => strike_store(fleet, fault).await,
+    }
+}
+
+/// The faults of what a fleet stands on, and of those who share it.
+async fn strike_store(fleet: &mut Fleet, fault: Fault) {
+    const HOUR: i64 = 3600;
+    match fault {
+        Fault::MessagesForged => {
+            let far = r#"{"id":"shop","epoch":9000000000000000,"expires_at":9000000000000,"due_at":9000000000000}"#;
+            for _ in 0..500 {
+                fleet.redis.command(&["PUBLISH", "evertoken:changed", far]).await;
+                fleet.redis.command(&["PUBLISH", "evertoken:rejected", "shop"]).await;
+            }
+        }
+        Fault::BigReports => {
+            let big = "x".repeat(40_000_000);
+            for _ in 0..3 {
+                fleet.redis.command(&["SET", "evertoken:{shop}:rejected", &big]).await;
+                fleet.redis.command(&["PUBLISH", "evertoken:rejected", "shop"]).await;
+            }
+            fleet.redis.command(&["DEL", "evertoken:{shop}:rejected"]).await;
+        }
+        Fault::ClockAhead => fleet.redis.set_clock(HOUR),
+        Fault::ClockBack => fleet.redis.set_clock(-HOUR),
+        Fault::RedisSlow => {
+            for _ in 0..5 {
+                fleet.redis.signal("STOP");
+                tokio::time::sleep(Duration::from_millis(400)).await;
+                fleet.redis.signal("CONT");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+        Fault::RightsLost => {
+            fleet.redis.command(&["ACL", "SETUSER", "default", "-evalsha", "-eval"]).await;
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            fleet.redis.command(&["ACL", "SETUSER", "default", "+@all"]).await;
+        }
+        Fault::Resp2 => {
+            for place in 0..fleet.workers.len() {
+                fleet.workers[place].signal("TERM");
+                fleet.workers[place].ended().await;
+                replace(fleet, place, RESP2);
+            }
+        }
+        Fault::IdleFlood => {
+            let port = std::fs::read_to_string(fleet.path().join(ADMIN_PORT)).expect("a file");
+            let idle = || TcpStream::connect(format!("127.0.0.1:{port}"));
+            let flood: Vec<_> = (0..300).map_while(|_| idle().ok()).collect();
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            drop(flood);
         }
         _ => {}
     }

@@ -27,10 +27,26 @@ pub(crate) enum Fault {
     Page,
     /// The issuer says that it is busy.
     Busy,
+    /// Messages with an epoch and a due time far ahead, from a client that may do nothing else.
+    MessagesForged,
+    /// Values of 40 MB where reports stand.
+    BigReports,
+    /// Redis's clock is set ahead by more than any token lives.
+    ClockAhead,
+    /// Redis's clock is set back by as much.
+    ClockBack,
+    /// Redis stands still for most of the time.
+    RedisSlow,
+    /// The rights to change anything are taken away for a while.
+    RightsLost,
+    /// Every worker is replaced by one that speaks RESP2, and stays.
+    Resp2,
+    /// Hundreds of idle connections to the admin listener.
+    IdleFlood,
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 19] = [
         Self::HolderKilled,
         Self::HolderSlept,
         Self::OtherKilled,
@@ -42,6 +58,14 @@ impl Fault {
         Self::AnswerTruncated,
         Self::Page,
         Self::Busy,
+        Self::MessagesForged,
+        Self::BigReports,
+        Self::ClockAhead,
+        Self::ClockBack,
+        Self::RedisSlow,
+        Self::RightsLost,
+        Self::Resp2,
+        Self::IdleFlood,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -57,6 +81,14 @@ impl Fault {
             Self::AnswerTruncated => "answer truncated",
             Self::Page => "a page instead",
             Self::Busy => "issuer busy",
+            Self::MessagesForged => "messages forged",
+            Self::BigReports => "reports of 40 MB",
+            Self::ClockAhead => "Redis's clock ahead",
+            Self::ClockBack => "Redis's clock back",
+            Self::RedisSlow => "Redis slow",
+            Self::RightsLost => "rights lost",
+            Self::Resp2 => "rolling restart to RESP2",
+            Self::IdleFlood => "idle connections",
         }
     }
 
@@ -72,7 +104,7 @@ impl Fault {
             Self::AnswerTruncated => Some(FaultKind::Truncated),
             Self::Page => Some(FaultKind::Html200),
             Self::Busy => Some(FaultKind::Errcode { code: -1, message: None }),
-            Self::OtherKilled | Self::RollingRestart => None,
+            _ => None,
         }
     }
 
@@ -81,8 +113,14 @@ impl Fault {
     pub(crate) fn most_extra_calls(self) -> u64 {
         match self {
             Self::OtherKilled | Self::RollingRestart | Self::RedisRestarted => 0,
+            Self::MessagesForged | Self::BigReports | Self::Resp2 | Self::IdleFlood => 0,
             Self::HolderSlept => 2,
             _ => 1,
         }
+    }
+
+    /// Whether Redis itself takes the token away, until a worker has offered it again.
+    pub(crate) fn may_miss(self) -> bool {
+        self == Self::ClockAhead
     }
 }

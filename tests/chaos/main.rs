@@ -59,9 +59,8 @@ async fn run() -> ExitCode {
             break;
         }
         // A fresh fleet for each round: its end looks through all output for secrets.
-        let mut fleet = Fleet::durable(issuer_settings(LIFETIME)).await;
-        let text = fleet.configuration(endpoint, "quiet_period = \"500ms\"");
-        let configuration = fleet.write("evertoken.toml", &text);
+        let mut fleet = Fleet::with_clock(issuer_settings(LIFETIME)).await;
+        let configuration = episode::configuration(&fleet, endpoint);
         fleet.start_many(3, &configuration);
         fleet.published().await;
         let mut faults = Fault::ALL;
@@ -95,7 +94,7 @@ fn report(rows: &[(&str, Fault, Worst)]) -> ExitCode {
     let mut broken = false;
     for (endpoint, fault, worst) in rows {
         let kept = worst.dead == 0
-            && worst.missing == 0
+            && (worst.missing == 0 || fault.may_miss())
             && worst.extra_calls <= fault.most_extra_calls()
             // Only a lost token of an issuer that keeps two alive can be overtaken.
             && (worst.overtaken == 0 || *endpoint == "token");

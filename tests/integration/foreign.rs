@@ -119,6 +119,29 @@ async fn ten_workers_probe_once_in_a_period() {
 }
 
 #[tokio::test]
+async fn workers_that_cannot_reach_the_issuer_leave_the_probes_to_the_one_that_can() {
+    let mut fleet = Fleet::new(issuer_settings(TWO_HOURS)).await;
+    let good = fleet.configuration("token", "verify_every = \"3s\"");
+    let bad = good.replace(&fleet.issuer.base_url(), "http://127.0.0.1:1");
+    let (good, bad) = (fleet.write("good.toml", &good), fleet.write("bad.toml", &bad));
+    fleet.start(&good);
+    fleet.published().await;
+    fleet.start_many(3, &bad);
+    for worker in 1..=3 {
+        fleet.told(worker, "probe.unclear").await;
+    }
+    let unclear = |fleet: &Fleet| {
+        fleet.workers.iter().map(|worker| worker.told("probe.unclear")).sum::<usize>()
+    };
+    let (before, made) = (unclear(&fleet), probes(&fleet).len());
+    wait_until("the other one has made five more", || made + 5 <= probes(&fleet).len()).await;
+    // A busy machine may keep it from its turn once.
+    assert!(unclear(&fleet) <= before + 1, "{} more had no clear answer", unclear(&fleet) - before);
+    assert_eq!(fleet.summary().calls, 1);
+    fleet.end().await;
+}
+
+#[tokio::test]
 async fn an_answer_to_a_probe_that_does_not_say_dead_changes_nothing() {
     let mut fleet = Fleet::new(issuer_settings(TWO_HOURS)).await;
     let configuration = probing(&fleet);

@@ -258,3 +258,38 @@ async fn a_user_without_info_alone_is_a_danger_and_no_reason_to_fail() {
     fleet.published().await;
     fleet.end().await;
 }
+
+/// A number that the server counts.
+async fn counted(fleet: &Fleet, name: &str) -> u64 {
+    let info: String = fleet.redis.ask(&["INFO", "stats"]).await.expect("an answer");
+    let line = info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    line.and_then(|number| number.parse().ok()).expect("a number")
+}
+
+#[tokio::test]
+async fn big_reports_break_no_connection_and_are_not_read_by_a_user_without_info() {
+    let mut fleet = fleet().await;
+    fleet.redis.command(&["ACL", "SETUSER", "worker", "-info"]).await;
+    let configuration = configuration(&fleet, "worker");
+    fleet.start_many(2, &configuration);
+    let first = fleet.published().await;
+    fleet.all_know().await;
+    // Each look of this test has a connection of its own.
+    let (sent, mut ours) = (counted(&fleet, "total_net_output_bytes").await, 0);
+    let connections = counted(&fleet, "total_connections_received").await;
+    let big = "x".repeat(40_000_000);
+    for _ in 0..10 {
+        fleet.redis.command(&["SET", "evertoken:{shop}:rejected", &big]).await;
+        fleet.redis.command(&["PUBLISH", "evertoken:rejected", "shop"]).await;
+        ours += 2;
+    }
+    fleet.make_due().await;
+    fleet.published_after(&first).await;
+    assert_eq!(fleet.summary().calls, 2, "the first one, and the one that was due");
+    let read = counted(&fleet, "total_net_output_bytes").await - sent;
+    assert!(read < 1_000_000, "{read} bytes were read, of values of 40 MB");
+    ours += 10;
+    let made = counted(&fleet, "total_connections_received").await - connections;
+    assert!(made <= ours, "{made} connections were made, {ours} at the most by this test");
+    fleet.end().await;
+}

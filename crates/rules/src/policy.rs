@@ -196,6 +196,13 @@ pub fn probe_stagger(verify_every: Duration, draw: f64) -> Duration {
     (verify_every / 20).mul_f64(draw)
 }
 
+/// How much further behind a worker stays whose last probe had no clear answer: whoever can reach the
+/// issuer comes first, and where nobody can, somebody tries all the same.
+#[must_use]
+pub fn unclear_probe_wait(verify_every: Duration) -> Duration {
+    verify_every / 4
+}
+
 /// How long until the issuer's day ends. Its quota is by calendar day, `offset` ahead of UTC.
 #[must_use]
 pub fn quota_window_left(now: StoreTime, offset: Duration) -> Duration {

@@ -150,7 +150,10 @@ impl Keeper {
                 now + policy::probe_stagger(probe.every, 1.0)
             }
         };
-        let behind = policy::probe_stagger(probe.every, self.rng.f64());
+        let mut behind = policy::probe_stagger(probe.every, self.rng.f64());
+        if self.probing.unclear.contains(&index) {
+            behind += policy::unclear_probe_wait(probe.every);
+        }
         self.probing.look_at(next + behind, probe);
     }
 
