@@ -11,6 +11,7 @@ use evertoken_testkit::{
     CAP,
     cluster::Cluster,
     fleet::{Fleet, issuer_settings},
+    redis::RedisServer,
     wait_for, wait_until,
 };
 
@@ -204,5 +205,56 @@ async fn a_lost_master_costs_one_call_at_the_most(signal: &str) {
     assert!(fleet.issuer.alive(&read).alive);
     let calls = fleet.summary().calls;
     assert!(calls <= 3, "{calls} calls: the first, the one under way, one for the failover");
+    fleet.end().await;
+}
+
+/// What a node answers, as words.
+async fn asked(node: &RedisServer, words: &[&str]) -> String {
+    node.ask(words).await.expect("an answer")
+}
+
+#[tokio::test]
+async fn a_slot_that_moves_in_the_middle_of_a_refresh_costs_no_call_too_many() {
+    let mut fleet = Fleet::new(issuer_settings(Duration::from_secs(7200))).await;
+    let cluster = Cluster::start(&fleet.path().join("cluster")).await;
+    let text = fleet.configuration("token", "").replace(&fleet.redis.url(), &cluster.url());
+    let configuration = fleet.write("evertoken.toml", &text);
+    fleet.start_many(2, &configuration);
+    let first = wait_for("a token is published", || cluster.token()).await;
+
+    let key = "evertoken:{shop}:token";
+    let from = cluster.master_of(key).await;
+    let (from, to) = (&cluster.nodes[from], &cluster.nodes[(from + 1) % 3]);
+    let slot: u64 = from.ask(&["CLUSTER", "KEYSLOT", key]).await.expect("a slot");
+    let slot = slot.to_string();
+    let (from_id, to_id) =
+        (asked(from, &["CLUSTER", "MYID"]).await, asked(to, &["CLUSTER", "MYID"]).await);
+    to.command(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &from_id]).await;
+    from.command(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &to_id]).await;
+    let port = to.port().to_string();
+    let migrate = ["MIGRATE", "127.0.0.1", &port, "", "0", "5000", "KEYS"];
+    // The token is there and the record is here: no script can run.
+    from.command(&[&migrate[..], &[key]].concat()).await;
+    let refresh = ["refresh", "shop", "--wait", "1s", "--config", &configuration];
+    let refused = fleet.command(&refresh).await;
+    assert_ne!(refused.status.code(), Some(0), "{}", refused.stderr);
+    assert_eq!(fleet.summary().calls, 1, "nothing is begun that could not be written");
+
+    let keys: Vec<String> =
+        from.ask(&["CLUSTER", "GETKEYSINSLOT", &slot, "100"]).await.expect("keys");
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    from.command(&[&migrate[..], &keys[..]].concat()).await;
+    for node in [to, from] {
+        node.command(&["CLUSTER", "SETSLOT", &slot, "NODE", &to_id]).await;
+    }
+    let second = wait_for("the refresh is done where the slot is now", || async {
+        let refreshed = to.ask::<Option<String>>(&["GET", key]).await.flatten();
+        refreshed.filter(|token| *token != first)
+    });
+    let wish = ["refresh", "shop", "--wait", "30s", "--config", &configuration];
+    fleet.command(&wish).await;
+    let second = second.await;
+    assert!(fleet.issuer.alive(&second).alive);
+    assert_eq!(fleet.summary().calls, 2);
     fleet.end().await;
 }

@@ -4,16 +4,18 @@
 use std::{path::Path, time::Duration};
 
 use evertoken_testkit::{
+    cluster::Cluster,
     fleet::{Fleet, issuer_settings},
     process::Process,
     redis::{RedisServer, free_port},
+    wait_for,
 };
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use tempfile::TempDir;
 
 use crate::connecting::check;
 
-/// Writes a certificate authority, and a certificate of `localhost` with its key, which is good for
+/// Writes a certificate authority, and a certificate of this machine with its key, which is good for
 /// a server and for a client.
 fn certificates(directory: &Path) {
     let mut params = CertificateParams::new(Vec::new()).expect("parameters");
@@ -21,7 +23,8 @@ fn certificates(directory: &Path) {
     let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key"));
     let authority = authority.expect("an authority");
     let key = KeyPair::generate().expect("a key");
-    let mut params = CertificateParams::new(vec!["localhost".to_owned()]).expect("parameters");
+    let mut params =
+        CertificateParams::new(["localhost", "127.0.0.1"].map(str::to_owned)).expect("parameters");
     // Its issuer has the default name, and nobody takes a certificate that seems to sign itself.
     params.distinguished_name.push(DnType::CommonName, "localhost");
     let certificate = params.signed_by(&key, &authority).expect("a certificate");
@@ -99,4 +102,29 @@ async fn a_mistaken_scheme_is_named() {
     let secure = format!("rediss://localhost:{}", redis.port());
     let secure = check(directory.path(), &secure, &ca).await;
     assert!(secure.stderr.contains("if this port does not speak TLS"), "{}", secure.stderr);
+}
+
+#[tokio::test]
+async fn a_cluster_behind_tls_is_worked_with() {
+    let mut fleet = Fleet::new(issuer_settings(Duration::from_secs(7200))).await;
+    certificates(fleet.path());
+    let [ca, cert, key] =
+        ["ca.pem", "cert.pem", "key.pem"].map(|name| fleet.path().join(name).display().to_string());
+    let mut files = vec!["--tls-auth-clients", "no", "--tls-cert-file", &cert];
+    files.extend(["--tls-key-file", &*key, "--tls-ca-cert-file", &*ca]);
+    let cluster = Cluster::with_tls(&fleet.path().join("cluster"), &files).await;
+    let text = fleet.configuration("token", "").replace(&fleet.redis.url(), &cluster.url());
+    let text = format!("{text}[store.tls]\nca_cert_file = \"ca.pem\"\n");
+    let configuration = fleet.write("evertoken.toml", &text);
+    let check = fleet.command(&["check", "--config", &configuration]).await;
+    assert_eq!(check.status.code(), Some(0), "{} {}", check.stdout, check.stderr);
+    fleet.start_many(2, &configuration);
+    let first = wait_for("a token is published", || cluster.token()).await;
+    let refresh = ["refresh", "shop", "--wait", "30s", "--config", &configuration];
+    let refreshed = fleet.command(&refresh).await;
+    assert_eq!(refreshed.status.code(), Some(0), "{}", refreshed.stderr);
+    let second = cluster.token().await.expect("a token");
+    assert!(second != first && fleet.issuer.alive(&second).alive);
+    assert_eq!(fleet.summary().calls, 2);
+    fleet.end().await;
 }

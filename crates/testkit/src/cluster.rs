@@ -2,16 +2,34 @@
 
 use std::{path::Path, time::Duration};
 
-use crate::{redis::RedisServer, wait_for};
+use crate::{
+    redis::{RedisServer, free_cluster_port},
+    wait_for,
+};
 
 /// The nodes of a cluster. The first three are its masters at the beginning, each with a third of
 /// the slots; the others are their replicas, in the same order.
 pub struct Cluster {
     /// The masters, then their replicas.
     pub nodes: Vec<RedisServer>,
+    /// The ports by which they know each other.
+    ports: Vec<u16>,
+    scheme: &'static str,
 }
 
 const MASTERS: usize = 3;
+
+/// What makes a server a node.
+const NODE: [&str; 8] = [
+    "--cluster-enabled",
+    "yes",
+    "--repl-diskless-sync-delay",
+    "0",
+    "--cluster-node-timeout",
+    NODE_TIMEOUT,
+    "--cluster-replica-validity-factor",
+    "0",
+];
 
 /// The time after which a node that does not answer is taken for down, in milliseconds.
 const NODE_TIMEOUT: &str = "1000";
@@ -19,15 +37,28 @@ const NODE_TIMEOUT: &str = "1000";
 impl Cluster {
     /// Starts a cluster, and waits until all of it is there.
     pub async fn start(directory: &Path) -> Self {
-        let mut nodes = Vec::new();
+        let node = |at| RedisServer::start_node(directory.join(format!("node-{at}")), &NODE);
+        let nodes: Vec<RedisServer> = (0..2 * MASTERS).map(node).collect();
+        let ports = nodes.iter().map(RedisServer::port).collect();
+        let cluster = Self { nodes, ports, scheme: "redis" };
+        cluster.join().await;
+        cluster
+    }
+
+    /// The same, whose nodes speak TLS with each other and with clients; `tls` names the files. Tests
+    /// speak with them without.
+    pub async fn with_tls(directory: &Path, tls: &[&str]) -> Self {
+        let (mut nodes, mut ports) = (Vec::new(), Vec::new());
         for at in 0..2 * MASTERS {
-            let mut options = vec!["--cluster-enabled", "yes", "--repl-diskless-sync-delay", "0"];
-            options.extend(["--cluster-node-timeout", NODE_TIMEOUT]);
-            options.extend(["--cluster-replica-validity-factor", "0"]);
+            let port = free_cluster_port();
+            let own = ["--tls-port", &port.to_string(), "--tls-cluster", "yes"].map(str::to_owned);
+            let own: Vec<&str> = own.iter().map(String::as_str).collect();
+            let options = [&NODE[..], &own, &["--tls-replication", "yes"], tls].concat();
             let directory = directory.join(format!("node-{at}"));
-            nodes.push(RedisServer::start_node(directory, &options));
+            nodes.push(RedisServer::start_with_options(directory, &options).await);
+            ports.push(port);
         }
-        let cluster = Self { nodes };
+        let cluster = Self { nodes, ports, scheme: "rediss" };
         cluster.join().await;
         cluster
     }
@@ -42,7 +73,7 @@ impl Cluster {
             node.command(&[&["CLUSTER", "ADDSLOTS"], &slots[..]].concat()).await;
             node.command(&["CLUSTER", "SET-CONFIG-EPOCH", &(at + 1).to_string()]).await;
         }
-        let first = self.nodes[0].port().to_string();
+        let first = self.ports[0].to_string();
         for node in &self.nodes[1..] {
             node.command(&["CLUSTER", "MEET", "127.0.0.1", &first]).await;
         }
@@ -77,8 +108,8 @@ impl Cluster {
     /// The URL by which evertoken finds it.
     pub fn url(&self) -> String {
         let nodes: Vec<String> =
-            self.nodes.iter().map(|node| format!("127.0.0.1:{}", node.port())).collect();
-        format!("redis+cluster://{}", nodes.join(","))
+            self.ports.iter().map(|port| format!("127.0.0.1:{port}")).collect();
+        format!("{}+cluster://{}", self.scheme, nodes.join(","))
     }
 
     /// The place of the master that has the slot of a key now: any other node answers MOVED.

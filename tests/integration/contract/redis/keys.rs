@@ -125,9 +125,14 @@ async fn hints_of_both_channels_are_heard() {
     pair.bench.command(&["PUBLISH", "evertoken:changed", "no sense"]).await;
     pair.a.report(&pair.id, &Token::new("first").expect("a token")).await.expect("an answer");
     pair.publish("first").await;
-    for _ in 0..2 {
+    let mut heard = 0;
+    while heard < 2 {
         let hint = tokio::time::timeout(CAP, hearing.next_hint()).await.expect("a hint");
-        assert_eq!(hint, Hint::Look(pair.id.clone()));
+        // In RESP2 the second connection begins with it.
+        if hint != Hint::Missed {
+            assert_eq!(hint, Hint::Look(pair.id.clone()));
+            heard += 1;
+        }
     }
 }
 
