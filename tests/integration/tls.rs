@@ -8,6 +8,7 @@ use evertoken_testkit::{
     fleet::{Fleet, issuer_settings},
     process::Process,
     redis::{RedisServer, free_port},
+    sentinel::Watched,
     wait_for,
 };
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
@@ -40,12 +41,11 @@ fn certificates(directory: &Path) {
 /// A server that speaks TLS with those certificates, and its URL; it asks for a client's as
 /// `clients` says: `yes` or `no`.
 pub(super) async fn tls_server(directory: &Path, clients: &str) -> (RedisServer, String) {
-    certificates(directory);
-    let file = |name: &str| directory.join(name).display().to_string();
     let port = free_port().to_string();
-    let (ca, cert, key) = (file("ca.pem"), file("cert.pem"), file("key.pem"));
-    let mut options = vec!["--tls-port", &*port, "--tls-auth-clients", clients];
-    options.extend(["--tls-cert-file", &cert, "--tls-key-file", &key, "--tls-ca-cert-file", &ca]);
+    let mut files = files(directory);
+    clients.clone_into(&mut files[1]);
+    let files = files.each_ref().map(String::as_str);
+    let options = [&["--tls-port", &*port], &files[..]].concat();
     let server = RedisServer::start_with_options(directory.join("tls"), &options).await;
     (server, format!("rediss://localhost:{port}"))
 }
@@ -104,14 +104,49 @@ async fn a_mistaken_scheme_is_named() {
     assert!(secure.stderr.contains("if this port does not speak TLS"), "{}", secure.stderr);
 }
 
+/// The files of a server that speaks TLS, as options of it.
+fn files(directory: &Path) -> [String; 8] {
+    certificates(directory);
+    let file = |name: &str| directory.join(name).display().to_string();
+    let (ca, cert, key) = (file("ca.pem"), file("cert.pem"), file("key.pem"));
+    let names = ["--tls-auth-clients", "--tls-cert-file", "--tls-key-file", "--tls-ca-cert-file"];
+    let [clients, cert_file, key_file, ca_file] = names.map(str::to_owned);
+    [clients, "no".to_owned(), cert_file, cert, key_file, key, ca_file, ca]
+}
+
+#[tokio::test]
+async fn a_failover_of_sentinels_behind_tls_costs_no_call() {
+    let mut fleet = Fleet::new(issuer_settings(Duration::from_secs(7200))).await;
+    let files = files(fleet.path());
+    let files = files.each_ref().map(String::as_str);
+    let (mut master, watched) = Watched::with_tls(fleet.path(), &files).await;
+    let text = fleet.configuration("token", "quiet_period = \"1s\"");
+    let text = text.replace(&fleet.redis.url(), &watched.url(""));
+    let text = format!("{text}[store.tls]\nca_cert_file = \"ca.pem\"\n");
+    let configuration = fleet.write("evertoken.toml", &text);
+    let check = fleet.command(&["check", "--config", &configuration]).await;
+    assert_eq!(check.status.code(), Some(0), "{} {}", check.stdout, check.stderr);
+    fleet.start_many(2, &configuration);
+    let token = wait_for("a token is published", || master.token()).await;
+    for replica in &watched.replicas {
+        wait_for("the token has arrived", || async {
+            replica.token().await.filter(|read| *read == token)
+        })
+        .await;
+    }
+    master.stop();
+    let promoted = watched.promoted().await;
+    fleet.all_told("store.back").await;
+    assert_eq!(promoted.token().await, Some(token));
+    assert_eq!(fleet.summary().calls, 1);
+    fleet.end().await;
+}
+
 #[tokio::test]
 async fn a_cluster_behind_tls_is_worked_with() {
     let mut fleet = Fleet::new(issuer_settings(Duration::from_secs(7200))).await;
-    certificates(fleet.path());
-    let [ca, cert, key] =
-        ["ca.pem", "cert.pem", "key.pem"].map(|name| fleet.path().join(name).display().to_string());
-    let mut files = vec!["--tls-auth-clients", "no", "--tls-cert-file", &cert];
-    files.extend(["--tls-key-file", &*key, "--tls-ca-cert-file", &*ca]);
+    let files = files(fleet.path());
+    let files = files.each_ref().map(String::as_str);
     let cluster = Cluster::with_tls(&fleet.path().join("cluster"), &files).await;
     let text = fleet.configuration("token", "").replace(&fleet.redis.url(), &cluster.url());
     let text = format!("{text}[store.tls]\nca_cert_file = \"ca.pem\"\n");

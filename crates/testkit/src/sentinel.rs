@@ -21,6 +21,8 @@ pub struct Watched {
 
 struct Sentinel {
     port: u16,
+    /// Where it speaks TLS, if it does.
+    tls_port: Option<u16>,
     child: Child,
 }
 
@@ -37,14 +39,32 @@ impl Watched {
             let directory = directory.join(format!("replica-{at}"));
             replicas.push(RedisServer::start_replica(directory, master).await);
         }
-        let sentinels = (1..=3)
-            .map(|at| Sentinel::start(&directory.join(format!("sentinel-{at}")), master, more))
-            .collect();
-        let watched = Self { replicas, sentinels };
+        let watched = Self { replicas, sentinels: Sentinel::three(directory, master.port(), more) };
         if more.is_empty() {
             watched.agreed().await;
         }
         watched
+    }
+
+    /// A master, its replicas and its sentinels, who speak TLS with each other and with clients; `tls`
+    /// names the files. Tests speak with them without.
+    pub async fn with_tls(directory: &Path, tls: &[&str]) -> (RedisServer, Self) {
+        let server = async |name: &str, more: &[&str]| {
+            let port = free_port().to_string();
+            let own = [&["--tls-port", &port, "--tls-replication", "yes"], tls, more].concat();
+            (RedisServer::start_with_options(directory.join(name), &own).await, port)
+        };
+        let (master, port) = server("master", &[]).await;
+        let copies = ["--replicaof", "127.0.0.1", &port, "--repl-diskless-sync-delay", "0"];
+        let (first, _) = server("replica-1", &copies).await;
+        let (second, _) = server("replica-2", &copies).await;
+        let lines = tls.chunks(2).map(|pair| pair.join(" ").replacen("--", "", 1) + "\n");
+        let lines = lines.collect::<String>() + "tls-replication yes\n";
+        let watched = port.parse().expect("a port");
+        let sentinels = Sentinel::three(directory, watched, &lines);
+        let watched = Self { replicas: vec![first, second], sentinels };
+        watched.agreed().await;
+        (master, watched)
     }
 
     /// Waits until every sentinel knows both replicas and the other sentinels.
@@ -65,9 +85,12 @@ impl Watched {
 
     /// The URL by which evertoken finds the master; `login` stands before the hosts.
     pub fn url(&self, login: &str) -> String {
+        let port = |each: &Sentinel| each.tls_port.unwrap_or(each.port);
         let hosts: Vec<String> =
-            self.sentinels.iter().map(|each| format!("127.0.0.1:{}", each.port)).collect();
-        format!("redis+sentinel://{login}{}/mymaster/0", hosts.join(","))
+            self.sentinels.iter().map(|each| format!("127.0.0.1:{}", port(each))).collect();
+        let uses_tls = self.sentinels.iter().any(|each| each.tls_port.is_some());
+        let scheme = if uses_tls { "rediss" } else { "redis" };
+        format!("{scheme}+sentinel://{login}{}/mymaster/0", hosts.join(","))
     }
 
     /// Kills one sentinel.
@@ -94,14 +117,21 @@ impl Watched {
 }
 
 impl Sentinel {
-    fn start(directory: &Path, master: &RedisServer, more: &str) -> Self {
+    fn three(directory: &Path, watched: u16, more: &str) -> Vec<Self> {
+        let start = |at| Self::start(&directory.join(format!("sentinel-{at}")), watched, more);
+        (1..=3).map(start).collect()
+    }
+
+    fn start(directory: &Path, watched: u16, more: &str) -> Self {
         std::fs::create_dir_all(directory).expect("a directory for a sentinel");
-        let (port, watched) = (free_port(), master.port());
+        let port = free_port();
+        let tls_port = more.contains("tls-replication").then(free_port);
+        let tls = tls_port.map(|port| format!("tls-port {port}\n")).unwrap_or_default();
         let file = directory.join("sentinel.conf");
         let text = format!(
             "port {port}\nbind 127.0.0.1\nsentinel monitor mymaster 127.0.0.1 {watched} 2\n\
              sentinel down-after-milliseconds mymaster 1000\n\
-             sentinel failover-timeout mymaster 2000\n{more}\n"
+             sentinel failover-timeout mymaster 2000\n{more}\n{tls}"
         );
         std::fs::write(&file, text).expect("a file");
         let log = std::fs::File::create(directory.join("sentinel.log")).expect("a log file");
@@ -113,7 +143,7 @@ impl Sentinel {
             .stderr(Stdio::null())
             .spawn()
             .expect("redis-server is installed: make test sees to it");
-        Self { port, child }
+        Self { port, tls_port, child }
     }
 }
 
