@@ -13,6 +13,7 @@ use evertoken_testkit::{
     fleet::{Fleet, issuer_settings},
     redis::RedisServer,
     wait_for, wait_until,
+    wire::Wire,
 };
 
 use crate::contract::{publication, request, token};
@@ -205,6 +206,37 @@ async fn a_lost_master_costs_one_call_at_the_most(signal: &str) {
     assert!(fleet.issuer.alive(&read).alive);
     let calls = fleet.summary().calls;
     assert!(calls <= 3, "{calls} calls: the first, the one under way, one for the failover");
+    fleet.end().await;
+}
+
+#[tokio::test]
+async fn nodes_behind_other_addresses_are_reached_where_they_say() {
+    let mut fleet = Fleet::new(issuer_settings(Duration::from_secs(7200))).await;
+    let cluster = Cluster::start(&fleet.path().join("cluster")).await;
+    let mut wires = Vec::new();
+    for node in &cluster.nodes {
+        let wire = Wire::to(([127, 0, 0, 1], node.port()).into()).await;
+        let port = wire.addr().port().to_string();
+        node.command(&["CONFIG", "SET", "cluster-announce-port", &port]).await;
+        wires.push(wire);
+    }
+    for node in &cluster.nodes {
+        wait_for("every node knows where the others say that they are", || async {
+            let nodes: String = node.ask(&["CLUSTER", "NODES"]).await?;
+            let is_told = |wire: &Wire| nodes.contains(&format!(":{}@", wire.addr().port()));
+            wires.iter().all(is_told).then_some(())
+        })
+        .await;
+    }
+    // One address is given, and the others are told.
+    let url = format!("redis+cluster://{}", wires[0].addr());
+    let text = fleet.configuration("token", "").replace(&fleet.redis.url(), &url);
+    let configuration = fleet.write("evertoken.toml", &text);
+    fleet.start_many(2, &configuration);
+    wait_for("a token is published", || cluster.token()).await;
+    let master = cluster.master_of("evertoken:{shop}:token").await;
+    assert!(0 < wires[master].count(b"evertoken:{shop}:token"), "the script went there");
+    assert_eq!(fleet.summary().calls, 1);
     fleet.end().await;
 }
 
