@@ -46,13 +46,14 @@ fuzz:
 
 # Some builds have no TLS; those tests run on the installed server alone, with make test. Redis 5 has no
 # users with rights of their own and no HELLO to take away, answers nothing while it loads, and lets
-# scripts write with too few replicas.
-OLD = --skip rights:: --skip refused:: --skip renamed_commands --skip may_not_be_asked --skip lacks_info
+# scripts write with too few replicas. Before 7, nodes tell each other no address that is set at runtime.
+OLD6 = --skip nodes_behind_other_addresses
+OLD5 = $(OLD6) --skip rights:: --skip refused:: --skip renamed_commands --skip may_not_be_asked --skip lacks_info
 versions:
 	@tools/need redis-server python3
 	@$(CARGO) test --locked --test integration --no-run
 	@for server in redis-server $$(tools/servers); do \
-	    case $$server in *redis-5) skip="$(OLD)" ;; *) skip= ;; esac; \
+	    case $$server in *redis-5) skip="$(OLD5)" ;; *redis-6.2) skip="$(OLD6)" ;; *) skip= ;; esac; \
 	    $$server --version && REDIS_SERVER=$$server $(CARGO) test --locked --quiet --test integration -- \
 	        contract::redis data_identity:: connecting:: refused:: rights:: sentinel:: cluster:: \
 	        services::without $$skip --test-threads=4 || exit 1; \
