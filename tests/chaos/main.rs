@@ -66,6 +66,8 @@ async fn run() -> ExitCode {
         let mut faults = Fault::ALL;
         rng.shuffle(&mut faults);
         for fault in faults {
+            // The last line names the episode that a run ended in, should it fail.
+            say(&format!("{endpoint}: {}", fault.name()));
             let episode = episode::play(&mut fleet, &configuration, fault, &mut rng).await;
             let row = rows.iter_mut().find(|(at, each, _)| *at == endpoint && *each == fault);
             row.expect("a row for each").2.add(&episode);
