@@ -113,9 +113,12 @@ pub(super) fn is_refused(error: &RedisError) -> bool {
     is_refusal(error) || by_server(error) == Some(StoreErrorCode::KeyPermission)
 }
 
-/// Whether the server, or a proxy before it, does not know how to begin in RESP3.
+/// Whether the server, or a proxy before it, does not know how to begin in RESP3. Some ask for a login
+/// before they say that they do not know a command, though this one brings it.
 pub(super) fn is_without_resp3(error: &RedisError) -> bool {
-    error.kind() == ErrorKind::RESP3NotSupported || is_refusal(error)
+    error.kind() == ErrorKind::RESP3NotSupported
+        || error.code() == Some("NOAUTH")
+        || is_refusal(error)
 }
 
 /// Whether the other end has ended the connection.

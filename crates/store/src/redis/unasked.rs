@@ -9,7 +9,7 @@ use tokio::{io::AsyncReadExt, net::TcpStream, time::timeout};
 use super::url::{Deployment, RedisUrl};
 
 /// How long it may take. Who has something to say says it at once.
-const PATIENCE: Duration = Duration::from_millis(500);
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The longest text that is read, in bytes.
 const MAX_TEXT: u64 = 4096;
