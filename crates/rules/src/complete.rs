@@ -162,8 +162,9 @@ fn publish_or_fence(
     }
     let repeated = snapshot.is_published(publication.token);
     if repeated {
-        // The same token never gets a shorter life than was published for it.
-        expires_at = expires_at.max(record.expires_at().unwrap_or_default());
+        // The same token never gets a shorter life than was published for it by this clock.
+        let known = record.expires_at().filter(|_| !record.lies_ahead(now));
+        expires_at = expires_at.max(known.unwrap_or_default());
     }
     // A doubt that arose during this very call is not settled by it: one more call is due at once.
     let doubt = record.doubt.clone().filter(|doubt| doubt.during == Some(granted.epoch));

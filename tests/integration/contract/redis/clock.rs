@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use evertoken::{
     lease::{Lease, Reason},
-    store::{Begun, Busy, Early, FailedAttempt},
+    store::{Begun, Busy, Completed, Early, FailedAttempt},
 };
 
 use super::{DUE, LEASE, LOCK, Pair, QUIET, TOKEN, ended, failure, publication, token};
@@ -124,4 +124,19 @@ async fn an_overtaken_token_does_not_outlast_a_clock_that_was_set_back() {
     pair.set_clock_back().await;
     pair.begin(&pair.a).await;
     assert_eq!(pair.field("attempt.overtook").await, None, "nobody knows how long it lives");
+}
+
+#[tokio::test]
+async fn a_token_that_the_issuer_repeats_has_no_life_by_the_clock_that_was_set_back() {
+    let pair = Pair::with_token("first").await;
+    pair.set_clock_back().await;
+    let lease = pair.grant(&pair.b).await;
+    let first = token("first");
+    let repeated = publication(&lease, &first);
+    let ends = repeated.expires_at;
+    let completed = pair.complete(&pair.b, &lease, repeated).await;
+    assert!(matches!(completed, Completed::Repeated { expires_at, .. } if expires_at == ends));
+    assert_eq!(pair.moment("expires_at").await, Some(ends));
+    let left = pair.bench.pttl(TOKEN).await;
+    assert!(u128::from(left.unsigned_abs()) < BACK.as_millis(), "it goes with its end: {left} ms");
 }
