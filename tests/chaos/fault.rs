@@ -119,8 +119,9 @@ impl Fault {
         }
     }
 
-    /// Whether Redis itself takes the token away, until a worker has offered it again.
+    /// Whether readers may miss the token: Redis itself takes it away until a worker has offered it again;
+    /// or its ten seconds are over while nobody may write.
     pub(crate) fn may_miss(self) -> bool {
-        self == Self::ClockAhead
+        matches!(self, Self::ClockAhead | Self::RightsLost)
     }
 }
