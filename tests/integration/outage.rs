@@ -37,7 +37,7 @@ async fn a_redis_that_is_away_for_five_seconds_costs_no_call() {
     fleet.all_told("store.back").await;
     assert_eq!(fleet.published().await, token, "it kept its data");
     for worker in &fleet.workers {
-        assert_eq!(worker.told("store.away"), 1, "said once");
+        assert_eq!(worker.told("store.away"), 1, "said once: {}", worker.stderr());
     }
     fleet.make_due().await;
     fleet.published_after(&token).await;

@@ -5,11 +5,18 @@ mod proxies;
 
 use std::time::Duration;
 
+use evertoken::{
+    credential::{CredentialId, Token},
+    lease::Holder,
+    store::{Hearing, Hint, StoreUrl},
+};
 use evertoken_testkit::{
+    CAP,
     fleet::{Fleet, issuer_settings},
     redis::major_version,
     wait_until,
 };
+use tokio::time::timeout;
 
 /// A fleet on a Redis that does not know these commands.
 async fn without(commands: &[&str]) -> Fleet {
@@ -69,6 +76,27 @@ async fn works_without(commands: &[&str], lacks: &[&str]) {
 #[tokio::test]
 async fn without_hello_resp2_is_spoken() {
     works_without(&["HELLO"], &["HELLO 3"]).await;
+}
+
+#[tokio::test]
+async fn in_resp2_a_second_connection_that_ends_is_made_anew_and_missed_messages_are_told() {
+    let fleet = without(&["HELLO"]).await;
+    let open = |hearing| {
+        let url = StoreUrl::parse(&fleet.redis.url()).expect("a URL");
+        url.open("evertoken", Holder::fresh(), hearing)
+    };
+    let (hearing, other) = (open(Hearing::Hints), open(Hearing::Nothing));
+    let id: CredentialId = "shop".parse().expect("an id");
+    let next = async || timeout(CAP, hearing.next_hint()).await.expect("a hint");
+    hearing.data_identity().await.expect("an answer");
+    assert_eq!(next().await, Hint::Missed, "it begins to hear");
+    fleet.redis.command(&["CLIENT", "KILL", "TYPE", "pubsub"]).await;
+    assert_eq!(next().await, Hint::Missed, "it hears no more");
+    hearing.data_identity().await.expect("an answer");
+    assert_eq!(next().await, Hint::Missed, "it hears again");
+    other.report(&id, &Token::new("dead").expect("a token")).await.expect("an answer");
+    assert_eq!(next().await, Hint::Look(id));
+    fleet.end().await;
 }
 
 #[tokio::test]

@@ -181,9 +181,12 @@ impl Heartbeat {
         trouble.failures
     }
 
-    /// The store has done what it was asked. Tells how long it had not.
+    /// The store has done what it was asked. Tells how long it had not. While it is away, this is the late
+    /// news of an answer from before.
     fn works(&mut self, now: Instant) -> Option<Duration> {
-        self.trouble.take().map(|trouble| now.saturating_duration_since(trouble.since))
+        self.trouble
+            .take_if(|_| self.is_up)
+            .map(|trouble| now.saturating_duration_since(trouble.since))
     }
 
     /// Whether a heartbeat that succeeds ends the trouble. Where only other commands failed, one of
@@ -235,10 +238,10 @@ impl Keeper {
             );
         }
         self.notice_lacks();
+        let is_another = self.heartbeat.reached(identity, clock::now());
         if self.heartbeat.is_ended_by_heartbeat() {
             self.store_works();
         }
-        let is_another = self.heartbeat.reached(identity, clock::now());
         metrics::store_is_up(true);
         self.reached.send_replace(true);
         self.timetable.forget_due();
@@ -331,6 +334,8 @@ mod tests {
         assert!(!heartbeat.is_ended_by_heartbeat(), "no heartbeat has failed");
         assert!(!heartbeat.failed(now, 0.5), "it is not the first");
         assert!(heartbeat.is_ended_by_heartbeat());
+        assert_eq!(heartbeat.works(now), None, "this was answered before");
+        heartbeat.reached("one".to_owned(), now + PERIOD);
         assert_eq!(heartbeat.works(now + PERIOD), Some(PERIOD));
         assert_eq!(heartbeat.works(now + PERIOD), None);
     }

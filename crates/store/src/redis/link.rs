@@ -210,3 +210,16 @@ pub(super) async fn next_hint(heard: &mut mpsc::Receiver<PushInfo>, keys: &Keys)
     }
     std::future::pending().await
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_makeshift_connection_is_made_anew_after_ten_minutes_and_any_other_lasts() {
+        let now = clock::now();
+        let mut state = State { ends: Some(now + MAKESHIFT), ..State::default() };
+        assert!(!state.is_over(now + MAKESHIFT / 2) && state.is_over(now + MAKESHIFT));
+        assert!(!State::default().is_over(now + 2 * MAKESHIFT));
+    }
+}
