@@ -92,12 +92,7 @@ async fn fleet(workers: usize) -> Run {
         "[store]\nurl = \"{}\"\n[admin]\nlisten = \"off\"\n[worker]\ncalls_at_once = {CALLS_AT_ONCE}\n",
         redis.url()
     );
-    for n in 0..CREDENTIALS {
-        text += &format!(
-            "[credentials.c{n}]\nappid = \"wx{n}\"\nsecret = \"secret-of-wx{n}\"\nbase_url = \"{}\"\n",
-            issuer.url
-        );
-    }
+    text += &issuer.credentials(CREDENTIALS);
     std::fs::write(directory.path().join("evertoken.toml"), text).expect("a file");
     let mut connection = redis.connect().await;
     let _workers: Vec<_> = (0..workers)

@@ -30,6 +30,17 @@ impl Issuer {
         .await;
         Self { child, url }
     }
+
+    /// The sections of so many credentials that are asked for here.
+    pub(crate) fn credentials(&self, count: usize) -> String {
+        let section = |n| {
+            format!(
+                "[credentials.c{n}]\nappid = \"wx{n}\"\nsecret = \"secret-of-wx{n}\"\nbase_url = \"{}\"\n",
+                self.url
+            )
+        };
+        (0..count).map(section).collect()
+    }
 }
 
 impl Drop for Issuer {

@@ -64,12 +64,7 @@ async fn worker() -> f64 {
     let redis = RedisServer::start(directory.path().join("redis")).await;
     let issuer = Issuer::start(Duration::ZERO).await;
     let mut text = format!("[store]\nurl = \"{}\"\n[admin]\nlisten = \"off\"\n", redis.url());
-    for n in 0..CREDENTIALS {
-        text += &format!(
-            "[credentials.c{n}]\nappid = \"wx{n}\"\nsecret = \"secret-of-wx{n}\"\nbase_url = \"{}\"\n",
-            issuer.url
-        );
-    }
+    text += &issuer.credentials(CREDENTIALS);
     std::fs::write(directory.path().join("evertoken.toml"), text).expect("a file");
     let mut connection = redis.connect().await;
     let _worker = Process::start(directory.path(), "worker", &["run"], &[]);

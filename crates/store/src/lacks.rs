@@ -50,7 +50,7 @@ impl fmt::Display for Lack {
                 "workers hear no messages; each reads one record a second in turn, so with N \
                  credentials a report of a dead token may wait N seconds, and at least 10"
             }
-            Self::ScriptCache => "each commit carries the text of its script, about 4 kB",
+            Self::ScriptCache => "each commit carries the text of its script, about 5 kB",
             Self::Time => "the time is asked for by a script at each read, and it is not noticed when its clock is set",
             Self::Info => {
                 "its settings cannot be checked, and as it is not known which server answers, each \
