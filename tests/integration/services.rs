@@ -1,6 +1,7 @@
 //! Redis as it is sold: without a command or several, behind proxies, with old versions. The work goes on,
 //! and `check` says what is lacking.
 
+mod names;
 mod proxies;
 
 use std::time::Duration;

@@ -142,6 +142,22 @@ impl StoreErrorCode {
         }
     }
 
+    /// Whether nobody is there who could do anything: as soon as anything is answered, it is over. Others
+    /// may concern some commands alone.
+    #[must_use]
+    pub fn is_absence(self) -> bool {
+        matches!(
+            self,
+            Self::UnknownHost
+                | Self::Unreachable
+                | Self::ConnectionLost
+                | Self::UnknownMaster
+                | Self::Loading
+                | Self::MasterDown
+                | Self::AnotherServer
+        )
+    }
+
     /// In one word, for labels.
     #[must_use]
     pub fn as_str(self) -> &'static str {

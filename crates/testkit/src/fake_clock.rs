@@ -1,9 +1,8 @@
 //! A wall clock that a test sets, for a server that reads it through the C library.
 
-use std::{
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::path::{Path, PathBuf};
+
+use crate::preload;
 
 /// A clock in a file. Faketime would do, but for servers whose allocator reads the clock, too.
 pub struct FakeClock {
@@ -17,15 +16,10 @@ impl FakeClock {
     /// A clock that shows the true time, with its files in `directory`.
     ///
     /// # Panics
-    /// Without a C compiler. Whoever builds Rust has one, to link with.
+    /// Without a C compiler.
     #[must_use]
     pub fn new(directory: &Path) -> Self {
-        let source = directory.join("fake_clock.c");
-        std::fs::write(&source, include_str!("fake_clock.c")).expect("a file");
-        let library = directory.join("fake_clock.so");
-        let mut compiler = Command::new("cc");
-        compiler.args(["-shared", "-fPIC", "-o"]).arg(&library).arg(&source);
-        assert!(compiler.status().expect("a C compiler").success());
+        let library = preload::library(directory, "fake_clock", include_str!("fake_clock.c"));
         let clock = Self { library, file: directory.join("clock") };
         clock.set(0);
         clock

@@ -8,13 +8,15 @@
 //! - [`redis`], [`sentinel`], [`cluster`]: servers. [`tls`]: TLS in front of one that speaks none.
 //! - [`provider`]: an issuer in the test itself. [`seeds`]: what the fuzzer starts from.
 //! - [`watched`]: a store that tells what it was asked, and fails on purpose.
-//! - [`fake_clock`]: a wall clock that is set.
+//! - [`fake_clock`], [`fake_name`]: a wall clock that is set; a host whose address changes.
 //! - [`wire`]: holds and cuts what is said. [`point`]: a worker held at a moment of its call.
 
 pub mod cluster;
 pub mod fake_clock;
+pub mod fake_name;
 pub mod fleet;
 pub mod point;
+mod preload;
 pub mod process;
 pub mod provider;
 pub mod proxy;

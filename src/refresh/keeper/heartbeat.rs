@@ -47,7 +47,7 @@ pub(super) struct Heartbeat {
 struct Trouble {
     since: Instant,
     failures: u32,
-    /// A heartbeat has failed, too: one that succeeds ends the trouble.
+    /// A heartbeat has failed, too, or would have: one that succeeds ends the trouble.
     no_heartbeat: bool,
 }
 
@@ -160,14 +160,14 @@ impl Heartbeat {
         failures == 1
     }
 
-    /// Something else met an error of the whole store. Tells whether that is the first one; nothing
-    /// if the store is known to be away.
-    fn store_failed(&mut self, now: Instant, draw: f64) -> Option<bool> {
+    /// Something else met an error of the whole store, which is one of `absence` or not. Tells whether
+    /// that is the first one; nothing if the store is known to be away.
+    fn store_failed(&mut self, now: Instant, draw: f64, absence: bool) -> Option<bool> {
         if !self.is_up {
             return None;
         }
         self.is_up = false;
-        let failures = self.count(now, false);
+        let failures = self.count(now, absence);
         // If a heartbeat is under way, its end sets the next one.
         self.next = self.next.map(|_| now + policy::wait_for_store(failures, draw));
         Some(failures == 1)
@@ -276,7 +276,8 @@ impl Keeper {
 
     /// Something met an error of the whole store: nothing is begun until a heartbeat succeeds.
     pub(super) fn store_went_away(&mut self, error: &StoreError) {
-        if let Some(is_first) = self.heartbeat.store_failed(clock::now(), self.rng.f64()) {
+        let (now, absence) = (clock::now(), error.code().is_absence());
+        if let Some(is_first) = self.heartbeat.store_failed(now, self.rng.f64(), absence) {
             self.tell_trouble(error, is_first);
         }
     }
@@ -328,8 +329,8 @@ mod tests {
     #[test]
     fn trouble_is_said_once_and_ended_by_what_had_failed() {
         let (mut heartbeat, now) = beating();
-        assert_eq!(heartbeat.store_failed(now, 0.5), Some(true));
-        assert_eq!(heartbeat.store_failed(now, 0.5), None, "it is known to be away");
+        assert_eq!(heartbeat.store_failed(now, 0.5, false), Some(true));
+        assert_eq!(heartbeat.store_failed(now, 0.5, true), None, "it is known to be away");
         assert!(heartbeat.next().is_some_and(|next| now < next), "with back-off");
         assert!(!heartbeat.is_ended_by_heartbeat(), "no heartbeat has failed");
         assert!(!heartbeat.failed(now, 0.5), "it is not the first");
@@ -341,10 +342,19 @@ mod tests {
     }
 
     #[test]
+    fn where_nobody_was_there_any_answer_ends_the_trouble() {
+        let (mut heartbeat, now) = beating();
+        heartbeat.store_failed(now, 0.5, true);
+        heartbeat.reached("one".to_owned(), now + PERIOD);
+        assert!(heartbeat.is_ended_by_heartbeat());
+        assert_eq!(heartbeat.works(now + PERIOD), Some(PERIOD));
+    }
+
+    #[test]
     fn an_answer_from_before_an_error_is_no_sign_that_the_store_is_there() {
         let (mut heartbeat, now) = beating();
         assert!(heartbeat.take_due(now + PERIOD).is_some());
-        heartbeat.store_failed(now, 0.5);
+        heartbeat.store_failed(now, 0.5, true);
         assert_eq!(heartbeat.next(), None, "the end of the one under way sets the next");
         assert_eq!(heartbeat.answered(Some("one".to_owned()), now), Answered::Overtaken);
         assert!(!heartbeat.is_up());
