@@ -27,6 +27,9 @@ use super::{
 /// What the parser says of a key that stands there already.
 const DUPLICATE: &str = "duplicate key";
 
+/// What the parser says of a text without quotation marks begins so.
+const UNQUOTED: &str = "string values must be quoted";
+
 /// Reads a whole file. What is wrong is noted, and reading goes on.
 pub(super) fn parse(path: &Path, text: &str, mistakes: &mut Vec<Mistake>) -> Table {
     let lines = Lines::of(path, text);
@@ -42,6 +45,10 @@ pub(super) fn parse(path: &Path, text: &str, mistakes: &mut Vec<Mistake>) -> Tab
                     let name = key.trim_matches(['"', '\'']);
                     let first = key_before(document.get_ref(), name, span.start);
                     twice(key, first.and_then(|first| piece.place(first).line))
+                }
+                _ if error.message().starts_with(UNQUOTED) => {
+                    "a text stands in quotation marks, as in appid = \"wx0123456789abcdef\""
+                        .to_owned()
                 }
                 _ => error.message().to_owned(),
             };

@@ -153,6 +153,14 @@ fn a_time_without_a_unit_is_told_with_the_form_that_it_should_have() {
 }
 
 #[test]
+fn a_text_without_quotation_marks_is_told_how_it_should_stand() {
+    let told = mistakes("[credentials.shop]\nappid = wx1\nsecret = \"s\"\n", &[]);
+    let expected =
+        "evertoken.toml:2: a text stands in quotation marks, as in appid = \"wx0123456789abcdef\"";
+    assert_eq!(told[0], expected, "{told:?}");
+}
+
+#[test]
 fn a_key_that_is_given_twice_is_named_with_both_of_its_places() {
     let shop = "[credentials.shop]\nappid = \"wx1\"\nsecret = \"s\"\n";
     let other = "[credentials.b]\nappid = \"wx2\"\nsecret = \"s\"\n";
