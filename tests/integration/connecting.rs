@@ -3,7 +3,11 @@
 use std::path::Path;
 
 use tempfile::TempDir;
-use tokio::{io::AsyncWriteExt, net::TcpListener, task::JoinSet};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+    task::JoinSet,
+};
 
 use evertoken_testkit::{
     process::{Ended, Process},
@@ -63,26 +67,59 @@ async fn a_host_that_does_not_exist_is_named() {
     assert!(ended.stderr.contains("no such host"), "{}", ended.stderr);
 }
 
-#[tokio::test]
-async fn a_redis_in_protected_mode_is_told_with_what_to_set() {
-    // From this machine no Redis is in protected mode; this one says what Redis says to others.
+/// When a server says why it ends a connection.
+#[derive(Clone, Copy)]
+enum Says {
+    /// Before anything is asked.
+    Unasked,
+    /// As the answer to the first command, whatever that is.
+    Asked,
+}
+
+/// A server that ends every connection with a word.
+async fn ends_with(said: &'static [u8], says: Says) -> (u16, JoinSet<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let port = listener.local_addr().expect("an address").port();
     let mut server = JoinSet::new();
     server.spawn(async move {
-        let said = b"-DENIED Redis is running in protected mode because protected mode is enabled \
-            and no password is set for the default user.\r\n";
         while let Ok((mut stream, _)) = listener.accept().await {
+            if let Says::Asked = says {
+                let _ = stream.read(&mut [0; 4096]).await;
+            }
             let _ = stream.write_all(said).await;
         }
     });
-    let directory = TempDir::new().expect("a directory");
-    let ended = check(directory.path(), &format!("redis://127.0.0.1:{port}"), &[]).await;
-    assert_eq!(ended.status.code(), Some(69));
-    for part in ["is in protected mode", "requirepass", "store's URL"] {
-        assert!(ended.stderr.contains(part), "{part}: {}", ended.stderr);
+    (port, server)
+}
+
+#[tokio::test]
+async fn a_redis_in_protected_mode_is_told_with_what_to_set() {
+    // From this machine no Redis is in protected mode; this one says what Redis says to others.
+    let said =
+        b"-DENIED Redis is running in protected mode because protected mode is enabled and no \
+        password is set for the default user.\r\n";
+    for says in [Says::Unasked, Says::Asked] {
+        let (port, _server) = ends_with(said, says).await;
+        let directory = TempDir::new().expect("a directory");
+        let ended = check(directory.path(), &format!("redis://127.0.0.1:{port}"), &[]).await;
+        assert_eq!(ended.status.code(), Some(69));
+        for part in ["is in protected mode", "requirepass", "store's URL"] {
+            assert!(ended.stderr.contains(part), "{part}: {}", ended.stderr);
+        }
+        assert!(!ended.stderr.contains("TLS"), "{}", ended.stderr);
     }
-    assert!(!ended.stderr.contains("TLS"), "{}", ended.stderr);
+}
+
+#[tokio::test]
+async fn a_redis_with_too_many_clients_is_told_in_its_own_words() {
+    for says in [Says::Unasked, Says::Asked] {
+        let (port, _server) = ends_with(b"-ERR max number of clients reached\r\n", says).await;
+        let directory = TempDir::new().expect("a directory");
+        let ended = check(directory.path(), &format!("redis://127.0.0.1:{port}"), &[]).await;
+        assert_eq!(ended.status.code(), Some(69));
+        assert!(ended.stderr.contains("max number of clients reached"), "{}", ended.stderr);
+        assert!(!ended.stderr.contains("TLS"), "{}", ended.stderr);
+    }
 }
 
 #[tokio::test]

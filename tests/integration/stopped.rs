@@ -69,6 +69,10 @@ async fn stop_at(
     if let Passes::Awake = passes {
         scene.let_go();
     }
+    // It finds that another has taken over, and only then it may raise a doubt.
+    if let Point::Connecting | Point::Sent | Point::Issued | Point::Publishing = point {
+        scene.fleet.told(scene.worker, "refresh.fenced").await;
+    }
     scene.settled().await;
 
     let fleet = scene.fleet;

@@ -113,6 +113,11 @@ pub(super) fn is_refused(error: &RedisError) -> bool {
     is_refusal(error) || by_server(error) == Some(StoreErrorCode::KeyPermission)
 }
 
+/// Whether this user has not the right to a command or to a key.
+pub(super) fn is_unpermitted(error: &RedisError) -> bool {
+    matches!(by_server(error), Some(StoreErrorCode::Permission | StoreErrorCode::KeyPermission))
+}
+
 /// Whether the server, or a proxy before it, does not know how to begin in RESP3. Some ask for a login
 /// before they say that they do not know a command, though this one brings it.
 pub(super) fn is_without_resp3(error: &RedisError) -> bool {

@@ -121,10 +121,11 @@ async fn in_resp2(client: &Client, channels: Option<&Channels>) -> RedisResult<O
 async fn with_keys_alone(client: &Client, key: &str) -> RedisResult<One> {
     let mut connection = client.get_multiplexed_async_connection_with_config(&patient()).await?;
     let exists = redis::cmd("EXISTS").arg(key).to_owned();
-    // Any answer shows that this is a Redis. What is wrong with it, the next command is told.
+    // A right that is missing concerns this key alone. Any other error may be the last word of a server
+    // that ends the connection: the next command would not be told why.
     let answer: RedisResult<Value> = exists.query_async(&mut connection).await;
     if let Err(error) = answer
-        && error.code().is_none()
+        && !errors::is_unpermitted(&error)
     {
         return Err(error);
     }
