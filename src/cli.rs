@@ -7,6 +7,7 @@ mod check;
 #[cfg(feature = "demo")]
 #[expect(clippy::indexing_slicing, reason = "a place is one of the demo's own lists")]
 mod demo;
+mod explain;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz_properties;
 mod get;
@@ -114,6 +115,11 @@ enum Verb {
     },
     /// Check the configuration and the store, without a call to an issuer
     Check,
+    /// Explain a finding: what it means, what applications notice, and what to do
+    Explain {
+        /// Its name, as logs, `status`, `check` and the page show it [default: list all names]
+        name: Option<String>,
+    },
     /// A fleet, a simulated issuer and faults, on this machine, to look at
     ///
     /// Starts a private Redis, a simulated issuer with short-lived tokens, workers that are killed
@@ -228,6 +234,7 @@ async fn run(cli: Cli, environment: &Environment) -> Result<(), CommandError> {
         Verb::Refresh { id, wait, revoke } => ask::refresh(&settings()?, &id, wait, revoke).await,
         Verb::Reject { id, token } => ask::reject(&settings()?, &id, token.expose_secret()).await,
         Verb::Check => check::run(&settings()?).await,
+        Verb::Explain { name } => explain::run(name.as_deref()),
         // It has a configuration of its own, and reads nobody's.
         #[cfg(feature = "demo")]
         Verb::Demo(options) => demo::run(options, environment).await,

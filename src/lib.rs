@@ -45,6 +45,7 @@ pub mod refresh;
 
 pub mod advice;
 pub mod config;
+pub mod finding;
 pub mod status;
 
 pub mod admin;

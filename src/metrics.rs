@@ -45,6 +45,11 @@ const TOKEN_EXPIRY: Metric = (
 const QUOTA_USED: Metric =
     ("evertoken_quota_used", "Calls of all workers for a token since the issuer's day began");
 const SUSPECT: Metric = ("evertoken_suspect", "Published tokens that may be dead");
+const FINDING: Metric = (
+    "evertoken_finding",
+    "1 while this is the worst that is known of a credential, by its stable name: evertoken explain \
+     NAME tells what to do",
+);
 const REJECTIONS: Metric = (
     "evertoken_rejections_total",
     "Reports of the published token as dead that this worker acted on for all, by their verdict: \
@@ -148,7 +153,7 @@ fn describe() {
     ] {
         describe_counter!(name, help);
     }
-    for (name, help) in [TOKEN_EXPIRY, QUOTA_USED, SUSPECT, STORE_UP, BUILD_INFO] {
+    for (name, help) in [TOKEN_EXPIRY, QUOTA_USED, SUSPECT, FINDING, STORE_UP, BUILD_INFO] {
         describe_gauge!(name, help);
     }
     describe_histogram!(ISSUER_DURATION.0, ISSUER_DURATION.1);
@@ -240,6 +245,15 @@ pub fn stands(credential: &CredentialId, expires_at: Option<f64>, calls: u64, is
     gauge!(TOKEN_EXPIRY.0, of(credential)).set(expires_at.unwrap_or(0.0));
     gauge!(QUOTA_USED.0, of(credential)).set(calls as f64);
     gauge!(SUSPECT.0, of(credential)).set(if is_suspect { 1.0 } else { 0.0 });
+}
+
+/// Of how many credentials this is the worst that is known: of `credential` alone, if it is named.
+pub fn found(credential: &str, finding: &str, credentials: u64) {
+    let mut labels = vec![Label::new("finding", finding.to_owned())];
+    if is_named() {
+        labels.push(Label::new("credential", credential.to_owned()));
+    }
+    gauge!(FINDING.0, labels).set(credentials as f64);
 }
 
 /// How all credentials stand together, where they are not named. Of their ends none is told: the

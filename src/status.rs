@@ -58,6 +58,10 @@ pub struct CredentialStatus {
     /// What went wrong last, until the next success; or that tokens die early again and again; or
     /// why the token is suspect; or that a report waits.
     pub error: Option<String>,
+    /// The stable name of what `error` tells: `evertoken explain` explains it, and `docs/findings.md`.
+    pub finding: Option<String>,
+    /// Since when its refreshes fail.
+    pub failing_since: Option<u64>,
     /// An application reports the token that stands as dead.
     pub reported: bool,
     /// When the next refresh should begin, from now.
@@ -118,17 +122,17 @@ impl CredentialStatus {
         let record = glance.record.clone().unwrap_or_default();
         let expires_at = record.expires_at().filter(|_| glance.has_token);
         let due_at = due_at(&record, glance, now, credential.daily_quota);
-        let report = glance.has_report.then(|| waiting(&record, now, credential.daily_quota));
-        let trouble = advice::trouble(credential, &record, now);
-        let stuck = advice::stuck(credential, &record);
-        let advice = foreign::advice(credential.id.as_str(), record.died_today(now));
         let calls = record.calls();
         let is_others = record.is_of_another_account(&credential.account_fingerprint());
-        let others = is_others.then(|| OTHERS.to_owned());
+        let has_token = glance.has_token && !is_others;
+        let (finding, error) = worst(credential, &record, glance, now).unzip();
+        let finding = finding.or((!has_token).then(|| "token.missing".to_owned()));
+        let failure =
+            record.failure.as_ref().filter(|failure| failure.since != StoreTime::default());
         Self {
             id: credential.id.to_string(),
             provider: credential.provider.kind(),
-            state: state(&record, glance.has_token && !is_others),
+            state: state(&record, has_token),
             expires_at: expires_at.map(StoreTime::as_millis),
             expires_in: expires_at.map(|moment| moment.since(now).as_secs()),
             due_at: due_at.map(StoreTime::as_millis),
@@ -140,15 +144,44 @@ impl CredentialStatus {
             due_in: due_at.map(|moment| moment.since(now)),
             leased: glance.leased,
             reported: glance.has_report,
+            failing_since: failure.map(|failure| failure.since.as_millis()),
             holder: record.holder,
-            error: trouble
-                .or(others)
-                .or(stuck)
-                .or(advice)
-                .or(record.doubt.map(|doubt| doubt.why))
-                .or(report),
+            finding,
+            error,
         }
     }
+}
+
+/// The worst that is known of a credential: its stable name, and a sentence.
+fn worst(
+    credential: &Credential,
+    record: &Record,
+    glance: &Glance,
+    now: StoreTime,
+) -> Option<(String, String)> {
+    let named = |name: &'static str| move |text: String| (name.to_owned(), text);
+    let failed = || {
+        let text = advice::trouble(credential, record, now)?;
+        let name = record.failure.as_ref().map(|failure| failure.finding.clone());
+        let name = name.filter(|name| !name.is_empty());
+        Some((name.unwrap_or_else(|| "refresh.failed".to_owned()), text))
+    };
+    let others = || record.is_of_another_account(&credential.account_fingerprint());
+    let others = || others().then(|| OTHERS.to_owned()).map(named("settings.another_account"));
+    let stuck = || {
+        let name = if record.deaths.stood_by { "probe.stuck" } else { "probe.dead" };
+        advice::stuck(credential, record).map(named(name))
+    };
+    let foreign = || {
+        let advice = foreign::advice(credential.id.as_str(), record.died_today(now));
+        advice.map(named("token.died_early"))
+    };
+    let doubt = || record.doubt.as_ref().map(|doubt| doubt.why.clone()).map(named("token.suspect"));
+    let report = || {
+        let text = glance.has_report.then(|| waiting(record, now, credential.daily_quota));
+        text.map(named("token.reported"))
+    };
+    failed().or_else(others).or_else(stuck).or_else(foreign).or_else(doubt).or_else(report)
 }
 
 /// When the next refresh should begin: one that was asked for, as soon as it may; one that was left to

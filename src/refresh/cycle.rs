@@ -1,5 +1,5 @@
 //! One cycle for one credential: begin, fetch, then complete or fail. What a call needs of other
-//! credentials is in `cycle/inputs.rs`, how an attempt ends in `cycle/record_result.rs`.
+//! credentials is in `cycle/inputs.rs`, how an attempt ends in `cycle/record_result.rs`, what the log tells of it in `cycle/tell.rs`.
 //!
 //! A success costs three round trips to the store (load, commit the grant, commit the token) and one
 //! request to the issuer. The request is sent once, and never cancelled: a cancelled request is an
@@ -8,6 +8,7 @@
 
 mod inputs;
 mod record_result;
+mod tell;
 
 use std::{sync::Arc, time::Duration};
 
@@ -184,7 +185,7 @@ impl Cycle {
         };
         let lease = &permit.lease;
         if *self.stopping.borrow() {
-            debug!(event = "refresh.released", credential = %credential.id, "gave the lease back before anything was sent");
+            debug!(event = "refresh.released", credential = %credential.id, epoch = lease.epoch.0, "gave the lease back before anything was sent");
             self.store.release(&credential.id, lease, true).await?;
             return Ok(Outcome::Released);
         }
@@ -199,7 +200,7 @@ impl Cycle {
         };
         let left = lease.left(Moment::now());
         let Some(budget) = policy::call_budget(self.times.request_timeout, left) else {
-            warn!(event = "refresh.released", credential = %credential.id, lease_left_ms = clock::millis(left),
+            warn!(event = "store.slow", credential = %credential.id, epoch = lease.epoch.0, lease_left_ms = clock::millis(left),
                 "the store is too slow for the lease: too little of it is left for a call, so nothing \
                  was sent; make worker.lease longer by what the store takes");
             // The others share the store, and would fare no better if they were woken.
@@ -214,7 +215,7 @@ impl Cycle {
             Ok(issued) => self.complete(&attempt, issued, took, rng, &mut told.heard).await,
             // Nothing was sent, and this worker tries no more: another can begin at once.
             Err(error) if error.fate == Fate::NotSent && *self.stopping.borrow() => {
-                debug!(event = "refresh.released", credential = %credential.id, error = %Chain(&error),
+                debug!(event = "refresh.released", credential = %credential.id, epoch = lease.epoch.0, error = %Chain(&error),
                     "gave the lease back before anything was sent");
                 self.store.release(&credential.id, lease, true).await?;
                 Ok(Outcome::Released)
@@ -273,7 +274,7 @@ impl Cycle {
             Begun::NotBefore(next_try, Early::Closed(until)) => {
                 told.used_up_until = Some(until);
                 if known.used_up_until != Some(until) {
-                    tell_closed(credential, until, next_try);
+                    tell::closed(credential, until, next_try);
                 }
                 Outcome::NotBefore(next_try)
             }
@@ -325,14 +326,6 @@ impl Cycle {
             answer => answer,
         }
     }
-}
-
-/// Says who has closed what to whom, and until when.
-fn tell_closed(credential: &Credential, until: StoreTime, next_try: StoreTime) {
-    let (id, account) = (&credential.id, credential.provider.account());
-    warn!(event = "issuer.closed", credential = %id, issuer = account.issuer, account = account.name,
-        endpoint = account.token, until = %until, next_try_at = %next_try,
-        "the issuer has closed this endpoint to this account; evertoken refresh {id} tries once all the same");
 }
 
 fn seconds(later: StoreTime, now: StoreTime) -> u64 {

@@ -111,6 +111,7 @@ pub(super) fn failure() -> FailedAttempt<'static> {
         rate_limited: Duration::ZERO,
         endpoint: ENDPOINT,
         error: "the issuer is busy",
+        finding: "issuer.busy",
         suspect: None,
         quiet_period: Duration::ZERO,
         settings: "",

@@ -195,7 +195,14 @@ impl Issuer for OneCall {
         };
         let call = if before == 0 { self.first.clone() } else { Call::Token(Duration::ZERO) };
         let token = Token::new(&format!("{}-{before}", self.name)).expect("a token");
-        let failed = |remedy, fate| Err(FetchError::new(remedy, fate, "a failure on purpose"));
+        let failed = |remedy, fate| {
+            Err(FetchError::new(
+                evertoken::provider::Trouble::IssuerBusy,
+                remedy,
+                fate,
+                "a failure on purpose",
+            ))
+        };
         match call {
             Call::Token(takes) => {
                 sleep(takes).await;

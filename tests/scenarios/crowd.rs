@@ -20,7 +20,7 @@ use evertoken::{
     credential::{CredentialId, Token},
     lease::{AttemptId, Epoch, Holder, Lease},
     policy::{Issuance, default_quiet_period},
-    provider::{Credential, Fate, FetchError, Inputs, Issued, Remedy},
+    provider::{Credential, Fate, FetchError, Inputs, Issued, Remedy, Trouble},
     refresh::{Cycle, Keeper},
     store::{BeginRequest, Begun, FileStore, Hint, Permit, Protocol, Timed},
 };
@@ -352,7 +352,9 @@ impl Way {
             notes.calls.push((clock::now(), self.member.id.clone()));
             notes.calls.len()
         };
-        let failed = |remedy, fate, message| Err(FetchError::new(remedy, fate, message));
+        let failed = |remedy, fate, message| {
+            Err(FetchError::new(Trouble::IssuerBusy, remedy, fate, message))
+        };
         match self.member.manner {
             Manner::Issues => {
                 tokio::time::sleep(CALL).await;

@@ -12,7 +12,7 @@ use evertoken::{
     clock,
     credential::Token,
     policy::Issuance,
-    provider::{Fate, FetchError, Inputs, Issued, Probed, Remedy},
+    provider::{Fate, FetchError, Inputs, Issued, Probed, Remedy, Trouble},
 };
 use evertoken_testkit::provider;
 use tokio::{sync::Notify, time::Instant};
@@ -169,7 +169,12 @@ impl Issuer {
             state.tries += 1;
             if state.mood == Mood::Unreachable {
                 let message = "no connection to the issuer";
-                return Err(FetchError::new(Remedy::Retry, Fate::NotSent, message));
+                return Err(FetchError::new(
+                    Trouble::IssuerUnreachable,
+                    Remedy::Retry,
+                    Fate::NotSent,
+                    message,
+                ));
             }
             state.under_way += 1;
             state.overlapped += u64::from(1 < state.under_way || 0 < state.probing);
@@ -185,14 +190,21 @@ impl Issuer {
         if mood == Mood::Silent {
             tokio::time::sleep_until(deadline).await;
             let message = "no answer from the issuer in time";
-            return Err(FetchError::new(Remedy::Retry, Fate::Unknown, message));
+            return Err(FetchError::new(
+                Trouble::IssuerUnclear,
+                Remedy::Retry,
+                Fate::Unknown,
+                message,
+            ));
         }
         tokio::time::sleep(WAY).await;
         answer
     }
 
     async fn probe(&self, token: &Token, deadline: Instant) -> Probed {
-        let unclear = |what: &str| FetchError::new(Remedy::Retry, Fate::Unknown, what);
+        let unclear = |what: &str| {
+            FetchError::new(Trouble::IssuerUnclear, Remedy::Retry, Fate::Unknown, what)
+        };
         let mood = {
             let mut state = self.state();
             if state.mood == Mood::Unreachable {
@@ -225,16 +237,26 @@ impl State {
         self.calls.push(now);
         if self.mood == Mood::Busy {
             let message = "errcode -1: the system is busy";
-            return Err(FetchError::new(Remedy::Retry, Fate::Refused, message));
+            return Err(FetchError::new(
+                Trouble::IssuerBusy,
+                Remedy::Retry,
+                Fate::Refused,
+                message,
+            ));
         }
         if self.mood == Mood::RefusesAddress {
             let message = "errcode 40164: the address is not in the list";
             let remedy = Remedy::AnotherWorker(Duration::from_secs(600));
-            return Err(FetchError::new(remedy, Fate::Refused, message));
+            return Err(FetchError::new(Trouble::AddressRefused, remedy, Fate::Refused, message));
         }
         if sent != self.accepted {
             let message = "errcode 40125: the secret is wrong";
-            return Err(FetchError::new(Remedy::Operator, Fate::Refused, message));
+            return Err(FetchError::new(
+                Trouble::SecretRefused,
+                Remedy::Operator,
+                Fate::Refused,
+                message,
+            ));
         }
         let lives = self.minted.last().map(|last| last.dies.saturating_duration_since(now));
         let (text, lifetime) = match (self.endpoint, lives, self.minted.last()) {

@@ -4,6 +4,8 @@ use std::{error::Error, fmt, sync::Arc, time::Duration};
 
 use evertoken_client::CredentialId;
 
+use crate::Trouble;
+
 /// What an error asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Remedy {
@@ -37,6 +39,8 @@ pub enum Fate {
 /// A failed attempt. It never carries a payload, a URL or a secret.
 #[derive(Debug)]
 pub struct FetchError {
+    /// What is wrong, by its stable name.
+    pub trouble: Trouble,
     /// What it asks for.
     pub remedy: Remedy,
     /// What is known of the request.
@@ -64,8 +68,8 @@ impl Fate {
 
 impl FetchError {
     /// An error that says `message`.
-    pub fn new(remedy: Remedy, fate: Fate, message: impl Into<String>) -> Self {
-        Self { remedy, fate, unanswered: false, message: message.into(), source: None }
+    pub fn new(trouble: Trouble, remedy: Remedy, fate: Fate, message: impl Into<String>) -> Self {
+        Self { trouble, remedy, fate, unanswered: false, message: message.into(), source: None }
     }
 
     /// Where the issuer did not answer, or something else did in its place.

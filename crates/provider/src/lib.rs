@@ -31,6 +31,7 @@ mod route;
 mod secret;
 mod secret_file;
 mod transport;
+mod trouble;
 pub mod wechat;
 
 use std::{fmt, future, time::Duration};
@@ -50,6 +51,7 @@ pub use self::{
     secret::{Secret, SecretSource},
     secret_file::SecretFile,
     transport::{InvalidTransport, Transport},
+    trouble::Trouble,
 };
 
 /// Our code that speaks to one kind of issuer, for one account. Its `Debug` shows no secret.

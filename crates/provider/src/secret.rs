@@ -8,7 +8,7 @@ use std::fmt;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 
-use crate::{Fate, FetchError, Remedy, SecretFile};
+use crate::{Fate, FetchError, Remedy, SecretFile, Trouble};
 
 /// What proves the account to the issuer, WeChat's `AppSecret` for one. It never leaves the worker.
 #[derive(Clone)]
@@ -63,7 +63,12 @@ impl SecretSource {
             (Some(what), Self::File(file)) => Err(file.failed(&what)),
             (Some(what), Self::Value(_)) => {
                 let message = format!("the secret {what}");
-                Err(FetchError::new(Remedy::Operator, Fate::NotSent, message))
+                Err(FetchError::new(
+                    Trouble::SecretUnreadable,
+                    Remedy::Operator,
+                    Fate::NotSent,
+                    message,
+                ))
             }
         }
     }

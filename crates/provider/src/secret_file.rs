@@ -16,7 +16,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use crate::{Fate, FetchError, Remedy, Secret};
+use crate::{Fate, FetchError, Remedy, Secret, Trouble};
 
 /// The longest file that is read as a secret, in bytes.
 const MAX_SECRET: u64 = 4096;
@@ -83,7 +83,8 @@ impl SecretFile {
     /// Another worker's file may be fine: this one steps aside.
     pub(crate) fn failed(&self, what: &str) -> FetchError {
         let message = format!("the secret's file {} {what}", self.path.display());
-        FetchError::new(Remedy::AnotherWorker(PERMANENT_WAIT), Fate::NotSent, message)
+        let remedy = Remedy::AnotherWorker(PERMANENT_WAIT);
+        FetchError::new(Trouble::SecretUnreadable, remedy, Fate::NotSent, message)
     }
 }
 

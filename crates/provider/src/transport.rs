@@ -14,7 +14,7 @@ use evertoken_tls::Refusal;
 use reqwest::{Client, Request, Response, Url, header};
 use tokio::time::{Instant, timeout_at};
 
-use crate::{Fate, FetchError, Remedy, lookups::Lookups, on_time::OnTime, route::Route};
+use crate::{Fate, FetchError, Remedy, Trouble, lookups::Lookups, on_time::OnTime, route::Route};
 
 /// The longest answer that is read, in bytes.
 const MAX_ANSWER: usize = 64 * 1024;
@@ -147,7 +147,12 @@ impl Transport {
             }
         }
         Err(refused.unwrap_or_else(|| {
-            FetchError::new(Remedy::Operator, Fate::NotSent, "there is no base URL")
+            FetchError::new(
+                Trouble::RequestMalformed,
+                Remedy::Operator,
+                Fate::NotSent,
+                "there is no base URL",
+            )
         }))
     }
 }
@@ -161,7 +166,7 @@ async fn exchange(client: &Client, request: Request, base: &Url) -> Result<Answe
     while let Some(chunk) = response.chunk().await.map_err(cut_short)? {
         if MAX_ANSWER < body.len() + chunk.len() {
             let message = format!("the answer (HTTP {status}) is longer than 64 KiB");
-            return Err(FetchError::new(Remedy::Retry, Fate::Unknown, message).unanswered());
+            return Err(unclear(message));
         }
         body.extend_from_slice(&chunk);
     }
@@ -196,11 +201,13 @@ fn build(connect_timeout: Duration, lookups: Arc<Lookups>) -> Result<Client, Inv
 fn not_built(error: InvalidTransport) -> FetchError {
     // Another worker may have what this machine lacks.
     let remedy = Remedy::AnotherWorker(PERMANENT_WAIT);
-    FetchError::new(remedy, Fate::NotSent, "no issuer can be called").caused_by(error)
+    FetchError::new(Trouble::IssuerTls, remedy, Fate::NotSent, "no issuer can be called")
+        .caused_by(error)
 }
 
 fn malformed(error: reqwest::Error) -> FetchError {
-    FetchError::new(Remedy::Operator, Fate::NotSent, "the request cannot be formed")
+    let message = "the request cannot be formed";
+    FetchError::new(Trouble::RequestMalformed, Remedy::Operator, Fate::NotSent, message)
         .caused_by(error.without_url())
 }
 
@@ -209,21 +216,28 @@ fn not_answered(error: reqwest::Error, base: &Url) -> FetchError {
     // A base URL has neither user nor query: its host and port can be told.
     let issuer = base.authority();
     if error.is_connect() {
-        let message = if error.is_timeout() {
-            format!("the issuer at {issuer} could not be reached in time")
+        let (trouble, message) = if error.is_timeout() {
+            let message = format!("the issuer at {issuer} could not be reached in time");
+            (Trouble::IssuerUnreachable, message)
         } else if let Some(refusal) = evertoken_tls::refusal(&error) {
-            format!("the issuer at {issuer} cannot be spoken to by TLS: {}", mended(refusal))
+            let how = mended(refusal);
+            (
+                Trouble::IssuerTls,
+                format!("the issuer at {issuer} cannot be spoken to by TLS: {how}"),
+            )
         } else {
-            format!("the issuer at {issuer} cannot be reached (see base_url and the network)")
+            let message =
+                format!("the issuer at {issuer} cannot be reached (see base_url and the network)");
+            (Trouble::IssuerUnreachable, message)
         };
-        return FetchError::new(Remedy::Retry, Fate::NotSent, message).caused_by(error);
+        return FetchError::new(trouble, Remedy::Retry, Fate::NotSent, message).caused_by(error);
     }
     let hint = match base.scheme() {
         "http" => " (base_url is http://: is it to be https://?)",
         _ => "",
     };
     let message = format!("the connection to {issuer} broke after the request was sent{hint}");
-    FetchError::new(Remedy::Retry, Fate::Unknown, message).unanswered().caused_by(error)
+    unclear(message).caused_by(error)
 }
 
 /// What a refusal of TLS asks of an operator.
@@ -260,14 +274,18 @@ fn mended(refusal: Refusal) -> &'static str {
     }
 }
 
+/// Nobody knows what the issuer did.
+fn unclear(message: impl Into<String>) -> FetchError {
+    FetchError::new(Trouble::IssuerUnclear, Remedy::Retry, Fate::Unknown, message).unanswered()
+}
+
 fn cut_short(error: reqwest::Error) -> FetchError {
-    FetchError::new(Remedy::Retry, Fate::Unknown, "the answer was cut short")
-        .unanswered()
-        .caused_by(error.without_url())
+    unclear("the answer was cut short").caused_by(error.without_url())
 }
 
 fn timed_out() -> FetchError {
-    FetchError::new(Remedy::Retry, Fate::Unknown, "the issuer did not answer in time").unanswered()
+    let message = "the issuer did not answer in time";
+    FetchError::new(Trouble::IssuerSlow, Remedy::Retry, Fate::Unknown, message).unanswered()
 }
 
 fn media_type(response: &Response) -> String {

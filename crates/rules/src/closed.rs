@@ -76,6 +76,7 @@ mod tests {
             rate_limited,
             endpoint,
             error: "the quota of the day is used up",
+            finding: "quota.used_up",
             suspect: None,
             quiet_period: Duration::ZERO,
             settings: "",

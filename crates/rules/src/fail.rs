@@ -23,6 +23,8 @@ pub struct FailedAttempt<'a> {
     pub endpoint: &'a str,
     /// One sentence, without any secret.
     pub error: &'a str,
+    /// What is wrong, by its stable name.
+    pub finding: &'a str,
     /// Why the published token may be dead, if it may.
     pub suspect: Option<&'a str>,
     /// How long nobody calls the issuer, because the outcome is unknown.
@@ -119,6 +121,10 @@ fn record_failure(record: &mut Record, snapshot: &Snapshot, failed: &FailedAttem
         failure.to_mend = failure.round_to_mend(now);
     }
     failed.error.clone_into(&mut failure.error);
+    failed.finding.clone_into(&mut failure.finding);
+    if failure.since == StoreTime::default() {
+        failure.since = now;
+    }
     failure.at = now;
     failure.left_to_others =
         if failed.left_to_others { failure.left_to_others.saturating_add(1) } else { 0 };

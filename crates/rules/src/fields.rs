@@ -261,6 +261,8 @@ mod tests {
             failure: Some(Failure {
                 count: 2,
                 error: "busy".to_owned(),
+                finding: "issuer.busy".to_owned(),
+                since: at(3),
                 at: at(7),
                 left_to_others: 1,
                 back_at: at(4),

@@ -153,6 +153,7 @@ fn a_failure() -> FailedAttempt<'static> {
         rate_limited: 600 * SECOND,
         endpoint: "4567cdef",
         error: "the issuer is busy",
+        finding: "issuer.busy",
         suspect: Some("a call had no clear result"),
         quiet_period: 15 * SECOND,
         settings: "0123abcd",

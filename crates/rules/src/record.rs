@@ -72,7 +72,13 @@ pub struct Failure {
     pub count: u32,
     /// The last one in one sentence.
     pub error: String,
-    /// When it failed.
+    /// What was wrong with it, by its stable name; empty if an older version wrote it.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub finding: String,
+    /// When the first one failed; never if an older version wrote it.
+    #[serde(skip_serializing_if = "is_never")]
+    pub since: StoreTime,
+    /// When the last one failed.
     pub at: StoreTime,
     /// How many of the last ones in a row were left to other workers: the issuer refused an address.
     #[serde(skip_serializing_if = "is_zero")]

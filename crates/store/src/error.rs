@@ -200,6 +200,12 @@ impl StoreErrorCode {
         }
     }
 
+    /// Its stable name among the findings.
+    #[must_use]
+    pub fn finding(self) -> String {
+        format!("store.{}", self.as_str())
+    }
+
     /// What is wrong and how to mend it, to follow the name of the place.
     pub(super) fn sentence(self) -> &'static str {
         match self {

@@ -3,7 +3,9 @@
 use std::{fmt, future::Future, time::Duration};
 
 use evertoken_client::{CredentialId, Token};
-use evertoken_provider::{Account, Fate, FetchError, Inputs, Issued, Probed, Provider, Remedy};
+use evertoken_provider::{
+    Account, Fate, FetchError, Inputs, Issued, Probed, Provider, Remedy, Trouble,
+};
 use evertoken_rules::policy::Issuance;
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
@@ -63,7 +65,12 @@ pub struct Unreachable;
 
 impl Issuer for Unreachable {
     async fn call(&self, _: Instant, _: &Inputs) -> Result<Issued, FetchError> {
-        Err(FetchError::new(Remedy::Retry, Fate::NotSent, "no connection"))
+        Err(FetchError::new(
+            Trouble::IssuerUnreachable,
+            Remedy::Retry,
+            Fate::NotSent,
+            "no connection",
+        ))
     }
 }
 

@@ -82,7 +82,7 @@ impl Cycle {
         heard: &mut Option<StoreClock>,
     ) -> Result<Outcome, StoreError> {
         let Attempt { credential, lease, .. } = attempt;
-        warn!(event = "refresh.input_dead", credential = %credential.id, %parent,
+        warn!(event = "refresh.input_dead", credential = %credential.id, epoch = lease.epoch.0, %parent,
             "the issuer says that the token of another credential is dead: it is reported");
         let ends = clock::now() + self.times.lease;
         let epoch = self.store.load(parent).await?.record.epoch();
@@ -92,6 +92,7 @@ impl Cycle {
             rate_limited: Duration::ZERO,
             endpoint: "",
             error: "",
+            finding: "",
             suspect: None,
             // The others would fare no better.
             quiet_period: INPUT_WAIT,

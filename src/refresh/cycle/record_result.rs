@@ -5,18 +5,16 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
-use super::{Attempt, Cycle, Outcome, seconds, tell_closed};
+use super::{Attempt, Cycle, Outcome, seconds, tell};
 use crate::{
     clock::{self, Moment, StoreClock, StoreTime},
     credential::Chain,
-    credential::CredentialId,
-    foreign,
     lease::Reason,
     metrics,
     policy::{self, Standing},
-    provider::{Fate, FetchError, Issued, Remedy},
+    provider::{Fate, FetchError, Issued, Remedy, Trouble},
     refresh::{Credential, Remembered},
     store::{
         Completed, Failed, FailedAttempt, Failure, NextGrant, Protocol, Publication, StoreError,
@@ -83,14 +81,16 @@ impl Cycle {
             }
             Completed::Expired => {
                 let message = "the token's life was over before it could be published";
-                let error = FetchError::new(Remedy::Retry, Fate::Unknown, message);
+                let (remedy, fate) = (Remedy::Retry, Fate::Unknown);
+                let error = FetchError::new(Trouble::TokenExpired, remedy, fate, message);
                 return self.fail(attempt, &error, rng, heard).await;
             }
         };
         info!(event, credential = %id, epoch = lease.epoch.0, reason = lease.reason.as_str(),
             expires_in_s = seconds(expires_at, now), next_refresh_in_s = seconds(due_at, now),
             took_ms = clock::millis(took), "{what}");
-        tell_early_end(id, lease.reason, completed);
+        tell::recovery(attempt);
+        tell::early_end(id, lease, completed);
         Ok(Outcome::Refreshed(Arc::new(Remembered {
             token: issued.token,
             attempt: lease.attempt.clone(),
@@ -118,8 +118,8 @@ impl Cycle {
         let in_doubt = error.fate == Fate::Unknown && issues_anew;
         let failures = permit.failures.saturating_add(1);
         let ends = clock::now() + self.times.lease;
-        let (now, standing, before) =
-            self.retry_until(ends, rng, || self.standing(credential, in_doubt)).await?;
+        let Before { now, standing, failure: before, is_over } =
+            self.retry_until(ends, rng, || self.before(credential, in_doubt)).await?;
         let retry = policy::wait_after_failure(standing, failures, rng.f64());
         let window = policy::quota_window_left(now, credential.provider.quota_day_offset())
             + policy::after_midnight(self.times.lease, rng.f64());
@@ -137,6 +137,7 @@ impl Cycle {
             rate_limited: closed,
             endpoint: &fingerprints.endpoint,
             error: &message,
+            finding: error.trouble.name(),
             suspect: in_doubt.then_some("a call to the issuer had no clear result"),
             quiet_period: if in_doubt { credential.quiet_period } else { Duration::ZERO },
             settings: &fingerprints.settings,
@@ -165,28 +166,36 @@ impl Cycle {
                 return Ok(Outcome::Restored { epoch: lease.epoch, expires_at, due_at });
             }
             Failed::Fenced => {
-                warn!(event = "refresh.fenced", credential = %id, error = %message,
+                warn!(event = "refresh.fenced", credential = %id, epoch = lease.epoch.0, error = %message,
                     "a failed attempt was overtaken by a later one");
                 return Ok(Outcome::Fenced);
             }
         };
         if !closed.is_zero() {
-            tell_closed(credential, now.plus(closed), due_at);
+            tell::closed(credential, now.plus(closed), due_at);
         }
-        tell_failure(attempt, &message, refused, due_at.since(now), local_backoff);
+        let told = tell::FailureTold {
+            trouble: error.trouble,
+            message: &message,
+            is_news: is_over
+                || before.finding != error.trouble.name()
+                || is_tried_anew(lease.reason),
+            refused,
+            due_in: due_at.since(now),
+            local_backoff,
+        };
+        told.tell(attempt);
         let refused = (refused || local_backoff.is_some()).then(|| fingerprints.settings.clone());
         Ok(Outcome::Failed { due_at, local_backoff, refused, message })
     }
 
     /// What is published while a refresh has failed, and the failures before.
-    async fn standing(
-        &self,
-        credential: &Credential,
-        in_doubt: bool,
-    ) -> Result<(StoreTime, Standing, Failure), StoreError> {
+    async fn before(&self, credential: &Credential, in_doubt: bool) -> Result<Before, StoreError> {
         let (now, glances) = self.store.look(std::slice::from_ref(&credential.id)).await?;
         let glance = glances.into_iter().next().unwrap_or_default();
         let record = glance.record.unwrap_or_default();
+        let failure = record.failure.clone().unwrap_or_default();
+        let stood = record.expires_at().is_some_and(|expires_at| failure.at < expires_at);
         let standing = match record.expires_at() {
             Some(expires_at) if glance.has_token => {
                 if in_doubt || record.doubt.is_some() {
@@ -197,7 +206,7 @@ impl Cycle {
             }
             _ => Standing::Nothing,
         };
-        Ok((now, standing, record.failure.unwrap_or_default()))
+        Ok(Before { now, standing, failure, is_over: stood && !glance.has_token })
     }
 
     /// Tries until the store takes it, or until `ends`: what an attempt brought is not given up
@@ -232,31 +241,19 @@ impl Cycle {
     }
 }
 
-/// Says that it failed, when it is tried again, and who can mend it.
-fn tell_failure(
-    attempt: &Attempt<'_>,
-    message: &str,
-    refused: bool,
-    due_in: Duration,
-    local_backoff: Option<Duration>,
-) {
-    let (id, failures) = (&attempt.credential.id, attempt.permit.failures.saturating_add(1));
-    let next_try_in_s = local_backoff.unwrap_or(due_in).as_secs();
-    match (refused, local_backoff) {
-        (true, _) => {
-            error!(event = "refresh.refused", credential = %id, error = message, failures, next_try_in_s,
-                "refused: someone has to mend this; after that, evertoken refresh {id} tries at once");
-        }
-        (_, Some(_)) => {
-            error!(event = "refresh.refused_here", credential = %id, error = message, next_try_in_s,
-                "refused here: this worker leaves the credential to others; once it is mended, \
-                 evertoken refresh {id} tries at once");
-        }
-        _ => {
-            warn!(event = "refresh.failed", credential = %id, error = message, failures, next_try_in_s,
-                "refresh failed; what is published stays");
-        }
-    }
+/// How things stood when a refresh had failed.
+struct Before {
+    now: StoreTime,
+    standing: Standing,
+    /// The failures before.
+    failure: Failure,
+    /// The token that stood at the last one has ended since.
+    is_over: bool,
+}
+
+/// Whether a person waits for how it ends.
+fn is_tried_anew(reason: Reason) -> bool {
+    matches!(reason, Reason::Requested | Reason::Revoked | Reason::SettingsChanged)
 }
 
 /// What a failure asks to wait for that is not the end of a quota's window, `before` being the failures
@@ -295,25 +292,5 @@ fn waits(
             let back_in = policy::wait_for_mending(round, stated).max(lives.min(stated));
             Waits { wait, local_backoff: Some(back_in), ..Waits::default() }
         }
-    }
-}
-
-/// Says why the token that was replaced had been reported.
-fn tell_early_end(id: &CredentialId, reason: Reason, completed: Completed) {
-    match completed {
-        Completed::Replaced { deaths: early, .. } => {
-            metrics::died_early(id);
-            warn!(event = "token.died_early", credential = %id, deaths_today = early, "{}", foreign::death(id.as_str(), early));
-        }
-        Completed::Repeated { .. } if reason == Reason::Rejected => {
-            warn!(event = "report.of_living_token", credential = %id, "an application or a probe reported this token as dead, and the \
-                issuer stands by it: is it used with the right account? if it is dead all the same, \
-                evertoken refresh {id} --revoke has it replaced");
-        }
-        Completed::Repeated { .. } if reason == Reason::Revoked => {
-            warn!(event = "revoke.in_vain", credential = %id, "the issuer was asked to replace this token, and gave the same one: \
-                try it again in a while");
-        }
-        _ => {}
     }
 }

@@ -285,11 +285,12 @@ impl Keeper {
     fn tell_trouble(&self, error: &StoreError, is_first: bool) {
         metrics::store_failed(error.code().as_str());
         metrics::store_is_up(false);
+        let finding = error.code().finding();
         if is_first && self.heartbeat.was_up {
-            error!(event = "store.away", error = %Chain(error),
+            error!(event = "store.away", finding, error = %Chain(error),
                 "the store is away: what is published stays; trying again");
         } else if is_first {
-            error!(event = "store.away", error = %Chain(error),
+            error!(event = "store.away", finding, error = %Chain(error),
                 "the store cannot be reached: trying again");
         }
     }

@@ -10,7 +10,7 @@ use std::{
 
 use evertoken::{
     credential::{CredentialId, Token},
-    provider::{Credential, Fate, FetchError, Inputs, Issued, Remedy},
+    provider::{Credential, Fate, FetchError, Inputs, Issued, Remedy, Trouble},
     refresh::Outcome,
     store::Record,
 };
@@ -50,7 +50,12 @@ impl Issuer for Ticket {
         let token = inputs.token(parent).expect("the token that was named").expose();
         if self.first_is_dead.load(Ordering::SeqCst) && token == "shop-0" {
             let remedy = Remedy::InputDead(parent.clone());
-            return Err(FetchError::new(remedy, Fate::Refused, "the access token is dead"));
+            return Err(FetchError::new(
+                Trouble::InputDead,
+                remedy,
+                Fate::Refused,
+                "the access token is dead",
+            ));
         }
         Ok(Issued::new(Token::new(&format!("ticket-of-{token}")).expect("a token"), LIFE))
     }

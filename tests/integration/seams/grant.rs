@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use evertoken::{
     credential::Token,
-    provider::{Credential, Fate, FetchError, Inputs, Issued, Remedy, Secret},
+    provider::{Credential, Fate, FetchError, Inputs, Issued, Remedy, Secret, Trouble},
     refresh::Outcome,
     store::Coordinate,
 };
@@ -33,7 +33,12 @@ impl Issuer for Rotating {
         let asked_with = inputs.grant.as_ref().map_or(FIRST, Secret::expose);
         let expected = format!("grant-{}", if self.silent < call { call - 1 } else { call });
         if asked_with != expected {
-            return Err(FetchError::new(Remedy::Operator, Fate::Refused, "invalid_grant"));
+            return Err(FetchError::new(
+                Trouble::SecretRefused,
+                Remedy::Operator,
+                Fate::Refused,
+                "invalid_grant",
+            ));
         }
         let token = Token::new(&format!("token-{call}")).expect("a token");
         let next_grant = (call != self.silent).then(|| {

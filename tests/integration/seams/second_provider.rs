@@ -7,7 +7,7 @@ use evertoken::{
     policy::Issuance,
     provider::{
         Account, Fate, FetchError, Fields, Inputs, Issued, Kind, Probed, Provider, Remedy,
-        SecretSource, Transport,
+        SecretSource, Transport, Trouble,
     },
     refresh::Outcome,
 };
@@ -41,14 +41,20 @@ impl Planet {
     fn answer(&self, key: &str) -> Result<String, FetchError> {
         match key {
             "k3y" => Ok(format!("token-of-{} 600", self.planet)),
-            _ => Err(FetchError::new(Remedy::Operator, Fate::Refused, "wrong key")),
+            _ => Err(FetchError::new(
+                Trouble::SecretRefused,
+                Remedy::Operator,
+                Fate::Refused,
+                "wrong key",
+            )),
         }
     }
 }
 
 /// What an answer means.
 fn read_answer(line: &str) -> Result<Issued, FetchError> {
-    let odd = || FetchError::new(Remedy::Retry, Fate::Unknown, "an odd answer");
+    let odd =
+        || FetchError::new(Trouble::IssuerUnclear, Remedy::Retry, Fate::Unknown, "an odd answer");
     let (token, seconds) = line.split_once(' ').ok_or_else(odd)?;
     let token = Token::new(token).map_err(|error| odd().caused_by(error))?;
     let seconds = seconds.parse().map_err(|error| odd().caused_by(error))?;

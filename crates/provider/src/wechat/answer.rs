@@ -10,7 +10,7 @@ use evertoken_rules::policy::{LONGEST_LIFETIME, SHORTEST_LIFETIME};
 use serde_json::{Map, Value};
 
 use super::pasted;
-use crate::{Fate, FetchError, Issued, Remedy, Secret};
+use crate::{Fate, FetchError, Issued, Remedy, Secret, Trouble};
 
 const MINUTE: Duration = Duration::from_secs(60);
 /// How bytes begin that are packed with gzip.
@@ -41,7 +41,8 @@ pub(super) fn read(
     let unclear = |what: &str| {
         let size = body.len();
         let message = format!("the answer {what} (HTTP {status}, {media_type}, {size} bytes)");
-        FetchError::new(Remedy::Retry, fate_of(status), message).unanswered()
+        FetchError::new(Trouble::IssuerUnclear, Remedy::Retry, fate_of(status), message)
+            .unanswered()
     };
     if status != 200 {
         return Err(unclear("is not WeChat's"));
@@ -96,78 +97,102 @@ fn fate_of(status: u16) -> Fate {
 }
 
 fn refusal(asked: Asked<'_>, errcode: i64, errmsg: &str) -> FetchError {
-    let (remedy, meaning) = classify(errcode);
+    let (trouble, remedy, meaning) = classify(errcode);
     // Only a parsed address is shown, never the text.
     let address = address(errmsg).map(|ip| format!(" {ip}")).unwrap_or_default();
     let meaning = meaning.replace("{account}", asked.appid).replace("{address}", &address);
     let rid = rid(errmsg).map(|rid| format!(" (rid {rid})")).unwrap_or_default();
     let hint = pasted::hint(errcode, asked);
     let message = format!("WeChat answered {errcode}: {meaning}{hint}{rid}");
-    FetchError::new(remedy, Fate::Refused, message)
+    FetchError::new(trouble, remedy, Fate::Refused, message)
 }
 
-/// The remedy of an errcode of the token endpoints, and what to tell an operator. `{account}` stands
+/// What an errcode of the token endpoints means, its remedy, and what to tell an operator. `{account}` stands
 /// for the `AppID`, `{address}` for the address that was refused.
-fn classify(errcode: i64) -> (Remedy, &'static str) {
+fn classify(errcode: i64) -> (Trouble, Remedy, &'static str) {
     use Remedy::{AnotherWorker, Operator, Retry, Wait, WaitForWindow};
     match errcode {
-        -1 => (Retry, "its system is busy"),
+        -1 => (Trouble::IssuerBusy, Retry, "its system is busy"),
         40001 => (
+            Trouble::SecretRefused,
             Operator,
             "the AppSecret of {account} is wrong or belongs to another account: copy it anew from \
              the console",
         ),
-        40013 => {
-            (Operator, "the AppID {account} is unknown (case matters): compare it with the console")
-        }
+        40013 => (
+            Trouble::AccountUnknown,
+            Operator,
+            "the AppID {account} is unknown (case matters): compare it with the console",
+        ),
         40125 => (
+            Trouble::SecretRefused,
             Operator,
             "the AppSecret of {account} is wrong: copy it anew from the console; a reset makes the \
              old one void",
         ),
         40164 => (
+            Trouble::AddressRefused,
             AnotherWorker(10 * MINUTE),
             "the worker's address{address} is not in the IP list of {account}: add it in the console",
         ),
-        40243 => (Operator, "the AppSecret of {account} is frozen: thaw it in the console"),
+        40243 => (
+            Trouble::AccountFrozen,
+            Operator,
+            "the AppSecret of {account} is frozen: thaw it in the console",
+        ),
         45009 => (
+            Trouble::QuotaUsedUp,
             WaitForWindow,
             "the daily quota of {account} is used up: wait for midnight in China, or clear it in \
              the console; something else may be calling with this account",
         ),
-        45011 => (Wait(MINUTE), "the quota of {account} for this minute is used up"),
-        50004 => (Operator, "the account {account} may not use the token interface"),
-        50007 => (Operator, "the account {account} is frozen"),
+        45011 => (
+            Trouble::RateLimited,
+            Wait(MINUTE),
+            "the quota of {account} for this minute is used up",
+        ),
+        50004 => (
+            Trouble::AccountNotPermitted,
+            Operator,
+            "the account {account} may not use the token interface",
+        ),
+        50007 => (Trouble::AccountFrozen, Operator, "the account {account} is frozen"),
         61024 => (
+            Trouble::AccountNotPermitted,
             Operator,
             "{account} is the AppID of a third-party platform, which gets its tokens another way",
         ),
         89501 => (
+            Trouble::AddressRefused,
             AnotherWorker(5 * MINUTE),
             "the worker's address{address} still awaits the confirmation of the administrator of \
              {account}",
         ),
         89503 => (
+            Trouble::AddressRefused,
             AnotherWorker(5 * MINUTE),
             "the administrator of {account} was asked to confirm the worker's address{address}: \
              confirm it, or add it to the IP list in the console",
         ),
         89506 => (
+            Trouble::AddressRefused,
             AnotherWorker(24 * HOUR),
             "the administrator of {account} refused the worker's address{address} twice: it is \
              blocked for 24 hours",
         ),
         89507 => (
+            Trouble::AddressRefused,
             AnotherWorker(HOUR),
             "the administrator of {account} refused the worker's address{address}: it is blocked \
              for an hour",
         ),
         40002 | 41002 | 41004 | 43002 | 47001 => (
+            Trouble::RequestMalformed,
             Operator,
             "the request was malformed, which is a defect of evertoken or of something between: \
              please report it",
         ),
-        _ => (Retry, "an errcode that its token endpoints do not document"),
+        _ => (Trouble::IssuerRefused, Retry, "an errcode that its token endpoints do not document"),
     }
 }
 

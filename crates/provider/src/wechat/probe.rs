@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use super::answer::object;
-use crate::{Fate, FetchError, Probed, Remedy};
+use crate::{Fate, FetchError, Probed, Remedy, Trouble};
 
 /// The errcodes that mean that the token is dead, as SDKs agree (`wechat-api.md` section 3.1). All
 /// others concern the account, the API, the caller or the moment.
@@ -15,7 +15,7 @@ pub(super) fn read(status: u16, media_type: &str, body: &[u8]) -> Probed {
     let unclear = |what: &str| {
         let size = body.len();
         let message = format!("the answer {what} (HTTP {status}, {media_type}, {size} bytes)");
-        FetchError::new(Remedy::Retry, Fate::Refused, message)
+        FetchError::new(Trouble::IssuerUnclear, Remedy::Retry, Fate::Refused, message)
     };
     if status != 200 {
         return Probed::Unclear(unclear("is not WeChat's").unanswered());
