@@ -249,10 +249,11 @@ pub fn stands(credential: &CredentialId, expires_at: Option<f64>, calls: u64, is
 
 /// Of how many credentials this is the worst that is known: of `credential` alone, if it is named.
 pub fn found(credential: &str, finding: &str, credentials: u64) {
-    let mut labels = vec![Label::new("finding", finding.to_owned())];
+    let mut labels = Vec::new();
     if is_named() {
         labels.push(Label::new("credential", credential.to_owned()));
     }
+    labels.push(Label::new("finding", finding.to_owned()));
     gauge!(FINDING.0, labels).set(credentials as f64);
 }
 

@@ -168,6 +168,7 @@ async fn status_tells_every_state_in_words_and_in_json() {
     assert_eq!((&shop["calls_today"], &shop["daily_quota"]), (&1.into(), &500_000.into()));
     assert_eq!((&other["state"], &other["failures"]), (&"missing".into(), &1.into()));
     assert!(other["error"].as_str().is_some_and(|error| error.contains("40125")));
+    assert_eq!((&shop["finding"], &other["finding"]), (&Value::Null, &"secret.refused".into()));
     let mut fields: Vec<&str> =
         shop.as_object().expect("an object").keys().map(String::as_str).collect();
     fields.sort_unstable();
@@ -185,6 +186,8 @@ async fn status_tells_every_state_in_words_and_in_json() {
         "reported",
         "daily_quota",
         "failures",
+        "failing_since",
+        "finding",
         "error",
     ];
     contract.sort_unstable();

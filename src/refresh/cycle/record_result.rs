@@ -195,7 +195,8 @@ impl Cycle {
         let glance = glances.into_iter().next().unwrap_or_default();
         let record = glance.record.unwrap_or_default();
         let failure = record.failure.clone().unwrap_or_default();
-        let stood = record.expires_at().is_some_and(|expires_at| failure.at < expires_at);
+        let ended = |end: StoreTime| failure.at < end && end <= now;
+        let is_over = record.expires_at().is_some_and(ended);
         let standing = match record.expires_at() {
             Some(expires_at) if glance.has_token => {
                 if in_doubt || record.doubt.is_some() {
@@ -206,7 +207,7 @@ impl Cycle {
             }
             _ => Standing::Nothing,
         };
-        Ok(Before { now, standing, failure, is_over: stood && !glance.has_token })
+        Ok(Before { now, standing, failure, is_over })
     }
 
     /// Tries until the store takes it, or until `ends`: what an attempt brought is not given up
