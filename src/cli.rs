@@ -34,6 +34,7 @@ use crate::{
     lease::Holder,
     provider::InvalidTransport,
     store::{Coordinate, Hearing, Read, StoreError, StoreUrl},
+    traces::Traces,
     worker::{self, StartError},
 };
 
@@ -227,7 +228,12 @@ async fn run(cli: Cli, environment: &Environment) -> Result<(), CommandError> {
         Verb::Run => {
             let settings = settings()?;
             settings.some_credential().map_err(CommandError::Usage)?;
-            Ok(worker::run(settings).await?)
+            let traces = Traces::start(environment);
+            let ended = worker::run(settings).await;
+            if let Some(traces) = traces {
+                traces.end().await;
+            }
+            Ok(ended?)
         }
         Verb::Get { id, json, fetch } => get::run(&settings()?, &id, json, fetch).await,
         Verb::Status { json, watch } => status::run(&settings()?, json, watch).await,

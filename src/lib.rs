@@ -32,6 +32,7 @@ pub mod lease {
 pub use evertoken_rules::{foreign, policy};
 
 pub mod metrics;
+pub mod traces;
 
 pub use evertoken_provider as provider;
 pub use evertoken_store as store;

@@ -34,8 +34,8 @@ pub(super) fn called(
 }
 
 /// A cycle has ended. What was not granted is no refresh; what the store did not do is counted where
-/// it is met.
-pub(super) fn ended(credential: &CredentialId, outcome: &Outcome) {
+/// it is met. What it is counted as.
+pub(super) fn ended(credential: &CredentialId, outcome: &Outcome) -> Option<&'static str> {
     let outcome = match outcome {
         Outcome::Refreshed(_) => "refreshed",
         Outcome::Failed { .. } => "failed",
@@ -50,7 +50,8 @@ pub(super) fn ended(credential: &CredentialId, outcome: &Outcome) {
         | Outcome::NotBefore(_)
         | Outcome::StoreLost
         | Outcome::OtherData
-        | Outcome::StoreFailed(_) => return,
+        | Outcome::StoreFailed(_) => return None,
     };
     metrics::refresh_ended(credential, outcome);
+    Some(outcome)
 }

@@ -25,6 +25,7 @@ use crate::{
     metrics, policy,
     provider::Fate,
     store::{BeginRequest, Begun, Coordinate, Early, Permit, Protocol, StoreError, StoreErrorKind},
+    traces::RefreshTrace,
 };
 
 /// What a cycle works with.
@@ -155,11 +156,12 @@ impl Cycle {
         rng: &mut fastrand::Rng,
     ) -> CycleReport {
         let mut told = Told::default();
-        let outcome = match self.refresh(credential, known, rng, &mut told).await {
+        let mut trace = RefreshTrace::begin(&credential.id);
+        let outcome = match self.refresh(credential, known, rng, &mut told, &mut trace).await {
             Ok(outcome) => outcome,
             Err(error) => Outcome::StoreFailed(error),
         };
-        count::ended(&credential.id, &outcome);
+        trace.ended(count::ended(&credential.id, &outcome));
         CycleReport { outcome, heard: told.heard, used_up_until: told.used_up_until }
     }
 
@@ -169,6 +171,7 @@ impl Cycle {
         known: Knowledge,
         rng: &mut fastrand::Rng,
         told: &mut Told,
+        trace: &mut RefreshTrace,
     ) -> Result<Outcome, StoreError> {
         let readable_by = clock::now() + self.times.request_timeout;
         let fingerprints = Fingerprints::of(credential, readable_by).await;
@@ -184,6 +187,7 @@ impl Cycle {
             Err(outcome) => return Ok(outcome),
         };
         let lease = &permit.lease;
+        trace.granted(lease);
         if *self.stopping.borrow() {
             debug!(event = "refresh.released", credential = %credential.id, epoch = lease.epoch.0, "gave the lease back before anything was sent");
             self.store.release(&credential.id, lease, true).await?;
@@ -211,6 +215,7 @@ impl Cycle {
         let fetched = credential.provider.fetch(started + budget, &inputs).await;
         let took = clock::now() - started;
         count::called(credential, &fetched, took);
+        trace.fetched(fetched.as_ref().err().map(|error| error.trouble.name()));
         match fetched {
             Ok(issued) => self.complete(&attempt, issued, took, rng, &mut told.heard).await,
             // Nothing was sent, and this worker tries no more: another can begin at once.

@@ -37,4 +37,5 @@ mod shutdown;
 mod stopped;
 mod takeover;
 mod tls;
+mod traces;
 mod wakes;
