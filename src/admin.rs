@@ -5,15 +5,17 @@
 //!   is away is no reason to restart a worker.
 //! - `GET /status`: as `evertoken status --json`, a second old at the most.
 //! - `GET /metrics`: for Prometheus.
+//! - `GET /events`: what this worker knows, and each change, as it comes.
 
 mod connections;
+mod events;
 mod recent;
 mod scrape;
 
 use std::{convert::Infallible, net::SocketAddr, sync::Arc};
 
 use axum::{
-    Json, Router,
+    Extension, Json, Router,
     extract::State,
     http::{StatusCode, header},
     response::IntoResponse,
@@ -22,8 +24,9 @@ use axum::{
 use tokio::{net::TcpListener, sync::watch};
 use tracing::{info, warn};
 
-use self::{recent::RecentStatus, scrape::RecordScrape};
+use self::{connections::Stay, events::Events, recent::RecentStatus, scrape::RecordScrape};
 use crate::{
+    board::Board,
     credential::Chain,
     metrics::Metrics,
     provider::Credential,
@@ -48,6 +51,7 @@ struct AdminState {
     metrics: Metrics,
     recent: RecentStatus,
     scrape: RecordScrape,
+    events: Arc<Events>,
 }
 
 /// Serves for ever. If it may not, or cannot, it says so and the worker goes on without it.
@@ -57,16 +61,20 @@ pub async fn serve(
     store: Arc<dyn Read>,
     reached: watch::Receiver<bool>,
     metrics: Metrics,
+    board: Arc<Board>,
 ) -> Infallible {
     if let Some(listen) = listen {
         let (recent, scrape) = (RecentStatus::default(), RecordScrape::default());
-        let state = Arc::new(AdminState { credentials, store, reached, metrics, recent, scrape });
+        let events = Arc::new(Events::new(board));
+        let state =
+            Arc::new(AdminState { credentials, store, reached, metrics, recent, scrape, events });
         match TcpListener::bind(listen).await {
             Ok(listener) => {
                 info!(event = "admin.listening", %listen, "the admin listener is there");
                 return tokio::select! {
                     never = connections::serve(listener, routes(Arc::clone(&state))) => never,
                     never = state.recent.forget() => never,
+                    never = state.events.run() => never,
                 };
             }
             Err(error) => warn!(event = "admin.failed", %listen, %error,
@@ -82,6 +90,7 @@ fn routes(state: Arc<AdminState>) -> Router {
         .route("/readyz", get(ready))
         .route("/status", get(status))
         .route("/metrics", get(scrape))
+        .route("/events", get(events))
         .with_state(state)
 }
 
@@ -107,6 +116,13 @@ async fn scrape(State(state): State<Arc<AdminState>>) -> impl IntoResponse {
     // What this worker has counted is told whether the store is there or not.
     state.scrape.tell(&state).await;
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], state.metrics.render())
+}
+
+async fn events(
+    State(state): State<Arc<AdminState>>,
+    Extension(stay): Extension<Stay>,
+) -> impl IntoResponse {
+    Arc::clone(&state.events).open(&stay)
 }
 
 // === impl AdminState ===

@@ -49,6 +49,8 @@ pub mod config;
 pub mod finding;
 pub mod status;
 
+pub mod board;
+
 pub mod admin;
 pub mod worker;
 

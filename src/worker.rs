@@ -8,6 +8,7 @@ use tracing::{debug, info, warn};
 
 use crate::{
     admin,
+    board::Board,
     clock::WallClock,
     config::Settings,
     lease::Holder,
@@ -67,18 +68,21 @@ pub async fn run(settings: Settings) -> Result<(), StartError> {
         warn!(event = "worker.lease_is_short", "{warning}");
     }
     warn_of_secrets_in_clear(&credentials);
+    let place = store.url.to_string();
+    let board = Arc::new(Board::new(holder.as_str(), credentials.len(), place));
     let store = store.url.open(&store.prefix, holder, Hearing::Hints);
     let ids: Vec<_> = credentials.iter().map(|credential| &credential.id).collect();
     let metrics = Metrics::install(&ids).map_err(StartError::Metrics)?;
     let (stop, stopping) = watch::channel(false);
     let cycle = Cycle { store: Arc::clone(&store), times: settings.times, stopping };
     let (keeper, reached) = Keeper::new(&credentials, cycle, fastrand::Rng::new());
+    let keeper = keeper.shown_on(Arc::clone(&board));
     let keeper = match settings.calls_at_once {
         Some(most) => keeper.with_calls_at_once(most),
         None => keeper,
     };
     let clocks = compare_clocks(Arc::clone(&store) as _, reached.clone());
-    let admin = admin::serve(settings.admin, credentials, store, reached, metrics.clone());
+    let admin = admin::serve(settings.admin, credentials, store, reached, metrics.clone(), board);
     let stopped = async {
         let signal = tokio::select! {
             _ = terminate.recv() => "SIGTERM",

@@ -1,9 +1,16 @@
 //! Connections to the admin listener, within bounds: whoever may reach it must not take from the
 //! worker what its work needs, its open files for one.
 
-use std::{convert::Infallible, time::Duration};
+use std::{
+    convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
-use axum::Router;
+use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -12,7 +19,7 @@ use hyper_util::{
 use tokio::{
     net::{TcpListener, TcpStream},
     task::JoinSet,
-    time::{sleep, timeout},
+    time::sleep,
 };
 use tracing::debug;
 
@@ -28,15 +35,37 @@ const ANSWERED_WITHIN: Duration = Duration::from_secs(30);
 /// The wait after a connection that could not be taken: there may be no file left for it.
 const REST: Duration = Duration::from_millis(100);
 
+/// Says of a connection that it stays: what is told on it has no end, and is bounded elsewhere.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Stay(Arc<AtomicBool>);
+
+// === impl Stay ===
+
+impl Stay {
+    /// It stays.
+    pub(super) fn stays(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    fn is_to_stay(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 /// Serves one request on each connection, for ever.
 pub(super) async fn serve(listener: TcpListener, routes: Router) -> Infallible {
     let mut answers = JoinSet::new();
+    let mut open: Vec<Stay> = Vec::new();
     loop {
         tokio::select! {
-            Some(_) = answers.join_next() => {}
+            Some(_) = answers.join_next() => open.retain(|stay| 1 < Arc::strong_count(&stay.0)),
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) if answers.len() < AT_ONCE => {
-                    answers.spawn(answer(stream, routes.clone()));
+                Ok((stream, _))
+                    if open.iter().filter(|stay| !stay.is_to_stay()).count() < AT_ONCE =>
+                {
+                    let stay = Stay::default();
+                    open.push(stay.clone());
+                    answers.spawn(answer(stream, routes.clone(), stay));
                 }
                 Ok(_) => debug!(event = "admin.crowded", "too many connections: one is closed"),
                 Err(error) => {
@@ -48,15 +77,23 @@ pub(super) async fn serve(listener: TcpListener, routes: Router) -> Infallible {
     }
 }
 
-async fn answer(stream: TcpStream, routes: Router) {
+async fn answer(stream: TcpStream, routes: Router, stay: Stay) {
+    let routes = routes.layer(Extension(stay.clone()));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADERS_WITHIN)
         .keep_alive(false)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes));
-    match timeout(ANSWERED_WITHIN, connection).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => debug!(event = "admin.cut", %error, "a client went away or was too slow"),
-        Err(_) => debug!(event = "admin.cut", "a client did not take its answer in time"),
+    let too_long = async {
+        sleep(ANSWERED_WITHIN).await;
+        if stay.is_to_stay() {
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        ended = connection => if let Err(error) = ended {
+            debug!(event = "admin.cut", %error, "a client went away or was too slow");
+        },
+        () = too_long => debug!(event = "admin.cut", "a client did not take its answer in time"),
     }
 }

@@ -44,6 +44,7 @@ use super::{
     timetable::{IssuerNumber, Taken, Timetable},
 };
 use crate::{
+    board::Board,
     clock::{self, Moment, StoreClock, StoreTime},
     store::{Coordinate, StoreError},
 };
@@ -77,6 +78,8 @@ pub struct Keeper {
     used_up_until: BTreeMap<Index, StoreTime>,
     refused: RefusedSettings,
     reached: watch::Sender<bool>,
+    /// Where people see what is seen here.
+    board: Option<Arc<Board>>,
 }
 
 /// What a job brought.
@@ -121,6 +124,7 @@ impl Keeper {
             used_up_until: BTreeMap::new(),
             refused: RefusedSettings::default(),
             reached,
+            board: None,
         };
         for credential in credentials {
             keeper.add(Arc::clone(credential));
@@ -132,6 +136,13 @@ impl Keeper {
     #[must_use]
     pub fn with_calls_at_once(mut self, most: usize) -> Self {
         self.lanes.at_most(most);
+        self
+    }
+
+    /// The same, and what it sees is shown on `board`.
+    #[must_use]
+    pub fn shown_on(mut self, board: Arc<Board>) -> Self {
+        self.board = Some(board);
         self
     }
 

@@ -14,6 +14,7 @@ mod data_identity;
 mod demo;
 mod disk;
 mod documents;
+mod events;
 mod failures;
 mod files;
 mod foreign;

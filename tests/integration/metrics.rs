@@ -43,6 +43,11 @@ impl Scraper {
         answer.expect("an answer").text().await.expect("a text")
     }
 
+    /// The answer of another page of the listener, if it answers.
+    pub(crate) async fn ask(&self, page: &str) -> Option<reqwest::Response> {
+        self.client.get(format!("http://{}/{page}", self.listen)).send().await.ok()
+    }
+
     /// One scrape, once the worker listens.
     pub(crate) async fn scrape(&self) -> Page {
         let text = wait_for("the metrics are told", || async {

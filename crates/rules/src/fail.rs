@@ -95,8 +95,8 @@ pub fn fail(
         Some(overtaken) => restore(record, &overtaken, granted, owner),
         None => {
             let lock = LockChange::Free { by: owner.to_string(), epoch: granted.epoch };
-            // Left to others at once: they are to hear of it.
-            let message = (due_at == now).then(|| Message::changed(&record));
+            // Whoever hears of it need not ask when it is tried again.
+            let message = Some(Message::changed(&record));
             let changes = Changes { record, lock, message, ..Changes::default() };
             Decision::commit(Failed::Recorded { due_at }, changes)
         }

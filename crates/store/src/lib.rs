@@ -17,6 +17,7 @@ mod lease;
 mod protocol;
 mod redis;
 mod url;
+mod worker;
 
 use async_trait::async_trait;
 use evertoken_rules::{Changes, Holder, Snapshot};
@@ -33,6 +34,7 @@ pub use self::{
     },
     redis::{Certificates, InvalidPem, RedisStore, RedisUrl, some_certificate, some_key},
     url::{Hearing, InvalidStoreUrl, StoreUrl},
+    worker::Worker,
 };
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]

@@ -55,14 +55,29 @@ impl Keeper {
         };
         // Of what it has published it hears, too.
         let own = u8::from(matches!(report.outcome, Outcome::Refreshed(_)));
+        let is_shown = self.is_shown(&report.outcome);
         let due = self.due_after(index, report.outcome, now);
         let meanwhile = self.timetable.finished(index, due);
+        if is_shown {
+            self.scan.look_at(index);
+            self.look_on();
+        }
         if meanwhile.need || own < meanwhile.messages {
             self.scan.wake(index, now);
             self.look_on();
         } else if meanwhile.messages < own {
             self.scan.expect(index, now);
         }
+    }
+
+    /// Whether what a cycle of this worker has changed is looked at for people. Others are told by
+    /// messages, and look for themselves.
+    fn is_shown(&self, outcome: &Outcome) -> bool {
+        self.board.as_ref().is_some_and(|board| match outcome {
+            Outcome::Refreshed(_) => board.keeps_all(),
+            Outcome::Failed { .. } | Outcome::Restored { .. } => true,
+            _ => false,
+        })
     }
 
     /// When a credential is due whose cycle has ended so.

@@ -65,6 +65,9 @@ impl Keeper {
             self.cycle.times.lock().as_secs()
         );
         metrics::store_lost_data();
+        if let Some(board) = &self.board {
+            board.store_lost(what);
+        }
         self.timetable.doubt_everything();
         self.offer(remembered);
     }
@@ -176,6 +179,9 @@ impl Keeper {
         // A cycle's answer may be read hours after it was given.
         if self.store_clock.is_some_and(|known| heard.is_older_than(&known)) {
             return;
+        }
+        if let Some(board) = &self.board {
+            board.heard(heard);
         }
         let Some(known) = self.store_clock.replace(heard) else { return };
         let jumped_by_ms = known.jump(&heard);

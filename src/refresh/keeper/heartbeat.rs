@@ -243,6 +243,9 @@ impl Keeper {
             self.store_works();
         }
         metrics::store_is_up(true);
+        if let Some(board) = &self.board {
+            board.store_is(None);
+        }
         self.reached.send_replace(true);
         self.timetable.forget_due();
         if is_another { self.store_lost(LOST) } else { self.offer_on() }
@@ -285,6 +288,9 @@ impl Keeper {
     fn tell_trouble(&self, error: &StoreError, is_first: bool) {
         metrics::store_failed(error.code().as_str());
         metrics::store_is_up(false);
+        if let Some(board) = &self.board {
+            board.store_is(Some(error));
+        }
         let finding = error.code().finding();
         if is_first && self.heartbeat.was_up {
             error!(event = "store.away", finding, error = %Chain(error),

@@ -22,13 +22,20 @@ const AFTER_ITS_END: Duration = Duration::from_millis(2);
 /// What a look has shown of one record.
 pub(super) struct Seen {
     glance: Glance,
+    /// The report that stands is about the token that stands.
+    is_reported: bool,
     /// The issuer was not asked with this secret yet, or for another account; or the last failures were
     /// met with other settings.
     is_new: bool,
 }
 
 /// Compares the settings of a credential with its record.
-async fn seen(glance: Glance, credential: Option<Arc<Credential>>, deadline: Instant) -> Seen {
+async fn seen(
+    glance: Glance,
+    is_reported: bool,
+    credential: Option<Arc<Credential>>,
+    deadline: Instant,
+) -> Seen {
     let mut is_new = false;
     if let Some((record, credential)) = glance.record.as_ref().zip(credential) {
         if record.asked_with.is_some() {
@@ -40,7 +47,7 @@ async fn seen(glance: Glance, credential: Option<Arc<Credential>>, deadline: Ins
                 record.is_met_anew_by(&credential.provider.settings_fingerprint(deadline).await);
         }
     }
-    Seen { glance, is_new }
+    Seen { glance, is_reported, is_new }
 }
 
 impl Keeper {
@@ -120,8 +127,13 @@ impl Keeper {
             let looked = match store.look(&ids).await {
                 Ok((now, glances)) => {
                     let heard = StoreClock::heard(now, asked);
-                    let each = glances.into_iter().zip(compared);
-                    let seen = each.map(|(glance, credential)| seen(glance, credential, deadline));
+                    let each = glances.into_iter().zip(&ids).zip(compared);
+                    let seen = each.map(async |((glance, id), credential)| {
+                        // Reports are rare: only of those it is asked what they are about.
+                        let is_reported =
+                            glance.has_report && store.is_reported(id).await.unwrap_or(true);
+                        seen(glance, is_reported, credential, deadline).await
+                    });
                     Ok((heard, join_all(seen).await))
                 }
                 Err(error) => Err(error),
@@ -134,9 +146,10 @@ impl Keeper {
     fn on_records(&mut self, slots: &[Slot], heard: StoreClock, all: &[Seen]) {
         let (now, store_now) = (clock::now(), heard.reading());
         self.hear_clock(heard);
-        for (&slot, Seen { glance, is_new }) in slots.iter().zip(all) {
+        for (&slot, seen @ Seen { glance, is_new, .. }) in slots.iter().zip(all) {
             let Some(index) = self.credentials.current(slot) else { continue };
             self.timetable.looked_at(index);
+            self.show(index, seen, store_now);
             let stands = glance.record.as_ref().map(|record| record.epoch()).unwrap_or_default();
             if stands < self.timetable.epoch(index) {
                 self.wait_for_return(index, glance.has_token, now);
@@ -155,6 +168,14 @@ impl Keeper {
                 let due = now + self.up_to(APART);
                 self.timetable.due_by(index, due);
             }
+        }
+    }
+
+    /// People see what was seen.
+    fn show(&self, index: Index, seen: &Seen, store_now: StoreTime) {
+        if let Some(board) = &self.board {
+            let glance = Glance { has_report: seen.is_reported, ..seen.glance.clone() };
+            board.saw(self.credentials.at(index), &glance, store_now);
         }
     }
 

@@ -51,6 +51,9 @@ impl Keeper {
         self.used_up_until.remove(&index);
         self.waiting.forget(index);
         self.waiting.take(index);
+        if let Some(board) = &self.board {
+            board.removed(id.as_str());
+        }
     }
 
     fn issuer_number(&mut self, issuer: &str) -> IssuerNumber {

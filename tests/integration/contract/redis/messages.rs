@@ -154,12 +154,15 @@ async fn a_credential_that_is_left_to_others_at_once_is_told() {
 }
 
 #[tokio::test]
-async fn a_failure_that_waits_is_not_told() {
+async fn a_failure_that_waits_is_told_so_that_nobody_need_ask() {
     let pair = Pair::new().await;
+    let published = pair.publish("first").await;
+    pair.make_due().await;
     let mut listener = Listener::of(&pair).await;
     let lease = pair.grant(&pair.a).await;
     pair.fail(&pair.a, &lease, &failure()).await;
-    listener.heard_nothing(&pair).await;
+    let due_at = pair.moment("due_at").await.expect("it is due").as_millis();
+    assert_eq!(listener.next().await, changed(&published, due_at));
 }
 
 #[tokio::test]

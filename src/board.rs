@@ -1,0 +1,342 @@
+//! What this worker knows of the fleet, for people who look: kept from what it sees anyway, so that
+//! looking costs the store nothing.
+//!
+//! The keeper hands in each record that it looks at. What is told of it is the state that `status` tells,
+//! and what has happened since the look before.
+
+mod happened;
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use serde::Serialize;
+use tokio::sync::watch;
+
+pub use self::happened::{Happened, What};
+use crate::{
+    clock::{Moment, StoreClock, StoreTime},
+    credential::Chain,
+    provider::Credential,
+    status::{CredentialStatus, State},
+    store::{Glance, Record, StoreError, Worker},
+};
+
+/// The most credentials of which each is kept. Of more, those are that are not well.
+pub const MOST_KEPT: usize = 10_000;
+
+/// How much of what has happened is kept.
+const LATELY: usize = 500;
+
+/// What this worker knows.
+#[derive(Debug)]
+pub struct Board {
+    known: Mutex<Known>,
+    version: watch::Sender<u64>,
+}
+
+#[derive(Debug)]
+struct Known {
+    worker: String,
+    total: usize,
+    store: StoreState,
+    clock: Option<StoreClock>,
+    credentials: BTreeMap<String, Entry>,
+    /// Which of them have gone, and with which version.
+    gone: VecDeque<(u64, String)>,
+    happened: VecDeque<(u64, Happened)>,
+    workers: (u64, Vec<WorkerState>),
+    version: u64,
+    store_version: u64,
+}
+
+/// A credential, as `status --json` tells it, and a little more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct OnBoard {
+    #[serde(flatten)]
+    status: CredentialStatus,
+    /// A worker is at it.
+    leased: bool,
+    /// The credential whose token its call needs.
+    parent: Option<String>,
+    /// When the published token was asked for, in Unix milliseconds by the store's clock.
+    issued_at: Option<u64>,
+}
+
+/// A credential as it was last seen. What is left of times is reckoned when it is told.
+#[derive(Debug)]
+struct Entry {
+    shown: OnBoard,
+    seen: happened::Seen,
+    version: u64,
+}
+
+/// Whether the store does its work, as this worker sees it.
+#[derive(Clone, Debug, Serialize)]
+pub struct StoreState {
+    /// It does.
+    pub up: bool,
+    /// The stable name of what is wrong.
+    pub finding: Option<String>,
+    /// The same in words.
+    pub error: Option<String>,
+    /// Since when, in Unix milliseconds by the store's clock; `None` before it was reached.
+    pub since: Option<u64>,
+    /// Where it is, without a password.
+    #[serde(rename = "where")]
+    pub place: String,
+}
+
+/// A worker of the fleet, as it told of itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct WorkerState {
+    /// What it said.
+    #[serde(flatten)]
+    pub told: Worker,
+    /// Its settings are others than those of most workers.
+    pub differs: bool,
+}
+
+/// All that is known, or what has changed since a version.
+#[derive(Debug, Serialize)]
+pub struct Told {
+    /// The version that this brings a reader to.
+    #[serde(skip)]
+    pub version: u64,
+    now: Option<u64>,
+    worker: String,
+    #[serde(rename = "version")]
+    program: &'static str,
+    total: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    store: Option<StoreState>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    workers: Option<Vec<WorkerState>>,
+    credentials: Vec<OnBoard>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    removed: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    happened: Vec<Happened>,
+}
+
+// === impl Board ===
+
+impl Board {
+    /// Nothing is known yet of `total` credentials in the store at `place`.
+    #[must_use]
+    pub fn new(worker: &str, total: usize, place: String) -> Self {
+        let store = StoreState { up: false, finding: None, error: None, since: None, place };
+        let known = Known {
+            worker: worker.to_owned(),
+            total,
+            store,
+            clock: None,
+            credentials: BTreeMap::new(),
+            gone: VecDeque::new(),
+            happened: VecDeque::new(),
+            workers: (0, Vec::new()),
+            version: 0,
+            store_version: 0,
+        };
+        Self { known: Mutex::new(known), version: watch::Sender::new(0) }
+    }
+
+    /// Whether each credential is kept.
+    #[must_use]
+    pub fn keeps_all(&self) -> bool {
+        self.known().total <= MOST_KEPT
+    }
+
+    /// A look at `credential` has shown this, its report being about the token that stands.
+    pub fn saw(&self, credential: &Credential, glance: &Glance, now: StoreTime) {
+        let shown = OnBoard::new(credential, glance, now);
+        let (id, status) = (shown.status.id.clone(), &shown.status);
+        let mut known = self.known();
+        let is_well = status.state == State::Fresh && status.finding.is_none();
+        let keeps = known.total <= MOST_KEPT || !is_well;
+        let seen = happened::Seen::new(glance, now);
+        let before = known.credentials.get(&id);
+        if before.is_some_and(|before| before.shown == shown) {
+            return;
+        }
+        let news = happened::between(before.map(|before| &before.seen), &seen, status);
+        let version = self.next(&mut known);
+        known.note(version, news);
+        if keeps {
+            known.credentials.insert(id, Entry { shown, seen, version });
+        } else if known.credentials.remove(&id).is_some() {
+            known.leave(version, id);
+        }
+        self.tell(known);
+    }
+
+    /// A credential is gone.
+    pub fn removed(&self, id: &str) {
+        let mut known = self.known();
+        if known.credentials.remove(id).is_some() {
+            let version = self.next(&mut known);
+            known.leave(version, id.to_owned());
+            self.tell(known);
+        }
+    }
+
+    /// The store's clock, as it was last heard.
+    pub fn heard(&self, clock: StoreClock) {
+        self.known().clock = Some(clock);
+    }
+
+    /// The store does its work, or does not for this reason.
+    pub fn store_is(&self, error: Option<&StoreError>) {
+        let mut known = self.known();
+        let finding = error.map(|error| error.code().finding());
+        if known.store.up == error.is_none() && known.store.finding == finding {
+            return;
+        }
+        if known.store.up != error.is_none() || known.store.since.is_none() {
+            known.store.since = known.now();
+        }
+        known.store.up = error.is_none();
+        known.store.finding = finding;
+        known.store.error = error.map(|error| Chain(error).to_string());
+        known.store_version = self.next(&mut known);
+        self.tell(known);
+    }
+
+    /// The store may have lost data.
+    pub fn store_lost(&self, what: &str) {
+        let mut known = self.known();
+        let Some(at) = known.now() else { return };
+        let version = self.next(&mut known);
+        known.note(version, vec![Happened::of_store(at, What::Lost, what)]);
+        self.tell(known);
+    }
+
+    /// These workers have told of themselves.
+    pub fn workers_are(&self, mut workers: Vec<Worker>) {
+        workers.sort_by(|one, other| {
+            (one.started_at, &one.holder).cmp(&(other.started_at, &other.holder))
+        });
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        for worker in &workers {
+            *counts.entry(&worker.settings).or_default() += 1;
+        }
+        let usual =
+            counts.into_iter().max_by_key(|(_, count)| *count).map(|(one, _)| one.to_owned());
+        let differs = |worker: &Worker| Some(&worker.settings) != usual.as_ref();
+        let workers: Vec<_> =
+            workers.into_iter().map(|told| WorkerState { differs: differs(&told), told }).collect();
+        let mut known = self.known();
+        if known.workers.1 != workers {
+            let version = self.next(&mut known);
+            known.workers = (version, workers);
+            self.tell(known);
+        }
+    }
+
+    /// All that is known.
+    #[must_use]
+    pub fn whole(&self) -> Told {
+        self.known().since(None)
+    }
+
+    /// What has changed since `version`, if anything.
+    #[must_use]
+    pub fn changes(&self, version: u64) -> Option<Told> {
+        let known = self.known();
+        (version < known.version).then(|| known.since(Some(version)))
+    }
+
+    /// The version of what is known, as it grows.
+    #[must_use]
+    pub fn versions(&self) -> watch::Receiver<u64> {
+        self.version.subscribe()
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn next(&self, known: &mut Known) -> u64 {
+        known.version += 1;
+        known.version
+    }
+
+    fn tell(&self, known: MutexGuard<'_, Known>) {
+        let version = known.version;
+        drop(known);
+        self.version.send_replace(version);
+    }
+}
+
+// === impl OnBoard ===
+
+impl OnBoard {
+    fn new(credential: &Credential, glance: &Glance, now: StoreTime) -> Self {
+        let mut status = CredentialStatus::new(credential, glance, now);
+        (status.expires_in, status.due_in) = (None, None);
+        let record = glance.record.as_ref();
+        Self {
+            status,
+            leased: glance.leased,
+            parent: credential.provider.inputs().first().map(ToString::to_string),
+            issued_at: record.and_then(Record::issued_at).map(StoreTime::as_millis),
+        }
+    }
+
+    /// The same at `now`, by the store's clock.
+    fn at(&self, now: Option<u64>) -> Self {
+        let mut shown = self.clone();
+        let left = self.status.expires_at.zip(now);
+        shown.status.expires_in = left.map(|(end, now)| end.saturating_sub(now) / 1000);
+        shown
+    }
+}
+
+// === impl Known ===
+
+impl Known {
+    fn now(&self) -> Option<u64> {
+        self.clock.map(|clock| clock.now(Moment::now()).as_millis())
+    }
+
+    fn note(&mut self, version: u64, news: Vec<Happened>) {
+        self.happened.extend(news.into_iter().map(|each| (version, each)));
+        while LATELY < self.happened.len() {
+            self.happened.pop_front();
+        }
+    }
+
+    fn leave(&mut self, version: u64, id: String) {
+        self.gone.push_back((version, id));
+        while MOST_KEPT < self.gone.len() {
+            self.gone.pop_front();
+        }
+    }
+
+    fn since(&self, version: Option<u64>) -> Told {
+        let is_new = |changed: u64| version.is_none_or(|version| version < changed);
+        let credentials = self.credentials.values().filter(|entry| is_new(entry.version));
+        let gone: BTreeSet<&String> =
+            self.gone.iter().filter(|(changed, _)| is_new(*changed)).map(|(_, id)| id).collect();
+        let gone =
+            gone.into_iter().filter(|id| version.is_some() && !self.credentials.contains_key(*id));
+        Told {
+            version: self.version,
+            now: self.now(),
+            worker: self.worker.clone(),
+            program: env!("CARGO_PKG_VERSION"),
+            total: self.total,
+            store: is_new(self.store_version).then(|| self.store.clone()),
+            workers: is_new(self.workers.0).then(|| self.workers.1.clone()),
+            credentials: credentials.map(|entry| entry.shown.at(self.now())).collect(),
+            removed: gone.cloned().collect(),
+            happened: self
+                .happened
+                .iter()
+                .filter(|(changed, _)| is_new(*changed))
+                .map(|(_, each)| each.clone())
+                .collect(),
+        }
+    }
+}

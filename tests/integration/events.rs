@@ -1,0 +1,224 @@
+//! What the page is told: the stream of a worker's admin listener.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use evertoken_simulator::{Fault, FaultKind};
+use evertoken_testkit::{
+    fleet::{Fleet, SECRET, issuer_settings},
+    wait_for,
+};
+use serde_json::Value;
+use tokio::time::timeout;
+
+use crate::metrics::Scraper;
+
+const TWO_HOURS: Duration = Duration::from_secs(7200);
+
+/// An event may take this long on a busy machine.
+const CAP: Duration = Duration::from_secs(30);
+
+/// One stream, and all of it so far.
+struct Stream {
+    response: reqwest::Response,
+    rest: String,
+    all: String,
+}
+
+/// One event.
+#[derive(Debug)]
+struct Event {
+    name: String,
+    id: u64,
+    data: Value,
+}
+
+// === impl Stream ===
+
+impl Stream {
+    async fn open(scraper: &Scraper) -> Self {
+        let response = wait_for("the stream is there", || scraper.ask("events")).await;
+        assert_eq!(response.status(), 200);
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        Self { response, rest: String::new(), all: String::new() }
+    }
+
+    async fn next(&mut self) -> Event {
+        loop {
+            if let Some((block, rest)) = self.rest.split_once("\n\n") {
+                let fields: BTreeMap<String, String> = block
+                    .lines()
+                    .filter_map(|line| line.split_once(": "))
+                    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                    .collect();
+                self.rest = rest.to_owned();
+                if let Some(data) = fields.get("data") {
+                    let data = data.parse().expect("JSON");
+                    let id = fields["id"].parse().expect("a number");
+                    return Event { name: fields["event"].clone(), id, data };
+                }
+                continue;
+            }
+            let chunk = timeout(CAP, self.response.chunk()).await.expect("it goes on");
+            let chunk = chunk.expect("a chunk").expect("it has no end");
+            let text = String::from_utf8(chunk.to_vec()).expect("a text");
+            self.all += &text;
+            self.rest += &text;
+        }
+    }
+
+    /// The next event of which `is_wanted` holds.
+    async fn until(&mut self, what: &str, is_wanted: impl Fn(&Event) -> bool) -> Event {
+        let found = timeout(CAP, async {
+            loop {
+                let event = self.next().await;
+                if is_wanted(&event) {
+                    return event;
+                }
+            }
+        });
+        found.await.unwrap_or_else(|_| panic!("{what} was not told: {}", self.all))
+    }
+}
+
+// === impl Event ===
+
+impl Event {
+    fn shop(&self) -> &Value {
+        &self.data["credentials"][0]
+    }
+
+    fn has(&self, what: &str) -> bool {
+        let happened = self.data["happened"].as_array();
+        happened.is_some_and(|all| all.iter().any(|each| each["what"] == what))
+    }
+}
+
+/// So many workers, of which the first has an admin listener; a token is published.
+async fn fleet_of(workers: usize, endpoint: &str) -> (Fleet, Scraper, String) {
+    let mut fleet = Fleet::new(issuer_settings(TWO_HOURS)).await;
+    let scraper = Scraper::new();
+    let text = fleet.configuration(endpoint, "");
+    let listening = fleet.write("listening.toml", &scraper.listening(&text));
+    let quiet = fleet.write("evertoken.toml", &text);
+    fleet.start(&listening);
+    fleet.start_many(workers - 1, &quiet);
+    let token = fleet.published().await;
+    fleet.all_know().await;
+    (fleet, scraper, token)
+}
+
+#[tokio::test]
+async fn whatever_any_worker_does_is_told_as_it_happens() {
+    let (fleet, scraper, token) = fleet_of(3, "token").await;
+    let mut stream = Stream::open(&scraper).await;
+    let whole = stream.next().await;
+    assert_eq!(whole.name, "whole");
+    let whole = match whole.shop()["state"].as_str() {
+        Some("fresh") => whole,
+        _ => stream.until("its token", |event| event.shop()["state"] == "fresh").await,
+    };
+    let shop = whole.shop();
+    assert_eq!(shop["epoch"].to_string(), fleet.field("epoch").await.expect("an epoch"));
+    assert!(shop["expires_in"].as_u64().is_some_and(|left| 7_000 < left), "{shop}");
+    let mut version = whole.id;
+    let mut token = token;
+    for _ in 0..4 {
+        fleet.make_due().await;
+        token = fleet.published_after(&token).await;
+        let epoch = fleet.field("epoch").await.and_then(|epoch| epoch.parse::<u64>().ok());
+        let told =
+            stream.until("the refresh", |event| event.shop()["epoch"].as_u64() == epoch).await;
+        assert!(told.name == "change" && version < told.id, "{told:?}");
+        assert!(told.has("refreshed"), "{told:?}");
+        version = told.id;
+    }
+
+    let busy = FaultKind::Errcode { code: -1, message: None };
+    fleet.issuer.fault(Fault::new(busy)).expect("a fault");
+    fleet.make_due().await;
+    let failed = stream.until("the failure", |event| event.has("failed")).await;
+    assert_eq!(failed.shop()["finding"], "issuer.busy", "{failed:?}");
+    let error = failed.shop()["error"].as_str().expect("words");
+    assert!(error.contains("its system is busy"), "{error}");
+    assert!(failed.shop()["failing_since"].is_u64(), "{failed:?}");
+
+    let tokens = fleet.issuer.tokens(None);
+    assert!(5 <= tokens.len());
+    for secret in tokens.iter().map(|token| token.value.as_str()).chain([SECRET]) {
+        assert!(!stream.all.contains(secret), "the stream shows a secret or a token");
+    }
+    fleet.end().await;
+}
+
+#[tokio::test]
+async fn a_store_that_is_away_is_told_and_what_was_known_stays() {
+    let mut fleet = Fleet::durable(issuer_settings(TWO_HOURS)).await;
+    let scraper = Scraper::new();
+    let text = scraper.listening(&fleet.configuration("token", ""));
+    let configuration = fleet.write("evertoken.toml", &text);
+    fleet.start(&configuration);
+    fleet.published().await;
+    fleet.all_know().await;
+    let mut stream = Stream::open(&scraper).await;
+    let whole = stream.until("the token", |event| event.shop()["state"] == "fresh").await;
+    let epoch = whole.shop()["epoch"].clone();
+    fleet.redis.stop();
+    let away = stream.until("its absence", |event| event.data["store"]["up"] == false).await;
+    let store = &away.data["store"];
+    assert!(store["finding"].as_str().is_some_and(|name| name.starts_with("store.")), "{store}");
+    assert!(store["error"].is_string() && store["since"].is_u64(), "{store}");
+    let mut another = Stream::open(&scraper).await;
+    let known = another.next().await;
+    assert_eq!(known.data["store"]["up"], false);
+    assert_eq!(known.shop()["epoch"], epoch, "the last known state is told");
+    fleet.redis.resume().await;
+    for stream in [&mut stream, &mut another] {
+        stream.until("its return", |event| event.data["store"]["up"] == true).await;
+    }
+    fleet.end().await;
+}
+
+/// How often Redis was asked for each command that is no heartbeat.
+async fn commands(fleet: &Fleet) -> BTreeMap<String, u64> {
+    let mut connection = fleet.redis.connect().await;
+    let mut info = redis::cmd("INFO");
+    let stats: String =
+        info.arg("commandstats").query_async(&mut connection).await.expect("redis answers");
+    let count = |line: &str| {
+        let (name, rest) = line.strip_prefix("cmdstat_")?.split_once(":calls=")?;
+        let calls = rest.split(',').next()?.parse().ok()?;
+        let is_pulse = ["get", "time", "info", "ping", "client|setinfo", "hello"].contains(&name);
+        (!is_pulse).then(|| (name.to_owned(), calls))
+    };
+    stats.lines().filter_map(count).collect()
+}
+
+#[tokio::test]
+async fn a_hundred_pages_cost_redis_nothing_and_one_more_is_told_to_wait() {
+    let (fleet, scraper, _) = fleet_of(1, "token").await;
+    fleet.told(0, "records.looked").await;
+    let before = commands(&fleet).await;
+    let mut streams = Vec::new();
+    for _ in 0..100 {
+        let mut stream = Stream::open(&scraper).await;
+        assert_eq!(stream.next().await.name, "whole");
+        streams.push(stream);
+    }
+    let refused = wait_for("an answer", || scraper.ask("events")).await;
+    assert_eq!(refused.status(), 503);
+    let why = refused.text().await.expect("a text");
+    assert!(why.contains("too many pages") && why.contains("close some"), "{why}");
+    assert_eq!(commands(&fleet).await, before, "a page costs Redis nothing");
+    // The others are answered meanwhile, and a place that is left is free again.
+    assert_eq!(scraper.get("livez").await, "alive\n");
+    drop(streams.pop());
+    wait_for("a place is free", || async {
+        (scraper.ask("events").await?.status() == 200).then_some(())
+    })
+    .await;
+    fleet.make_due().await;
+    for stream in &mut streams {
+        stream.until("a refresh", |event| event.has("refreshed")).await;
+    }
+    fleet.end().await;
+}
