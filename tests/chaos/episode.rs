@@ -2,26 +2,35 @@
 
 use std::{net::TcpStream, time::Duration};
 
+use redis::AsyncCommands;
+
 use evertoken_simulator::Fault as IssuerFault;
 use evertoken_testkit::{
-    fleet::Fleet,
+    fleet::{Fleet, SHORT},
     reader::{Reader, Seen},
     redis::free_port,
     wait_for,
 };
 
-use crate::fault::Fault;
+use crate::{LIFETIME, fault::Fault};
 
 /// The configuration by which workers speak RESP2, and the port of the admin listener.
 const RESP2: &str = "resp2.toml";
 const ADMIN_PORT: &str = "admin-port";
+
+/// Longer than what a busy machine takes for a call, and short beside what is left of a token when it is
+/// due.
+const TIMES: &str = "request_timeout = \"2s\"\nlease = \"2500ms\"";
+
+/// The time of three leases.
+const THREE_LEASES: Duration = Duration::from_millis(7_500);
 
 /// Writes the configuration of a fleet, and the one by which it speaks RESP2. One of its workers has the
 /// admin listener.
 pub(crate) fn configuration(fleet: &Fleet, endpoint: &str) -> String {
     let port = free_port();
     fleet.write(ADMIN_PORT, &port.to_string());
-    let text = fleet.configuration(endpoint, "quiet_period = \"500ms\"");
+    let text = fleet.configuration(endpoint, "quiet_period = \"500ms\"").replace(SHORT, TIMES);
     let text = text.replace("listen = \"off\"", &format!("listen = \"127.0.0.1:{port}\""));
     let url = fleet.redis.url();
     fleet.write(RESP2, &text.replace(&url, &format!("{url}?protocol=2")));
@@ -34,6 +43,9 @@ pub(crate) struct Episode {
     pub(crate) recovery: Duration,
     pub(crate) extra_calls: u64,
     pub(crate) seen: Seen,
+    /// A token that the issuer repeats came to the time of its successor meanwhile: that is a call that
+    /// no fault has cost.
+    pub(crate) was_due_again: bool,
 }
 
 /// Plays one episode with a fleet that is well, and leaves it well.
@@ -45,6 +57,7 @@ pub(crate) async fn play(
 ) -> Episode {
     everybody_is_there(fleet).await;
     let epoch = fleet.field("epoch").await;
+    let due_in = left(fleet).await.saturating_sub(LIFETIME * 3 / 10);
     let reader = Reader::start(fleet, Duration::from_millis(10)).await;
     let calls = fleet.summary().calls;
     if let Some(kind) = fault.of_issuer() {
@@ -63,7 +76,15 @@ pub(crate) async fn play(
     .await;
     let recovery = started.elapsed();
     let seen = reader.seen(fleet).await;
-    Episode { recovery, extra_calls: (fleet.summary().calls - calls).saturating_sub(1), seen }
+    let extra_calls = (fleet.summary().calls - calls).saturating_sub(1);
+    Episode { recovery, extra_calls, seen, was_due_again: !due_in.is_zero() && due_in <= recovery }
+}
+
+/// What is left of the published token.
+async fn left(fleet: &Fleet) -> Duration {
+    let mut connection = fleet.redis.connect().await;
+    let left: i64 = connection.pttl("evertoken:{shop}:token").await.expect("redis answers");
+    Duration::from_millis(left.try_into().unwrap_or(0))
 }
 
 async fn strike(fleet: &mut Fleet, configuration: &str, fault: Fault, rng: &mut fastrand::Rng) {
@@ -77,8 +98,8 @@ async fn strike(fleet: &mut Fleet, configuration: &str, fault: Fault, rng: &mut 
             fleet.call_under_way().await;
             let sleeper = holder(fleet).await.expect("the caller is one of ours");
             fleet.workers[sleeper].signal("STOP");
-            // Three leases of one second: time itself is the fault here.
-            tokio::time::sleep(Duration::from_secs(3)).await;
+            // Time itself is the fault here.
+            tokio::time::sleep(THREE_LEASES).await;
             fleet.workers[sleeper].signal("CONT");
             fleet.told(sleeper, "refresh.fenced").await;
             // It would be taken for awake the next time.
