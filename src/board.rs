@@ -234,6 +234,18 @@ impl Board {
         }
     }
 
+    /// The store's time in Unix milliseconds, once it was heard.
+    #[must_use]
+    pub fn now(&self) -> Option<u64> {
+        self.known().now()
+    }
+
+    /// Whether this worker's settings are others than those of most workers.
+    #[must_use]
+    pub fn differs(&self, holder: &str) -> bool {
+        self.known().workers.1.iter().any(|each| each.differs && each.told.holder == holder)
+    }
+
     /// All that is known.
     #[must_use]
     pub fn whole(&self) -> Told {

@@ -50,6 +50,7 @@ pub mod finding;
 pub mod status;
 
 pub mod board;
+mod presence;
 
 pub mod admin;
 pub mod worker;

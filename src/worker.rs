@@ -1,9 +1,9 @@
 //! Settings to running tasks, and their ordered end.
 
-use std::{convert::Infallible, sync::Arc};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::{signal::unix, sync::watch};
+use tokio::{signal::unix, sync::watch, time::timeout};
 use tracing::{debug, info, warn};
 
 use crate::{
@@ -13,13 +13,17 @@ use crate::{
     config::Settings,
     lease::Holder,
     metrics::{InvalidMetrics, Metrics},
-    provider::{Credential, InvalidTransport},
+    presence::Presence,
+    provider::{Credential, InvalidTransport, fingerprint},
     refresh::{Cycle, Keeper},
     store::{Hearing, Read},
 };
 
 /// Clocks that are no further apart than this, in seconds, agree.
 const CLOCKS_AGREE: u64 = 60;
+
+/// How long a worker takes at the most to say that it ends.
+const LEAVE_WITHIN: Duration = Duration::from_millis(500);
 
 /// The worker could not start.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +49,7 @@ pub async fn run(settings: Settings) -> Result<(), StartError> {
     let mut interrupt = unix::signal(unix::SignalKind::interrupt()).map_err(StartError::Signals)?;
     raise_open_files();
     settings.transport.ready().map_err(StartError::Transport)?;
+    let settings_fingerprint = fingerprint_of(&settings);
     let credentials = settings.credentials;
     let holder = Holder::fresh();
     info!(
@@ -82,6 +87,9 @@ pub async fn run(settings: Settings) -> Result<(), StartError> {
         None => keeper,
     };
     let clocks = compare_clocks(Arc::clone(&store) as _, reached.clone());
+    let presence = Presence::new(Arc::clone(&store), Arc::clone(&board), settings_fingerprint);
+    let presence = presence.run(reached.clone());
+    let leaving = Arc::clone(&store);
     let admin = admin::serve(settings.admin, credentials, store, reached, metrics.clone(), board);
     let stopped = async {
         let signal = tokio::select! {
@@ -97,10 +105,26 @@ pub async fn run(settings: Settings) -> Result<(), StartError> {
         // They go on for ever, and end with the worker.
         never = admin => match never {},
         never = clocks => match never {},
+        never = presence => match never {},
         never = metrics.sum_up() => match never {},
     }
+    // Who says that it ends is not silent. If the store is away, nobody waits for that.
+    let holder = leaving.holder().as_str().to_owned();
+    let _ = timeout(LEAVE_WITHIN, leaving.remove_workers(&[&holder])).await;
     info!(event = "worker.stopped", "stopped");
     Ok(())
+}
+
+/// Of what all workers of a fleet are to have in common; no secret is in it.
+fn fingerprint_of(settings: &Settings) -> String {
+    let each = settings.credentials.iter().map(|credential| {
+        let Credential { id, daily_quota, quiet_period, verify_every, .. } = &**credential;
+        let endpoint = credential.endpoint_fingerprint();
+        format!("{id} {endpoint} {daily_quota} {quiet_period:?} {verify_every:?}")
+    });
+    let times = format!("{:?}", settings.times);
+    let parts: Vec<String> = each.chain([times]).collect();
+    fingerprint(parts.iter().map(String::as_str))
 }
 
 /// A connection is an open file, and the soft limit of them is mostly far below what is allowed.

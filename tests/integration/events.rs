@@ -222,3 +222,51 @@ async fn a_hundred_pages_cost_redis_nothing_and_one_more_is_told_to_wait() {
     }
     fleet.end().await;
 }
+
+#[tokio::test]
+async fn workers_are_told_with_what_they_are_and_who_ends_leaves() {
+    let (mut fleet, scraper, _) = fleet_of(2, "token").await;
+    let odd = fleet.configuration("token", "daily_quota = 1234");
+    let odd = fleet.write("odd.toml", &odd);
+    let odd = fleet.start(&odd);
+    fleet.told(odd, "settings.differ").await;
+    let mut stream = Stream::open(&scraper).await;
+    let workers = |event: &Event| event.data["workers"].as_array().map_or(0, Vec::len);
+    let all = stream.until("three workers", |event| workers(event) == 3).await;
+    let all = all.data["workers"].as_array().expect("a list");
+    for worker in all {
+        assert!(worker["host"].is_string() && worker["started_at"].is_u64(), "{worker}");
+        assert_eq!(worker["version"], env!("CARGO_PKG_VERSION"));
+    }
+    let differing = all.iter().filter(|worker| worker["differs"] == true).count();
+    assert_eq!(differing, 1, "{all:?}");
+    fleet.workers[odd].signal("TERM");
+    fleet.workers[odd].ended().await;
+    stream.until("two workers", |event| workers(event) == 2).await;
+    for worker in [0, 1] {
+        assert_eq!(fleet.workers[worker].told("settings.differ"), 0);
+        assert_eq!(fleet.workers[worker].told("worker.silent"), 0);
+    }
+    fleet.end().await;
+}
+
+#[tokio::test]
+async fn a_worker_that_was_killed_is_told_as_silent_by_one_of_the_others() {
+    let (mut fleet, scraper, _) = fleet_of(3, "token").await;
+    let mut stream = Stream::open(&scraper).await;
+    let workers = |event: &Event| event.data["workers"].as_array().map_or(0, Vec::len);
+    stream.until("three workers", |event| workers(event) == 3).await;
+    fleet.workers[1].kill();
+    let told = || [0, 2].map(|worker| fleet.workers[worker].told("worker.silent"));
+    // Half a minute must pass first.
+    for _ in 0..2 {
+        let waited = timeout(CAP, async {
+            while told().iter().sum::<usize>() == 0 {
+                stream.next().await;
+            }
+        });
+        let _ = waited.await;
+    }
+    assert_eq!(told().iter().sum::<usize>(), 1, "one line for the fleet");
+    fleet.end().await;
+}

@@ -2,7 +2,8 @@
 
 use sha2::{Digest, Sha256};
 
-pub(crate) fn fingerprint<'a>(parts: impl Iterator<Item = &'a str>) -> String {
+/// The hash of `parts`, of which none can be told from it.
+pub fn fingerprint<'a>(parts: impl Iterator<Item = &'a str>) -> String {
     let mut hash = Sha256::new();
     for part in parts {
         hash.update(part.len().to_le_bytes());

@@ -46,6 +46,7 @@ pub use self::{
     credential::Credential,
     error::{Fate, FetchError, Remedy},
     fields::Fields,
+    fingerprint::fingerprint,
     issued::{Inputs, Issued, Probed},
     registry::{KINDS, Kind},
     secret::{Secret, SecretSource},

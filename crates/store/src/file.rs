@@ -18,6 +18,7 @@ mod files;
 #[expect(clippy::expect_used, reason = "a property that fails panics")]
 pub mod fuzz_properties;
 mod watch;
+mod workers;
 
 use std::{
     path::Path,
@@ -37,7 +38,7 @@ use self::{
 };
 use super::{
     Committed, Coordinate, Glance, Hearing, Hint, Read, StoreError, StoreErrorCode, StoreErrorKind,
-    Timed, TokenWithExpiry,
+    Timed, TokenWithExpiry, Worker,
 };
 use evertoken_client::Chain;
 use evertoken_client::{CredentialId, Token};
@@ -259,6 +260,20 @@ impl Coordinate for FileStore {
             watch.begin(self.files.path());
         }
         self.blocking(Files::identify_data).await
+    }
+
+    async fn exchange_workers(&self, worker: &Worker) -> Result<Vec<Worker>, StoreError> {
+        let worker = worker.clone();
+        self.blocking(move |files| Ok(files.exchange_workers(&worker))).await
+    }
+
+    async fn remove_workers(&self, holders: &[&str]) -> Result<(), StoreError> {
+        let holders: Vec<String> = holders.iter().map(|&holder| holder.to_owned()).collect();
+        self.blocking(move |files| {
+            files.remove_workers(&holders);
+            Ok(())
+        })
+        .await
     }
 }
 

@@ -17,14 +17,16 @@ pub enum Lack {
     Time,
     /// `INFO`.
     Info,
+    /// `HGETALL`.
+    Workers,
 }
 
 // === impl Lack ===
 
 impl Lack {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::Resp3, Self::Messages, Self::ScriptCache, Self::Time, Self::Info];
+    pub const ALL: [Self; 6] =
+        [Self::Resp3, Self::Messages, Self::ScriptCache, Self::Time, Self::Info, Self::Workers];
 
     /// The command that is refused.
     #[must_use]
@@ -35,6 +37,7 @@ impl Lack {
             Self::ScriptCache => "EVALSHA",
             Self::Time => "TIME",
             Self::Info => "INFO",
+            Self::Workers => "HGETALL",
         }
     }
 }
@@ -57,6 +60,7 @@ impl fmt::Display for Lack {
                  broken connection counts as a failover, after which the data is compared before the \
                  next call"
             }
+            Self::Workers => "no worker sees which others live, on the page for one",
         })
     }
 }

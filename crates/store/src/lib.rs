@@ -140,6 +140,19 @@ pub trait Coordinate: Read {
     /// [`StoreError`].
     async fn identify_data(&self) -> Result<String, StoreError>;
 
+    /// Tells the others that `worker` lives, and what all of them tell of themselves. A few are left out
+    /// where that cannot be had: nothing is decided by it.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn exchange_workers(&self, worker: &Worker) -> Result<Vec<Worker>, StoreError>;
+
+    /// Takes away what these workers told of themselves, by their holders.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn remove_workers(&self, holders: &[&str]) -> Result<(), StoreError>;
+
     /// Whether all its answers are by one clock. The masters of a cluster have one each: two answers
     /// tell nothing of a clock that was set.
     fn has_one_clock(&self) -> bool {

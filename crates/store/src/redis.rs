@@ -24,6 +24,7 @@ mod rights;
 mod script;
 mod unasked;
 mod url;
+mod workers;
 
 use async_trait::async_trait;
 use evertoken_rules::{Changes, Holder, Snapshot};
@@ -43,7 +44,9 @@ pub use self::{
     rights::{Role, Tried},
     url::{Certificates, InvalidPem, RedisUrl, some_certificate, some_key},
 };
-use super::{Committed, Coordinate, Glance, Hint, Lack, Read, StoreError, Timed, TokenWithExpiry};
+use super::{
+    Committed, Coordinate, Glance, Hint, Lack, Read, StoreError, Timed, TokenWithExpiry, Worker,
+};
 use evertoken_client::{CredentialId, Token};
 use evertoken_clock::StoreTime;
 
@@ -200,6 +203,14 @@ impl Coordinate for RedisStore {
         // A key of another type stands in its place, which evertoken did not set.
         self.set_identity(true).await?;
         self.data_identity().await?.ok_or_else(|| answers::unexpected("GET of the canary"))
+    }
+
+    async fn exchange_workers(&self, worker: &Worker) -> Result<Vec<Worker>, StoreError> {
+        self.exchange(worker).await
+    }
+
+    async fn remove_workers(&self, holders: &[&str]) -> Result<(), StoreError> {
+        self.remove(holders).await
     }
 
     fn has_one_clock(&self) -> bool {

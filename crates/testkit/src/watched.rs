@@ -8,7 +8,7 @@ use evertoken_client::{CredentialId, StoreTime, Token};
 use evertoken_rules::Holder;
 use evertoken_rules::{Changes, Snapshot};
 use evertoken_store::{
-    Committed, Coordinate, Glance, Hint, Lack, Read, StoreError, Timed, TokenWithExpiry,
+    Committed, Coordinate, Glance, Hint, Lack, Read, StoreError, Timed, TokenWithExpiry, Worker,
 };
 
 /// What a test does to a store.
@@ -144,6 +144,14 @@ impl<W: Watcher> Coordinate for Watched<W> {
 
     async fn identify_data(&self) -> Result<String, StoreError> {
         self.store.identify_data().await
+    }
+
+    async fn exchange_workers(&self, worker: &Worker) -> Result<Vec<Worker>, StoreError> {
+        self.store.exchange_workers(worker).await
+    }
+
+    async fn remove_workers(&self, holders: &[&str]) -> Result<(), StoreError> {
+        self.store.remove_workers(holders).await
     }
 
     fn has_one_clock(&self) -> bool {

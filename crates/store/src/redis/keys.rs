@@ -50,6 +50,11 @@ impl Keys {
         format!("{}:canary", self.public.prefix())
     }
 
+    /// A hash: what each worker tells of itself, by its holder.
+    pub(super) fn workers(&self) -> String {
+        format!("{}:workers", self.public.prefix())
+    }
+
     /// The same for a cluster, which may lose the data of one master alone: a key in each sixteenth
     /// of the slots, so that up to sixteen masters with equal shares have one each.
     pub(super) fn canaries(&self) -> Vec<String> {

@@ -32,10 +32,11 @@ const IN_SCRIPTS: [&str; 9] =
     ["DEL", "GET", "GETRANGE", "HDEL", "HGET", "HSET", "PEXPIRE", "SET", "TIME"];
 
 /// What is done beside them.
-const BESIDE_SCRIPTS: [&str; 10] = [
+const BESIDE_SCRIPTS: [&str; 11] = [
     "EVALSHA",
     "EVAL",
     "EXISTS",
+    "HGETALL",
     "HMGET",
     "HSTRLEN",
     "INFO",
@@ -106,8 +107,11 @@ impl RedisStore {
         let on = self.link.connection().await?;
         let mut missing = self.refused_beside_scripts(&on, &id).await?;
         missing.extend(self.refused_in_scripts(&on, &id).await?);
-        // A worker goes on without it.
-        missing.retain(|command| command != "TIME");
+        // A worker goes on without these.
+        if missing.iter().any(|command| command == "HGETALL") {
+            on.lacking.add(Lack::Workers);
+        }
+        missing.retain(|command| command != "TIME" && command != "HGETALL");
         missing.sort();
         missing.dedup();
         Ok(Tried { missing, lacks: on.lacking.all() })
@@ -119,7 +123,8 @@ impl RedisStore {
         id: &CredentialId,
     ) -> Result<Vec<String>, StoreError> {
         let (lock, record) = (self.keys.lock(id), self.keys.record(id));
-        let tries: [&[&str]; 8] = [
+        let workers = self.keys.workers();
+        let tries: [&[&str]; 9] = [
             &["SET", &lock, "a check", "NX", "PX", "10000"],
             &["GET", &lock],
             &["PTTL", &lock],
@@ -128,6 +133,7 @@ impl RedisStore {
             &["HMGET", &record, "epoch"],
             &["GETRANGE", &lock, "0", "1"],
             &["HSTRLEN", &record, "epoch"],
+            &["HGETALL", &workers],
         ];
         let mut pipeline = redis::pipe();
         pipeline.ignore_errors();

@@ -1,0 +1,55 @@
+//! Which workers live, as they tell of themselves: a hash that ends with the last of them.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use redis::Value;
+
+use super::{RedisStore, errors};
+use crate::{Lack, StoreError, Worker};
+
+/// The hash goes so long after the last worker has told of itself.
+const ENDS: Duration = Duration::from_secs(600);
+
+// === impl RedisStore ===
+
+impl RedisStore {
+    /// Writes what `worker` tells of itself, and reads what all tell. Where that is refused, a worker
+    /// knows of itself alone.
+    pub(super) async fn exchange(&self, worker: &Worker) -> Result<Vec<Worker>, StoreError> {
+        let on = self.link.connection().await?;
+        if on.lacking.has(Lack::Workers) {
+            return Ok(vec![worker.clone()]);
+        }
+        let key = self.keys.workers();
+        let text = serde_json::to_string(worker).unwrap_or_default();
+        let mut pipeline = redis::pipe();
+        pipeline.ignore_errors();
+        pipeline.hset(&key, &worker.holder, text).pexpire(&key, ENDS.as_millis() as i64);
+        pipeline.hgetall(&key);
+        let mut answers: Vec<redis::RedisResult<Value>> =
+            self.query_on(on.clone(), &pipeline).await?;
+        match answers.pop().unwrap_or(Ok(Value::Nil)) {
+            Err(error) if errors::is_refused(&error) => {
+                on.lacking.add(Lack::Workers);
+                Ok(vec![worker.clone()])
+            }
+            Err(error) => Err(self.link.refused(error)),
+            Ok(all) => {
+                let all: BTreeMap<String, String> =
+                    redis::from_redis_value(all).unwrap_or_default();
+                // Whatever else stands there is none of a worker.
+                let read = |text: &String| serde_json::from_str(text).ok();
+                Ok(all.values().filter_map(read).collect())
+            }
+        }
+    }
+
+    /// Takes away what these workers told.
+    pub(super) async fn remove(&self, holders: &[&str]) -> Result<(), StoreError> {
+        let on = self.link.connection().await?;
+        let mut pipeline = redis::pipe();
+        pipeline.ignore_errors().hdel(self.keys.workers(), holders);
+        let _: Vec<redis::RedisResult<Value>> = self.query_on(on, &pipeline).await?;
+        Ok(())
+    }
+}
