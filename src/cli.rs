@@ -115,7 +115,11 @@ enum Verb {
         token: SecretString,
     },
     /// Check the configuration and the store, without a call to an issuer
-    Check,
+    Check {
+        /// Print a JSON object: each finding with its level, its name, its text and what it is about
+        #[arg(long)]
+        json: bool,
+    },
     /// Explain a finding: what it means, what applications notice, and what to do
     Explain {
         /// Its name, as logs, `status`, `check` and the page show it [default: list all names]
@@ -239,7 +243,7 @@ async fn run(cli: Cli, environment: &Environment) -> Result<(), CommandError> {
         Verb::Status { json, watch } => status::run(&settings()?, json, watch).await,
         Verb::Refresh { id, wait, revoke } => ask::refresh(&settings()?, &id, wait, revoke).await,
         Verb::Reject { id, token } => ask::reject(&settings()?, &id, token.expose_secret()).await,
-        Verb::Check => check::run(&settings()?).await,
+        Verb::Check { json } => check::run(&settings()?, json).await,
         Verb::Explain { name } => explain::run(name.as_deref()),
         // It has a configuration of its own, and reads nobody's.
         #[cfg(feature = "demo")]

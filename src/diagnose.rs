@@ -5,6 +5,11 @@
 
 mod redis;
 
+use std::{borrow::Cow, fmt};
+
+use serde::Serialize;
+use tokio::time::Instant;
+
 use crate::{
     clock::{self, WallClock},
     config::Settings,
@@ -19,14 +24,29 @@ use crate::{
 };
 
 /// What one look found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Finding {
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// How bad it is.
+    pub level: Level,
+    /// Its stable name. What is not good is explained in `docs/findings.md`.
+    pub name: Cow<'static, str>,
+    /// What was found, in a sentence.
+    pub text: String,
+    /// The credential that it is about, or the server, where there are several.
+    pub about: Option<String>,
+}
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
     /// It is as it should be.
-    Good(String),
+    #[serde(rename = "ok")]
+    Good,
     /// Tokens are in danger, and evertoken works.
-    Danger(String),
+    Danger,
     /// Evertoken cannot work so.
-    Bad(String),
+    Bad,
 }
 
 /// What the settings themselves are, and each credential.
@@ -34,9 +54,10 @@ pub enum Finding {
 /// # Errors
 /// If no issuer could be called at all.
 pub async fn settings(settings: &Settings) -> Result<Vec<Finding>, InvalidTransport> {
-    let mut findings = vec![Finding::Good(format!("configuration from {}", settings.origin))];
+    let origin = format!("configuration from {}", settings.origin);
+    let mut findings = vec![Finding::good("settings.read", origin)];
     let warning = settings.times.warning();
-    findings.extend(warning.map(|warning| Finding::Danger(warning.to_owned())));
+    findings.extend(warning.map(|warning| Finding::danger("worker.lease_is_short", warning)));
     findings.extend(credentials(settings).await?);
     Ok(findings)
 }
@@ -51,24 +72,25 @@ pub async fn store(settings: &Settings) -> (Vec<Finding>, Result<(), StoreError>
         url @ StoreUrl::File(_) => look_at_directory(url, &mut findings).await,
     };
     if let Err(error) = &looked {
-        findings.push(Finding::Bad(Chain(error).to_string()));
+        findings.push(Finding::bad(error.code().finding(), Chain(error).to_string()));
     }
     (findings, looked)
 }
 
 async fn look_at_directory(url: &StoreUrl, findings: &mut Vec<Finding>) -> Result<(), StoreError> {
-    findings.push(Finding::Danger(
+    findings.push(Finding::danger(
+        "store.one_machine",
         "a directory serves the processes of one machine; for more, set store.url to \
-         redis://HOST:6379/0"
-            .to_owned(),
+         redis://HOST:6379/0",
     ));
     url.open("", Holder::fresh(), Hearing::Nothing).data_identity().await?;
-    findings.push(Finding::Good(match url {
+    let text = match url {
         StoreUrl::File(path) if !path.exists() => {
             format!("the directory of {url} does not exist yet: the first worker makes it")
         }
         _ => format!("the directory of {url} is ours alone"),
-    }));
+    };
+    findings.push(Finding::good("store.directory", text));
     Ok(())
 }
 
@@ -80,86 +102,114 @@ async fn look_at_redis(
     // As a worker, it hears.
     let redis = RedisStore::with_hints(url.clone(), prefix, Holder::fresh());
     let facts = redis.facts().await?;
-    findings.push(Finding::Good(format!("Redis at {url} answers")));
+    findings.push(Finding::good("store.answers", format!("Redis at {url} answers")));
     findings.extend(redis::findings(&facts, WallClock::System.now()));
     let Tried { missing, lacks } = redis.try_everything().await?;
     // Each server that tells nothing of itself is told of above.
     let others = lacks.iter().filter(|lack| **lack != Lack::Info);
-    findings.extend(others.map(|lack| Finding::Danger(lack.to_string())));
+    findings.extend(others.map(|lack| Finding::danger("store.lacks", lack.to_string())));
     let grant = format!("grant them with ACL SETUSER NAME {}", Role::Worker.rules(prefix));
     findings.push(if missing.is_empty() {
-        Finding::Good("this user has every right that a worker cannot do without".to_owned())
+        let text = "this user has every right that a worker cannot do without";
+        Finding::good("store.permissions", text)
     } else {
         let missing = missing.join(", ");
-        Finding::Bad(format!("this user lacks rights that a worker needs: {missing}; {grant}"))
+        let text = format!("this user lacks rights that a worker needs: {missing}; {grant}");
+        Finding::bad("store.permission", text)
     });
     if missing.is_empty() && !lacks.is_empty() {
-        let why = "if what is lacking is a matter of rights";
-        findings.push(Finding::Danger(format!("{why}, {grant}")));
+        let text = format!("if what is lacking is a matter of rights, {grant}");
+        findings.push(Finding::danger("store.lacks", text));
     }
     Ok(())
 }
 
 async fn credentials(settings: &Settings) -> Result<Vec<Finding>, InvalidTransport> {
     if settings.credentials.is_empty() {
-        return Ok(vec![Finding::Danger("no credential is configured".to_owned())]);
+        let text = "no credential is configured";
+        return Ok(vec![Finding::danger("settings.no_credential", text)]);
     }
     let mut findings = Vec::new();
     settings.transport.ready()?;
     if let Err(why) = tls::authorities() {
-        findings.push(Finding::Danger(Chain(&why).to_string()));
+        findings.push(Finding::danger("issuer.tls", Chain(&why).to_string()));
     }
     for credential in &*settings.credentials {
-        let Credential { id, provider, .. } = &**credential;
         let deadline = clock::now() + settings.times.request_timeout;
-        findings.push(match provider.readable(deadline).await {
-            Ok(()) => {
-                let account = provider.account();
-                Finding::Good(format!("{id}: {} at {}", account.name, account.token))
-            }
-            Err(error) => Finding::Bad(format!("{id}: {}", Chain(&error))),
-        });
-        let oddities = provider.oddities(deadline).await;
-        findings.extend(oddities.iter().map(|odd| Finding::Danger(format!("{id}: {odd}"))));
-        findings.extend(provider.in_clear().map(|place| {
-            Finding::Danger(format!(
-                "{id}: the secret goes to {place} in clear, and everything on the way can read it: \
-                 make base_url https://"
-            ))
-        }));
-        let danger = provider.danger();
-        findings.extend(danger.map(|danger| Finding::Danger(format!("{id}: {danger}"))));
+        let about = of_credential(credential, deadline).await;
+        findings.extend(about.into_iter().map(|finding| finding.about(credential.id.as_str())));
     }
     Ok(findings)
+}
+
+async fn of_credential(credential: &Credential, deadline: Instant) -> Vec<Finding> {
+    let provider = &credential.provider;
+    let mut findings = vec![match provider.readable(deadline).await {
+        Ok(()) => {
+            let account = provider.account();
+            Finding::good("secret.readable", format!("{} at {}", account.name, account.token))
+        }
+        Err(error) => Finding::bad(error.trouble.name(), Chain(&error).to_string()),
+    }];
+    let oddities = provider.oddities(deadline).await.into_iter();
+    findings.extend(oddities.map(|odd| Finding::danger("settings.look_wrong", odd)));
+    findings.extend(provider.in_clear().map(|place| {
+        let text = format!(
+            "the secret goes to {place} in clear, and everything on the way can read it: make \
+             base_url https://"
+        );
+        Finding::danger("issuer.in_clear", text)
+    }));
+    let danger = provider.danger();
+    findings.extend(danger.map(|danger| Finding::danger("issuer.issues_anew", danger)));
+    findings
 }
 
 // === impl Finding ===
 
 impl Finding {
-    /// What was found, in a sentence.
-    #[must_use]
-    pub fn text(&self) -> &str {
-        let (Self::Good(text) | Self::Danger(text) | Self::Bad(text)) = self;
-        text
+    fn new(level: Level, name: impl Into<Cow<'static, str>>, text: impl Into<String>) -> Self {
+        Self { level, name: name.into(), text: text.into(), about: None }
     }
 
-    /// How bad it is, in one word.
-    #[must_use]
-    pub fn word(&self) -> &'static str {
-        match self {
-            Self::Good(_) => "ok",
-            Self::Danger(_) => "danger",
-            Self::Bad(_) => "bad",
-        }
+    fn good(name: &'static str, text: impl Into<String>) -> Self {
+        Self::new(Level::Good, name, text)
+    }
+
+    fn danger(name: &'static str, text: impl Into<String>) -> Self {
+        Self::new(Level::Danger, name, text)
+    }
+
+    fn bad(name: impl Into<Cow<'static, str>>, text: impl Into<String>) -> Self {
+        Self::new(Level::Bad, name, text)
     }
 
     /// The same, about one of several.
     fn about(self, what: &str) -> Self {
-        let about = |text: String| format!("{what}: {text}");
+        Self { about: Some(what.to_owned()), ..self }
+    }
+}
+
+impl fmt::Display for Finding {
+    /// The sentence, and before it what it is about.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(about) = &self.about {
+            write!(f, "{about}: ")?;
+        }
+        f.write_str(&self.text)
+    }
+}
+
+// === impl Level ===
+
+impl Level {
+    /// In one word.
+    #[must_use]
+    pub fn word(self) -> &'static str {
         match self {
-            Self::Good(text) => Self::Good(about(text)),
-            Self::Danger(text) => Self::Danger(about(text)),
-            Self::Bad(text) => Self::Bad(about(text)),
+            Self::Good => "ok",
+            Self::Danger => "danger",
+            Self::Bad => "bad",
         }
     }
 }

@@ -1,27 +1,58 @@
 //! `evertoken check`: the configuration, the store, and the store's settings that endanger tokens.
 
-use std::io::{Write, stdout};
+use std::io::Write;
+
+use anstyle::{AnsiColor, Style};
+use serde::Serialize;
 
 use super::{CommandError, configured};
 use crate::{
     config::Settings,
-    diagnose::{self, Finding},
+    diagnose::{self, Finding, Level},
 };
 
-pub(super) async fn run(settings: &Settings) -> Result<(), CommandError> {
+/// `check --json`. A contract.
+#[derive(Serialize)]
+struct Answer<'a> {
+    findings: &'a [Finding],
+}
+
+pub(super) async fn run(settings: &Settings, json: bool) -> Result<(), CommandError> {
     configured(settings)?;
     let mut findings = diagnose::settings(settings).await?;
     let (about_store, looked) = diagnose::store(settings).await;
     findings.extend(about_store);
-    let mut out = stdout();
-    for finding in &findings {
-        writeln!(out, "{:<8}{}", finding.word(), finding.text())?;
+    let mut out = anstream::stdout();
+    if json {
+        let answer = Answer { findings: &findings };
+        let text = serde_json::to_string(&answer).map_err(std::io::Error::other)?;
+        writeln!(out, "{text}")?;
+    } else {
+        for finding in &findings {
+            writeln!(out, "{}", line(finding))?;
+        }
     }
     looked?;
-    let bad = findings.iter().filter(|finding| matches!(finding, Finding::Bad(_))).count();
+    let bad = findings.iter().filter(|finding| finding.level == Level::Bad).count();
     match bad {
         0 => Ok(()),
         1 => Err(CommandError::Unavailable("one thing has to be mended".to_owned())),
         more => Err(CommandError::Unavailable(format!("{more} things have to be mended"))),
     }
+}
+
+/// One finding, and where something is wrong the name under which it is explained.
+fn line(finding: &Finding) -> String {
+    let style = match finding.level {
+        Level::Good => AnsiColor::Green.on_default(),
+        Level::Danger => AnsiColor::Yellow.on_default(),
+        Level::Bad => AnsiColor::Red.on_default().bold(),
+    };
+    let word = finding.level.word();
+    let told = format!("{style}{word:<8}{style:#}{finding}");
+    if finding.level == Level::Good {
+        return told;
+    }
+    let quiet = Style::new().dimmed();
+    format!("{told} {quiet}[{}]{quiet:#}", finding.name)
 }

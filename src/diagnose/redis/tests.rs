@@ -1,4 +1,4 @@
-use super::*;
+use super::{super::Level, *};
 
 const GOOD: &str = "redis_version:7.0.15\r\nrole:master\r\nconnected_slaves:1\r\naof_enabled:1\r\n\
                     maxmemory_policy:noeviction\r\n";
@@ -12,60 +12,67 @@ fn found(info: &str) -> Vec<Finding> {
     findings(&RedisFacts { servers: vec![server(info)], ..RedisFacts::default() }, NOW)
 }
 
-fn dangers(findings: &[Finding]) -> Vec<&str> {
-    let danger = |finding: &'_ Finding| match finding {
-        Finding::Danger(_) => true,
-        Finding::Good(_) | Finding::Bad(_) => false,
-    };
-    findings.iter().filter(|finding| danger(finding)).map(Finding::text).collect()
+/// What is in danger, each by its name and its sentence.
+fn dangers(findings: &[Finding]) -> Vec<(&str, String)> {
+    let dangers = findings.iter().filter(|finding| finding.level == Level::Danger);
+    dangers.map(|finding| (&*finding.name, finding.to_string())).collect()
+}
+
+fn is_good(finding: &Finding) -> bool {
+    finding.level == Level::Good
 }
 
 #[test]
 fn a_durable_server_is_good_in_every_respect() {
     let findings = found(GOOD);
-    assert!(findings.iter().all(|f| matches!(f, Finding::Good(_))), "{findings:#?}");
+    assert!(findings.iter().all(is_good), "{findings:#?}");
 }
 
 #[test]
 fn each_danger_is_told() {
-    for (from, to, part) in [
-        ("noeviction", "allkeys-lru", "set noeviction"),
-        ("aof_enabled:1", "aof_enabled:0", "set appendonly yes"),
-        ("aof_enabled:1", "aof_enabled:1\naof_last_write_status:err", "see to the disk"),
-        ("connected_slaves:1", "connected_slaves:0", "no replica"),
-        ("role:master", "role:master\nused_memory:95\nmaxmemory:100", "95 % of maxmemory"),
+    let (aof, near) = ("aof_enabled:1", "role:master\nused_memory:95\nmaxmemory:100");
+    let fails = "aof_enabled:1\naof_last_write_status:err";
+    for (from, to, name, part) in [
+        ("noeviction", "allkeys-lru", "redis.eviction", "set noeviction"),
+        (aof, "aof_enabled:0", "redis.no_append_only_file", "set appendonly yes"),
+        (aof, fails, "redis.append_only_file_fails", "see to the disk"),
+        ("connected_slaves:1", "connected_slaves:0", "redis.no_replica", "no replica"),
+        ("role:master", near, "redis.nearly_full", "95 % of maxmemory"),
     ] {
         let findings = found(&GOOD.replace(from, to));
         let dangers = dangers(&findings);
-        assert!(dangers.len() == 1 && dangers[0].contains(part), "{to}: {findings:#?}");
+        let [(told, text)] = &dangers[..] else { panic!("{to}: {findings:#?}") };
+        assert!(*told == name && text.contains(part), "{to}: {findings:#?}");
     }
-    assert!(dangers(&found(""))[0].contains("it does not take INFO"));
+    let silent = found("");
+    assert!(dangers(&silent)[0].1.contains("it does not take INFO"));
 }
 
 #[test]
 fn an_old_server_and_a_replica_are_bad() {
     let findings = found("redis_version:4.0.14\nrole:slave\n");
-    let bad = |f: &&Finding| matches!(f, Finding::Bad(_));
-    assert_eq!(findings.iter().filter(bad).count(), 2);
+    let bad = findings.iter().filter(|finding| finding.level == Level::Bad);
+    let names: Vec<&str> = bad.map(|finding| &*finding.name).collect();
+    assert_eq!(names, ["redis.too_old", "store.read_only"]);
 }
 
 #[test]
 fn a_sentinel_and_a_lone_node_of_a_cluster_are_bad() {
     for (mode, part) in [("sentinel", "redis+sentinel://"), ("cluster", "redis+cluster://")] {
         let findings = found(&format!("redis_mode:{mode}\r\n{GOOD}"));
-        let bad = |f: &Finding| matches!(f, Finding::Bad(text) if text.contains(part));
+        let bad = |f: &Finding| f.level == Level::Bad && f.text.contains(part);
         assert_eq!(findings.iter().filter(|f| bad(f)).count(), 1, "{findings:#?}");
     }
     let info = format!("redis_mode:cluster\r\n{GOOD}");
     let master = ServerFacts { address: Some("a:1".to_owned()), ..server(&info) };
     let findings = findings(&RedisFacts { servers: vec![master], ..RedisFacts::default() }, NOW);
-    assert!(findings.iter().all(|f| matches!(f, Finding::Good(_))), "{findings:#?}");
+    assert!(findings.iter().all(is_good), "{findings:#?}");
 }
 
 #[test]
 fn a_valkey_is_called_by_its_name() {
     let findings = found(&format!("valkey_version:9.1.0\n{GOOD}"));
-    assert_eq!(findings[0], Finding::Good("Valkey 9.1.0".to_owned()));
+    assert_eq!(findings[0], Finding::good("redis.version", "Valkey 9.1.0"));
 }
 
 #[test]
@@ -78,11 +85,11 @@ fn clocks_that_disagree_are_told_with_what_it_means() {
     };
     assert!(dangers(&findings(&facts(&[0, 3]), NOW)).is_empty());
     let ahead = findings(&facts(&[0]), NOW.plus(Duration::from_secs(60)));
-    assert!(dangers(&ahead)[0].contains("60 s ahead of that of Redis"), "{ahead:#?}");
+    assert!(dangers(&ahead)[0].1.contains("60 s ahead of that of Redis"), "{ahead:#?}");
     let behind = findings(&facts(&[60]), NOW);
-    assert!(dangers(&behind)[0].contains("60 s behind that of Redis"), "{behind:#?}");
+    assert!(dangers(&behind)[0].1.contains("60 s behind that of Redis"), "{behind:#?}");
     let apart = findings(&facts(&[0, 60]), NOW);
-    assert!(dangers(&apart)[0].contains("clocks of the masters are 60 s apart"), "{apart:#?}");
+    assert!(dangers(&apart)[0].1.contains("clocks of the masters are 60 s apart"), "{apart:#?}");
 }
 
 #[test]
@@ -98,18 +105,21 @@ fn what_is_wrong_with_sentinels_is_told() {
         sentinels(&all.into_iter().map(watcher).collect::<Vec<_>>())
     };
     let a = || says(Some("a:1"), None);
-    assert_eq!(watchers(vec![a(), a(), a()]), [good("3 of 3 sentinels name a:1")]);
+    assert_eq!(
+        watchers(vec![a(), a(), a()]),
+        [Finding::good("sentinel.agree", "3 of 3 sentinels name a:1")]
+    );
     for (odd, part) in [
-        (Err("refused".to_owned()), "s:26379 says nothing: refused"),
+        (Err("refused".to_owned()), "s:26379: this sentinel says nothing: refused"),
         (says(None, None), "knows no master"),
         (says(Some("b:1"), None), "do not name the same master (a:1, a:1, b:1)"),
         (says(Some("a:1"), Some("NOQUORUM")), "could not have a failover: NOQUORUM"),
     ] {
         let findings = watchers(vec![a(), a(), odd]);
         let dangers = dangers(&findings);
-        assert!(dangers.len() == 1 && dangers[0].contains(part), "{part}: {findings:#?}");
+        assert!(dangers.len() == 1 && dangers[0].1.contains(part), "{part}: {findings:#?}");
     }
-    assert!(dangers(&watchers(vec![a()]))[0].contains("name three or more"));
+    assert!(dangers(&watchers(vec![a()]))[0].1.contains("name three or more"));
 }
 
 #[test]
@@ -123,8 +133,9 @@ fn each_master_of_a_cluster_is_told_by_its_address() {
         ..RedisFacts::default()
     };
     let whole = findings(&facts, NOW);
-    assert!(dangers(&whole)[0].starts_with("n2:1: no replica"), "{whole:#?}");
-    assert!(whole.contains(&good("the cluster has all its slots")));
+    assert!(dangers(&whole)[0].1.starts_with("n2:1: no replica"), "{whole:#?}");
+    assert!(whole.contains(&Finding::good("redis.cluster_whole", "the cluster has all its slots")));
     let facts = RedisFacts { cluster: Some("cluster_state:fail\r\n".to_owned().into()), ..facts };
-    assert!(matches!(findings(&facts, NOW).last(), Some(Finding::Bad(_))));
+    let down = findings(&facts, NOW);
+    assert_eq!(down.last().map(|last| last.level), Some(Level::Bad));
 }

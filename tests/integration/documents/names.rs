@@ -164,3 +164,22 @@ fn every_explained_finding_is_one_of_the_code() {
         assert!(is_known, "{name} is explained, and nothing tells it");
     }
 }
+
+/// The names of what `check` finds in danger or bad, as the code spells them.
+fn found_by_check() -> BTreeSet<String> {
+    let files = ["src/diagnose.rs", "src/diagnose/redis.rs"];
+    let texts = files.map(|file| fs::read_to_string(home().join(file)).expect("a source"));
+    let calls = texts.iter().flat_map(|text| ["danger(", "bad("].map(|call| text.split(call)));
+    let arguments = calls.flat_map(|parts| parts.skip(1).map(str::trim_start));
+    let names = arguments.filter_map(|rest| rest.strip_prefix('"')?.split('"').next());
+    names.map(str::to_owned).collect()
+}
+
+#[test]
+fn whatever_check_finds_wrong_is_explained() {
+    let found = found_by_check();
+    assert!(20 < found.len(), "they are found: {found:?}");
+    let unexplained: Vec<&String> =
+        found.iter().filter(|name| finding::explain(name).is_none()).collect();
+    assert!(unexplained.is_empty(), "{unexplained:?}");
+}
