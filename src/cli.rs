@@ -11,24 +11,28 @@ mod explain;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz_properties;
 mod get;
+mod init;
 mod line;
 mod log;
+mod shell;
 mod status;
+mod verb;
 
 use std::{
-    io::{self, ErrorKind, Write, stderr},
-    path::PathBuf,
+    io::{self, ErrorKind, Write},
     process::ExitCode,
     sync::Arc,
-    time::Duration,
 };
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
-use secrecy::{ExposeSecret, SecretString};
+use anstyle::{AnsiColor, Style};
+use secrecy::ExposeSecret;
 
-use self::line::Line;
+use self::{
+    line::Line,
+    verb::{Cli, Verb},
+};
 use crate::{
-    config::{Environment, Given, Mistakes, Settings, StoreSettings},
+    config::{Environment, Mistakes, Settings, StoreSettings},
     credential::Chain,
     credential::CredentialId,
     lease::Holder,
@@ -37,102 +41,6 @@ use crate::{
     traces::Traces,
     worker::{self, StartError},
 };
-
-/// Keeps WeChat access tokens fresh in Redis.
-#[derive(Debug, Parser)]
-#[command(name = "evertoken", version, max_term_width = 100)]
-struct Cli {
-    #[command(flatten)]
-    common: Common,
-    #[command(subcommand)]
-    verb: Verb,
-}
-
-#[derive(Debug, Args)]
-struct Common {
-    /// The configuration file [default: evertoken.toml here, else under /etc/evertoken/]
-    #[arg(long, global = true, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// The store, over the configured one, such as `redis://127.0.0.1:6379/0`
-    #[arg(long, global = true, value_name = "URL")]
-    store: Option<SecretString>,
-    /// How to log to stderr [default: text on a terminal, else json]; `RUST_LOG` sets the level
-    #[arg(long, global = true, value_name = "FORMAT")]
-    log: Option<LogFormat>,
-}
-
-/// How log lines look.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum LogFormat {
-    /// For people.
-    Text,
-    /// For machines: one JSON object a line.
-    Json,
-}
-
-#[derive(Debug, Subcommand)]
-enum Verb {
-    /// Run the worker
-    Run,
-    /// Print the current token
-    Get {
-        /// The credential
-        id: CredentialId,
-        /// Print a JSON object with the token's expiry and epoch
-        #[arg(long)]
-        json: bool,
-        /// Fetch a token first if none is valid, under the same lease as the workers
-        #[arg(long)]
-        fetch: bool,
-    },
-    /// Show every credential: state, expiry, next refresh, holder, calls of today, last error
-    Status {
-        /// Print a JSON object
-        #[arg(long)]
-        json: bool,
-        /// Show it anew every two seconds, until interrupted
-        #[arg(long)]
-        watch: bool,
-    },
-    /// Ask the workers for a refresh now, and say how it ended
-    Refresh {
-        /// The credential
-        id: CredentialId,
-        /// How long to wait for its end
-        #[arg(long, default_value = "10s", value_parser = line::time)]
-        wait: Duration,
-        /// Have the issuer void the token that stands: it has leaked, or is dead although the issuer
-        /// gives it again. 30 s apart and 20 times a day
-        #[arg(long)]
-        revoke: bool,
-    },
-    /// Report a dead token, as an application does
-    Reject {
-        /// The credential
-        id: CredentialId,
-        /// The token, or - to read it from stdin
-        #[arg(allow_hyphen_values = true)]
-        token: SecretString,
-    },
-    /// Check the configuration and the store, without a call to an issuer
-    Check {
-        /// Print a JSON object: each finding with its level, its name, its text and what it is about
-        #[arg(long)]
-        json: bool,
-    },
-    /// Explain a finding: what it means, what applications notice, and what to do
-    Explain {
-        /// Its name, as logs, `status`, `check` and the page show it [default: list all names]
-        name: Option<String>,
-    },
-    /// A fleet, a simulated issuer and faults, on this machine, to look at
-    ///
-    /// Starts a private Redis, a simulated issuer with short-lived tokens, workers that are killed
-    /// now and then, and readers that use the tokens. It needs redis-server, or nothing with --on
-    /// file; no configuration and no network. All of it ends with the demo.
-    #[cfg(feature = "demo")]
-    Demo(demo::Options),
-}
 
 /// Why a command did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -182,14 +90,14 @@ pub async fn main(
         Line::Help(help) => return ended(help.print().map_err(CommandError::Output)),
         Line::WithoutId(common, complaint) => {
             let settings = Settings::load(&common.given(), environment);
-            say(&match settings {
+            complain(&match settings {
                 Ok(settings) => format!("{complaint}; {}", settings.known_ids()),
                 Err(mistakes) => format!("{complaint}\n{mistakes}"),
             });
             return ExitCode::from(USAGE);
         }
         Line::Wrong(complaint) => {
-            say(&complaint);
+            complain(&complaint);
             return ExitCode::from(USAGE);
         }
     };
@@ -207,7 +115,7 @@ fn ended(result: Result<(), CommandError>) -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(failure) => {
-            say(&Chain(&failure).to_string());
+            complain(&Chain(&failure).to_string());
             ExitCode::from(match failure {
                 CommandError::Usage(_) => USAGE,
                 #[cfg(feature = "demo")]
@@ -218,10 +126,20 @@ fn ended(result: Result<(), CommandError>) -> ExitCode {
     }
 }
 
+/// Tells what is no failure.
 fn say(text: &str) {
+    tell(text, Style::new());
+}
+
+/// Tells what is wrong.
+fn complain(text: &str) {
+    tell(text, AnsiColor::Red.on_default().bold());
+}
+
+fn tell(text: &str, style: Style) {
     for line in text.lines() {
         // If stderr is full or gone, nobody is left to tell.
-        let _ = writeln!(stderr(), "evertoken: {line}");
+        let _ = writeln!(anstream::stderr(), "{style}evertoken:{style:#} {line}");
     }
 }
 
@@ -240,14 +158,18 @@ async fn run(cli: Cli, environment: &Environment) -> Result<(), CommandError> {
             Ok(ended?)
         }
         Verb::Get { id, json, fetch } => get::run(&settings()?, &id, json, fetch).await,
-        Verb::Status { json, watch } => status::run(&settings()?, json, watch).await,
+        Verb::Status(options) => status::run(&settings()?, environment, &options).await,
         Verb::Refresh { id, wait, revoke } => ask::refresh(&settings()?, &id, wait, revoke).await,
         Verb::Reject { id, token } => ask::reject(&settings()?, &id, token.expose_secret()).await,
         Verb::Check { json } => check::run(&settings()?, json).await,
         Verb::Explain { name } => explain::run(name.as_deref()),
+        Verb::Init => init::run(given.config.as_deref()),
         // It has a configuration of its own, and reads nobody's.
         #[cfg(feature = "demo")]
         Verb::Demo(options) => demo::run(options, environment).await,
+        Verb::Completions { shell } => shell::completions(shell),
+        Verb::Man { command } => shell::man(command.as_deref()),
+        Verb::Version => shell::version(),
     }
 }
 
@@ -301,32 +223,4 @@ fn known(settings: &Settings, id: &CredentialId) -> Result<(), CommandError> {
         return Ok(());
     }
     settings.credential(id).map(drop).map_err(CommandError::Usage)
-}
-
-// === impl Common ===
-
-impl Common {
-    fn given(&self) -> Given {
-        Given { config: self.config.clone(), store: self.store.clone() }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use clap::CommandFactory;
-
-    use super::*;
-
-    #[test]
-    fn a_command_line_prints_neither_password_nor_token() {
-        let words = ["evertoken", "reject", "shop", "s3cr3t-token", "--store", "redis://:s3cr3t@a"];
-        let cli = Cli::parse_from(words);
-        let printed = format!("{cli:?}");
-        assert!(printed.contains("shop") && !printed.contains("s3cr3t"), "{printed}");
-    }
-
-    #[test]
-    fn the_command_line_is_well_formed() {
-        Cli::command().debug_assert();
-    }
 }

@@ -13,6 +13,13 @@ pub fn explain(name: &str) -> Option<&'static str> {
     sections().find(|(names, _)| names.split(", ").any(|each| each == name)).map(|(_, text)| text)
 }
 
+/// What to do about it, in one line, as people read it.
+#[must_use]
+pub fn to_do(name: &str) -> Option<String> {
+    let (_, text) = explain(name)?.split_once("**To do:**")?;
+    Some(text.split_whitespace().collect::<Vec<_>>().join(" ").replace('`', ""))
+}
+
 /// The names of all findings.
 pub fn names() -> impl Iterator<Item = &'static str> {
     sections().flat_map(|(names, _)| names.split(", "))
@@ -51,6 +58,9 @@ mod tests {
             assert!(text.contains("**Applications notice**"), "{names}");
             assert!(text.contains("**To do:**"), "{names}");
         }
+        let said = to_do("secret.refused").expect("something to do");
+        assert!(said.starts_with("copy the secret anew"), "{said}");
+        assert!(said.ends_with("Then evertoken refresh ID."), "{said}");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use clap::{
     error::{ContextKind, ContextValue, ErrorKind},
 };
 
-use super::{Cli, Common};
+use super::verb::{Cli, Common};
 
 /// The longest time that may be typed.
 const LONGEST: Duration = Duration::from_secs(30 * 86_400);
@@ -101,7 +101,12 @@ fn complaint(error: &clap::Error) -> String {
             let why = error.source().map(ToString::to_string).unwrap_or_default();
             format!("{}: {why}", argument())
         }
-        ErrorKind::ArgumentConflict => format!("{} is given twice", argument()),
+        ErrorKind::ArgumentConflict => match first(ContextKind::PriorArg) {
+            Some(other) if other != argument() => {
+                format!("{} and {other} do not go together", argument())
+            }
+            _ => format!("{} is given twice", argument()),
+        },
         ErrorKind::InvalidUtf8 => "what was typed is not UTF-8".to_owned(),
         other => other.as_str().unwrap_or("what was typed is wrong").to_owned(),
     }
@@ -140,6 +145,8 @@ mod tests {
             (&["run", "--config", "a", "--config", "b"], "--config <FILE> is given twice"),
             (&["refresh", "a", "--wait", "soon"], "--wait <WAIT>: a time is written as"),
             (&["refresh", "a", "--wait", "1000years"], "--wait <WAIT>: 30days is the longest"),
+            (&["status", "--watch", "--exit-code"], "--watch and --exit-code do not go together"),
+            (&["completions", "dash"], "<SHELL> takes one of: bash, elvish, fish"),
             #[cfg(feature = "demo")]
             (&["demo", "--workers", "7"], "--workers <WORKERS>: 7 is not in 1..=6"),
         ] {

@@ -2,12 +2,13 @@
 
 use std::io::{IsTerminal, stderr};
 
+use anstream::{AutoStream, ColorChoice};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::{
     EnvFilter, Layer, filter::filter_fn, fmt, layer::SubscriberExt, util::SubscriberInitExt,
 };
 
-use super::LogFormat;
+use super::verb::LogFormat;
 
 /// Starts logging to stderr. The worker tells what it does; other commands only what goes wrong, and
 /// once: how a refresh of theirs ended is their own message.
@@ -32,7 +33,7 @@ pub(super) fn start(format: Option<LogFormat>, filter: Option<&str>, is_worker: 
     let lines = match format {
         LogFormat::Text => fmt::layer()
             .with_writer(stderr)
-            .with_ansi(stderr().is_terminal())
+            .with_ansi(AutoStream::choice(&stderr()) != ColorChoice::Never)
             .with_target(false)
             .boxed(),
         LogFormat::Json => {

@@ -118,7 +118,7 @@ async fn status_tells_a_report_that_waits_and_none_about_another_token() {
 async fn status_tells_calls_that_were_lost_as_assumed() {
     let (mut fleet, configuration, _) = fleet_of(1).await;
     let counted = fleet.command(&["status", "--config", &configuration]).await;
-    assert!(counted.stdout.contains("1/2000 "), "{}", counted.stdout);
+    assert!(counted.stdout.contains(" 1/2000\n"), "{}", counted.stdout);
     fleet.workers[0].signal("TERM");
     fleet.workers[0].ended().await;
     let mut connection = fleet.redis.connect().await;

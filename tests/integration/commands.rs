@@ -1,6 +1,9 @@
 //! What people type, and what they read.
 
+mod pty;
+mod scripts;
 mod terminal;
+mod watch;
 
 use std::time::Duration;
 
