@@ -6,6 +6,7 @@
 #   make demo ARGS="..."    the same, with any option of evertoken demo
 #   make test               all tests, against real Redis servers and real processes
 #   make bench              the benchmarks, with a table of results; ROWS="memory loss" for some of them
+#   make compose            docker-compose.yml run for real, with faults, where there is a Docker engine
 #   make chaos              the long fault run, with its report; FOR=10m is its length
 #   make fuzz               any bytes for all that is read; FOR=60s for each, TARGET=answer for one
 #   make versions           the tests of what is said to Redis, on its oldest and newest, and on Valkey
@@ -17,7 +18,7 @@ ROWS ?=
 STORE ?= redis
 TARGET ?= all
 
-.PHONY: demo test bench chaos fuzz versions
+.PHONY: demo test bench compose chaos fuzz versions
 
 demo:
 	@$(if $(filter redis,$(STORE)),tools/need redis-server)
@@ -31,11 +32,15 @@ test:
 	$(CARGO) test --locked --workspace --exclude evertoken --test '*'
 	$(CARGO) test --locked --test scenarios
 	$(CARGO) test --locked --test integration -- --test-threads=6
+	tools/deploy
 
 bench:
 	@tools/need redis-server
 	@$(CARGO) build --release --locked --package evertoken-simulator
 	$(CARGO) bench --locked --bench fleet -- $(ROWS)
+
+compose:
+	@tools/compose
 
 chaos:
 	@tools/need redis-server
