@@ -28,11 +28,11 @@ demo:
 # Most tests wait for a state of their own servers, so more of them run at once than there are cores.
 test:
 	@tools/need redis-server openssl python3 strace faketime nutcracker haproxy stunnel4
+	tools/deploy
 	$(CARGO) test --locked --workspace --lib --bins
 	$(CARGO) test --locked --workspace --exclude evertoken --test '*'
 	$(CARGO) test --locked --test scenarios
 	$(CARGO) test --locked --test integration -- --test-threads=6
-	tools/deploy
 
 bench:
 	@tools/need redis-server
