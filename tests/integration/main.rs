@@ -12,6 +12,7 @@ mod contract;
 mod cycle;
 mod data_identity;
 mod demo;
+mod deploy;
 mod disk;
 mod documents;
 mod events;
