@@ -6,27 +6,36 @@
 //! - `GET /status`: as `evertoken status --json`, a second old at the most.
 //! - `GET /metrics`: for Prometheus.
 //! - `GET /events`: what this worker knows, and each change, as it comes.
+//!
+//! The last three want the token of `admin.token`, where one is set.
 
 mod connections;
 mod events;
+mod guard;
+mod hosts;
 mod recent;
 mod scrape;
 
-use std::{convert::Infallible, net::SocketAddr, sync::Arc};
+use std::{convert::Infallible, sync::Arc};
 
 use axum::{
     Extension, Json, Router,
     extract::State,
     http::{StatusCode, header},
+    middleware::from_fn_with_state,
     response::IntoResponse,
     routing::get,
 };
 use tokio::{net::TcpListener, sync::watch};
 use tracing::{info, warn};
 
-use self::{connections::Stay, events::Events, recent::RecentStatus, scrape::RecordScrape};
+use self::{
+    connections::Stay, events::Events, guard::Guard, hosts::Hosts, recent::RecentStatus,
+    scrape::RecordScrape,
+};
 use crate::{
     board::Board,
+    config::AdminSettings,
     credential::Chain,
     metrics::Metrics,
     provider::Credential,
@@ -56,23 +65,31 @@ struct AdminState {
 
 /// Serves for ever. If it may not, or cannot, it says so and the worker goes on without it.
 pub async fn serve(
-    listen: Option<SocketAddr>,
+    settings: Option<AdminSettings>,
     credentials: Arc<[Arc<Credential>]>,
     store: Arc<dyn Read>,
     reached: watch::Receiver<bool>,
     metrics: Metrics,
     board: Arc<Board>,
 ) -> Infallible {
-    if let Some(listen) = listen {
+    if let Some(AdminSettings { listen, hosts, token }) = settings {
         let (recent, scrape) = (RecentStatus::default(), RecordScrape::default());
         let events = Arc::new(Events::new(board));
         let state =
             Arc::new(AdminState { credentials, store, reached, metrics, recent, scrape, events });
+        let (hosts, guard) = (Hosts::new(listen, hosts), Guard::new(token));
         match TcpListener::bind(listen).await {
             Ok(listener) => {
                 info!(event = "admin.listening", %listen, "the admin listener is there");
+                if !hosts.is_loopback() && guard.is_open() {
+                    warn!(event = "admin.exposed", %listen,
+                        "whoever reaches this address reads which credentials there are, how their \
+                         tokens are, and what fails; no token and no secret: set admin.token, or let \
+                         only those through who may read that");
+                }
+                let routes = routes(Arc::clone(&state), hosts, guard);
                 return tokio::select! {
-                    never = connections::serve(listener, routes(Arc::clone(&state))) => never,
+                    never = connections::serve(listener, routes) => never,
                     never = state.recent.forget() => never,
                     never = state.events.run() => never,
                 };
@@ -84,13 +101,17 @@ pub async fn serve(
     std::future::pending().await
 }
 
-fn routes(state: Arc<AdminState>) -> Router {
-    Router::new()
-        .route("/livez", get(async || "alive\n"))
-        .route("/readyz", get(ready))
+fn routes(state: Arc<AdminState>, hosts: Hosts, guard: Guard) -> Router {
+    let guarded = Router::new()
         .route("/status", get(status))
         .route("/metrics", get(scrape))
         .route("/events", get(events))
+        .route_layer(from_fn_with_state(Arc::new(guard), guard::check));
+    Router::new()
+        .route("/livez", get(async || "alive\n"))
+        .route("/readyz", get(ready))
+        .merge(guarded)
+        .layer(from_fn_with_state(Arc::new(hosts), hosts::check))
         .with_state(state)
 }
 

@@ -28,7 +28,7 @@ use secrecy::{ExposeSecret, SecretString};
 pub use self::environment::Environment;
 use crate::{
     credential::CredentialId,
-    provider::{Credential, Transport},
+    provider::{Credential, SecretSource, Transport},
     refresh::Times,
     store::StoreUrl,
 };
@@ -42,8 +42,8 @@ pub struct Settings {
     pub times: Times,
     /// `[worker] calls_at_once`, for one issuer; none if the worker decides.
     pub calls_at_once: Option<usize>,
-    /// `[admin] listen`; `None` if it is off.
-    pub admin: Option<SocketAddr>,
+    /// `[admin]`; `None` if it is off.
+    pub admin: Option<AdminSettings>,
     /// `[credentials.ID]`, by id.
     pub credentials: Arc<[Arc<Credential>]>,
     /// The way to issuers, which all credentials share.
@@ -61,6 +61,17 @@ pub struct StoreSettings {
     pub prefix: String,
     /// Nobody named a store: it is a directory of this machine.
     pub is_default: bool,
+}
+
+/// `[admin]`, where there is a listener.
+#[derive(Clone, Debug)]
+pub struct AdminSettings {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// The names by which it may be asked, beside those of this machine, in small letters.
+    pub hosts: Vec<String>,
+    /// What opens the pages that tell of credentials; none if they are open to everybody.
+    pub token: Option<SecretSource>,
 }
 
 /// What the command line says about the configuration.

@@ -58,8 +58,17 @@ pub async fn settings(settings: &Settings) -> Result<Vec<Finding>, InvalidTransp
     let mut findings = vec![Finding::good("settings.read", origin)];
     let warning = settings.times.warning();
     findings.extend(warning.map(|warning| Finding::danger("worker.lease_is_short", warning)));
+    findings.extend(admin_token(settings).await);
     findings.extend(credentials(settings).await?);
     Ok(findings)
+}
+
+/// A worker does not start without the token of its admin listener.
+async fn admin_token(settings: &Settings) -> Option<Finding> {
+    let token = settings.admin.as_ref()?.token.as_ref()?;
+    let read = token.read(clock::now() + settings.times.request_timeout).await;
+    let name = "admin.token_unreadable";
+    read.err().map(|error| Finding::bad(name, Chain(&error).to_string()).about("admin.token"))
 }
 
 /// What the store is, and why the look at it ended early, if it did: what was found before is told

@@ -9,12 +9,12 @@ use tracing::{debug, info, warn};
 use crate::{
     admin,
     board::Board,
-    clock::WallClock,
+    clock::{self, WallClock},
     config::Settings,
     lease::Holder,
     metrics::{InvalidMetrics, Metrics},
     presence::Presence,
-    provider::{Credential, InvalidTransport, fingerprint},
+    provider::{Credential, FetchError, InvalidTransport, fingerprint},
     refresh::{Cycle, Keeper},
     store::{Hearing, Read},
 };
@@ -34,6 +34,9 @@ pub enum StartError {
     /// The process cannot hear signals.
     #[error("the worker cannot listen for signals")]
     Signals(#[source] std::io::Error),
+    /// What is behind `admin.token` would be open to nobody.
+    #[error("admin.token is of no use")]
+    AdminToken(#[source] FetchError),
     /// The process counts already.
     #[error("the worker cannot count what happens")]
     Metrics(#[source] InvalidMetrics),
@@ -50,6 +53,10 @@ pub async fn run(settings: Settings) -> Result<(), StartError> {
     raise_open_files();
     settings.transport.ready().map_err(StartError::Transport)?;
     let settings_fingerprint = fingerprint_of(&settings);
+    if let Some(token) = settings.admin.as_ref().and_then(|admin| admin.token.as_ref()) {
+        let deadline = clock::now() + settings.times.request_timeout;
+        token.read(deadline).await.map_err(StartError::AdminToken)?;
+    }
     let credentials = settings.credentials;
     let holder = Holder::fresh();
     info!(

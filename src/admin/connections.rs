@@ -1,8 +1,10 @@
 //! Connections to the admin listener, within bounds: whoever may reach it must not take from the
-//! worker what its work needs, its open files for one.
+//! worker what its work needs, its open files for one, nor from others their turn.
 
 use std::{
+    collections::HashMap,
     convert::Infallible,
+    net::{IpAddr, Ipv6Addr},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -18,13 +20,18 @@ use hyper_util::{
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    task::JoinSet,
-    time::sleep,
+    task::{AbortHandle, Id, JoinError, JoinSet},
+    time::{Instant, sleep, timeout_at},
 };
 use tracing::debug;
 
-/// Connections at once. Those beyond are closed as they come.
+use crate::clock;
+
+/// Connections at once, without those that stay. For one more, another one is closed.
 const AT_ONCE: usize = 64;
+
+/// How long each has before it is closed for another one: time for a question that comes at once.
+const TURN: Duration = Duration::from_millis(30);
 
 /// How long a client may take to say what it wants.
 const HEADERS_WITHIN: Duration = Duration::from_secs(5);
@@ -34,6 +41,20 @@ const ANSWERED_WITHIN: Duration = Duration::from_secs(30);
 
 /// The wait after a connection that could not be taken: there may be no file left for it.
 const REST: Duration = Duration::from_millis(100);
+
+/// The connections that are open, the oldest first.
+#[derive(Default)]
+struct Open {
+    places: Vec<Place>,
+    answers: JoinSet<()>,
+}
+
+struct Place {
+    peer: IpAddr,
+    since: Instant,
+    stay: Stay,
+    task: AbortHandle,
+}
 
 /// Says of a connection that it stays: what is told on it has no end, and is bounded elsewhere.
 #[derive(Clone, Debug, Default)]
@@ -54,26 +75,76 @@ impl Stay {
 
 /// Serves one request on each connection, for ever.
 pub(super) async fn serve(listener: TcpListener, routes: Router) -> Infallible {
-    let mut answers = JoinSet::new();
-    let mut open: Vec<Stay> = Vec::new();
+    let mut open = Open::default();
     loop {
         tokio::select! {
-            Some(_) = answers.join_next() => open.retain(|stay| 1 < Arc::strong_count(&stay.0)),
+            Some(ended) = open.answers.join_next_with_id() => open.ended(&ended),
             accepted = listener.accept() => match accepted {
-                Ok((stream, _))
-                    if open.iter().filter(|stay| !stay.is_to_stay()).count() < AT_ONCE =>
-                {
+                Ok((stream, peer)) => {
+                    open.make_room().await;
                     let stay = Stay::default();
-                    open.push(stay.clone());
-                    answers.spawn(answer(stream, routes.clone(), stay));
+                    let task = open.answers.spawn(answer(stream, routes.clone(), stay.clone()));
+                    open.places.push(Place { peer: network(peer.ip()), since: clock::now(), stay, task });
                 }
-                Ok(_) => debug!(event = "admin.crowded", "too many connections: one is closed"),
                 Err(error) => {
                     debug!(event = "admin.not_accepted", %error, "a connection cannot be taken");
                     sleep(REST).await;
                 }
             },
         }
+    }
+}
+
+// === impl Open ===
+
+impl Open {
+    /// Closes one connection if all places are taken. What was closed has given its file back.
+    async fn make_room(&mut self) {
+        loop {
+            let passing = self.places.iter().filter(|place| !place.stay.is_to_stay());
+            let passing: Vec<&Place> = passing.collect();
+            if passing.len() < AT_ONCE {
+                return;
+            }
+            let peers: Vec<IpAddr> = passing.iter().map(|place| place.peer).collect();
+            let Some(place) = first_to_go(&peers).and_then(|at| passing.get(at)) else { return };
+            let ended = timeout_at(place.since + TURN, self.answers.join_next_with_id()).await;
+            let ended = if let Ok(ended) = ended {
+                ended
+            } else {
+                debug!(event = "admin.crowded", peer = %place.peer,
+                    "too many connections: the oldest of who has most is closed");
+                place.task.abort();
+                self.answers.join_next_with_id().await
+            };
+            if let Some(ended) = ended {
+                self.ended(&ended);
+            }
+        }
+    }
+
+    fn ended(&mut self, ended: &Result<(Id, ()), JoinError>) {
+        let id = ended.as_ref().map_or_else(JoinError::id, |(id, ())| *id);
+        self.places.retain(|place| place.task.id() != id);
+    }
+}
+
+/// Which connection is closed for a new one, `peers` being those of all, the oldest first: the oldest of
+/// who has most. So nobody who holds many takes the turn of one who asks once in a while.
+fn first_to_go(peers: &[IpAddr]) -> Option<usize> {
+    let mut held: HashMap<IpAddr, usize> = HashMap::new();
+    for peer in peers {
+        *held.entry(*peer).or_default() += 1;
+    }
+    let most = held.values().max()?;
+    peers.iter().position(|peer| held.get(peer) == Some(most))
+}
+
+/// Whose address it is: a network of the newer kind has more addresses than anybody can count.
+fn network(peer: IpAddr) -> IpAddr {
+    match peer.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+        address => address,
     }
 }
 
@@ -95,5 +166,40 @@ async fn answer(stream: TcpStream, routes: Router, stay: Stay) {
             debug!(event = "admin.cut", %error, "a client went away or was too slow");
         },
         () = too_long => debug!(event = "admin.cut", "a client did not take its answer in time"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn peers(texts: &[&str]) -> Vec<IpAddr> {
+        texts.iter().map(|text| network(text.parse().expect("an address"))).collect()
+    }
+
+    #[test]
+    fn the_oldest_connection_of_who_has_most_is_the_first_to_go() {
+        let (probe, crowd) = ("10.0.0.1", "10.0.0.2");
+        assert_eq!(first_to_go(&peers(&[probe, crowd, crowd])), Some(1));
+        assert_eq!(
+            first_to_go(&peers(&[probe, crowd, probe, crowd])),
+            Some(0),
+            "both have as many"
+        );
+        assert_eq!(first_to_go(&[]), None);
+    }
+
+    #[test]
+    fn addresses_of_one_network_are_one_client() {
+        let all = peers(&[
+            "::ffff:10.0.0.1",
+            "10.0.0.1",
+            "2001:db8::1",
+            "2001:db8::2:1",
+            "2001:db8:0:1::1",
+        ]);
+        assert_eq!(all[0], all[1]);
+        assert_eq!(all[2], all[3]);
+        assert_ne!(all[3], all[4]);
     }
 }

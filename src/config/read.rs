@@ -1,10 +1,10 @@
 //! The tree to settings. What cannot be read is a mistake, and reading goes on, so that all
 //! mistakes are told at once.
 
-use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use super::{
-    Environment, Mistake, Settings, StoreSettings,
+    AdminSettings, Environment, Mistake, Settings, StoreSettings,
     fields::CredentialFields,
     section::Section,
     tree::{Place, Table, Value},
@@ -41,7 +41,7 @@ pub(super) fn settings(
     no_door(door, mistakes);
     let store = read_store(store, mistakes);
     let (times, calls_at_once) = read_worker(worker, mistakes);
-    let admin = read_admin(admin, mistakes);
+    let admin = read_admin(admin, environment, mistakes);
     let transport = Transport::new(times.request_timeout);
     let credentials = read_credentials(credentials, environment, &transport, mistakes).into();
     Some(Settings { store: store?, times, calls_at_once, admin, credentials, transport, origin })
@@ -127,7 +127,11 @@ fn read_worker(table: Table, mistakes: &mut Vec<Mistake>) -> (Times, Option<usiz
     (Times { request_timeout, lease }, calls_at_once)
 }
 
-fn read_admin(table: Table, mistakes: &mut Vec<Mistake>) -> Option<SocketAddr> {
+fn read_admin(
+    table: Table,
+    environment: &Environment,
+    mistakes: &mut Vec<Mistake>,
+) -> Option<AdminSettings> {
     let mut section = Section::new("admin.", table, mistakes);
     let read = |text: &str| match text {
         "off" => Ok(None),
@@ -136,8 +140,28 @@ fn read_admin(table: Table, mistakes: &mut Vec<Mistake>) -> Option<SocketAddr> {
         }),
     };
     let listen = section.parsed("listen", read);
+    let (_, texts) = section.texts("hosts").unzip();
+    let mut hosts = Vec::new();
+    for (place, text) in texts.into_iter().flatten() {
+        match host_name(&text) {
+            Some(host) => hosts.push(host),
+            None => section.mistake(&place, format!(
+                "admin.hosts: {text:?} is not the name of a host, as status.example.com, with neither \
+                 scheme nor port"
+            )),
+        }
+    }
+    let token = section.secret("token", environment);
     section.end();
-    listen.unwrap_or_else(|| ADMIN.parse().ok())
+    let listen = listen.unwrap_or_else(|| ADMIN.parse().ok())?;
+    Some(AdminSettings { listen, hosts, token })
+}
+
+/// The name of a host in small letters, or an address of the older kind.
+fn host_name(text: &str) -> Option<String> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    let good = (1..=253).contains(&text.len()) && text.bytes().all(allowed);
+    good.then(|| text.trim_end_matches('.').to_ascii_lowercase())
 }
 
 fn read_credentials(

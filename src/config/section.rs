@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use super::{
-    Mistake,
+    Environment, Mistake,
     tree::{Node, Place, Table, Value},
 };
-use crate::store::InvalidPem;
+use crate::{
+    provider::{Secret, SecretFile, SecretSource},
+    store::InvalidPem,
+};
 
 /// The longest time that a setting may name.
 const LONGEST: Duration = Duration::from_secs(30 * 86_400);
@@ -66,6 +69,79 @@ impl<'a> Section<'a> {
         let message = format!("{}{name} must be a text, in quotes", self.prefix);
         self.mistake(&node.place, message);
         None
+    }
+
+    /// The texts of a list, each with its place, and the place of the whole. One text is a list of
+    /// one, and a variable carries a list with commas. What is no text is empty.
+    pub(super) fn texts(&mut self, name: &'static str) -> Option<(Place, Vec<(Place, String)>)> {
+        let Node { place, value, .. } = self.take(name)?;
+        let texts = match value {
+            Value::Text(text) => {
+                text.split(',').map(|part| (place.clone(), part.trim().to_owned())).collect()
+            }
+            Value::List(items) => {
+                items.into_iter().map(|item| (item.place, plain(item.value))).collect()
+            }
+            other => vec![(place.clone(), plain(other))],
+        };
+        Some((place, texts))
+    }
+
+    /// A secret, or where it is read from.
+    pub(super) fn secret(
+        &mut self,
+        name: &'static str,
+        environment: &Environment,
+    ) -> Option<SecretSource> {
+        let node = self.take(name)?;
+        let name = self.name_of(name);
+        match node.value {
+            Value::Text(text) if !text.trim().is_empty() => {
+                Some(SecretSource::Value(Secret::new(text.trim())))
+            }
+            Value::Table(table) => self.secret_elsewhere(&name, &node.place, *table, environment),
+            _ => {
+                let message =
+                    format!("{name} must be a text, {{ file = \"…\" }} or {{ env = \"…\" }}");
+                self.mistake(&node.place, message);
+                None
+            }
+        }
+    }
+
+    fn secret_elsewhere(
+        &mut self,
+        name: &str,
+        place: &Place,
+        mut table: Table,
+        environment: &Environment,
+    ) -> Option<SecretSource> {
+        let (file, env) = over(table.shift_remove("file"), table.shift_remove("env"));
+        let text = |node: Node| match node.value {
+            Value::Text(text) if !text.is_empty() => Some(text),
+            _ => None,
+        };
+        match (file.and_then(text), env.and_then(text), table.is_empty()) {
+            (Some(file), None, true) => Some(SecretSource::File(SecretFile::new(file))),
+            (None, Some(variable), true) => {
+                match environment.get(&variable).map(|value| value.trim()) {
+                    Some(value) if !value.is_empty() => {
+                        Some(SecretSource::Value(Secret::new(value)))
+                    }
+                    _ => {
+                        let message = format!("{name}: the variable {variable} is not set");
+                        self.mistake(place, message);
+                        None
+                    }
+                }
+            }
+            _ => {
+                let message =
+                    format!("{name} takes one of {{ file = \"…\" }} and {{ env = \"…\" }}");
+                self.mistake(place, message);
+                None
+            }
+        }
     }
 
     pub(super) fn parsed<T>(
@@ -144,4 +220,18 @@ impl<'a> Section<'a> {
             self.mistakes.push(Mistake { place: node.place.to_string(), message });
         }
     }
+}
+
+/// Of two values that exclude each other, the one that a variable gives is over the file's.
+fn over(one: Option<Node>, other: Option<Node>) -> (Option<Node>, Option<Node>) {
+    match (&one, &other) {
+        (Some(first), Some(second)) if first.is_text() && !second.is_text() => (one, None),
+        (Some(first), Some(second)) if !first.is_text() && second.is_text() => (None, other),
+        _ => (one, other),
+    }
+}
+
+/// What is no text names nothing.
+fn plain(value: Value) -> String {
+    if let Value::Text(text) = value { text } else { String::new() }
 }

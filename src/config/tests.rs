@@ -49,7 +49,7 @@ fn every_setting_is_read() {
     assert_eq!(settings.store.prefix, "tokens");
     assert_eq!(settings.store.url.to_string(), "10.0.0.1:6380");
     assert_eq!(settings.times.lease, Duration::from_secs(3));
-    assert_eq!(settings.admin, None);
+    assert!(settings.admin.is_none());
     let [mini, shop] = &settings.credentials[..] else { panic!("two credentials") };
     let account = mini.provider.account();
     assert_eq!((mini.id.as_str(), account.token), ("mini", "stable_token"));

@@ -9,7 +9,12 @@ use evertoken_testkit::{
     fleet::{Fleet, issuer_settings},
     process::program,
 };
-use tokio::{io::AsyncWriteExt, net::TcpStream, task::JoinSet, time::sleep};
+use tokio::{
+    io::AsyncWriteExt,
+    net::{TcpSocket, TcpStream},
+    task::JoinSet,
+    time::sleep,
+};
 
 use crate::metrics::Scraper;
 
@@ -47,6 +52,82 @@ async fn idle_connections_beyond_all_bounds_keep_no_token_from_being_refreshed()
     fleet.end().await;
 }
 
+/// How much memory a worker takes, in KiB.
+fn memory(fleet: &Fleet, worker: usize) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", fleet.workers[worker].id()));
+    let status = status.expect("it runs");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a line");
+    line.split_whitespace().next().and_then(|kib| kib.parse().ok()).expect("a number")
+}
+
+/// How many files a worker has open.
+fn open_files(fleet: &Fleet, worker: usize) -> usize {
+    let files = std::fs::read_dir(format!("/proc/{}/fd", fleet.workers[worker].id()));
+    files.expect("it runs").count()
+}
+
+/// Ten thousand, or as many as this process may open.
+fn idle_connections() -> usize {
+    let limits = std::fs::read_to_string("/proc/self/limits").expect("limits");
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files")).expect("a line");
+    let most = line.split_whitespace().next().and_then(|most| most.parse::<usize>().ok());
+    most.map_or(10_000, |most| (most - 300).min(10_000))
+}
+
+#[tokio::test]
+async fn under_ten_thousand_idle_connections_a_worker_does_not_grow_and_answers_a_probe() {
+    let mut fleet = Fleet::new(issuer_settings(Duration::from_secs(7200))).await;
+    let scraper = Scraper::new();
+    let text = scraper.listening(&fleet.configuration("token", ""));
+    let configuration = fleet.write("evertoken.toml", &text);
+    let worker = fleet.start(&configuration);
+    let first = fleet.published().await;
+    scraper.scrape().await;
+    let (memory_before, files_before) = (memory(&fleet, worker), open_files(&fleet, worker));
+    let mut idle = Vec::new();
+    let address = scraper.listen.parse().expect("an address");
+    for number in 0..idle_connections() {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        // From a hundred clients.
+        let client = format!("127.0.1.{}:0", 1 + number % 100).parse().expect("an address");
+        socket.bind(client).expect("a client's address");
+        idle.push(socket.connect(address).await.expect("a connection"));
+        if number % 1_000 == 999 {
+            assert!(scraper.get("readyz").await.starts_with("ready"), "{number} are idle");
+            let files = open_files(&fleet, worker);
+            assert!(files <= files_before + 64 + 4, "{files} files, {files_before} before");
+        }
+    }
+    let grown = memory(&fleet, worker).saturating_sub(memory_before);
+    assert!(grown < 16 * 1024, "{grown} KiB more for {} connections", idle.len());
+    fleet.make_due().await;
+    fleet.published_after(&first).await;
+    drop(idle);
+    fleet.end().await;
+}
+
+/// One client has every place, and takes each one again that it loses.
+#[tokio::test]
+async fn who_holds_every_connection_keeps_no_other_from_an_answer() {
+    let mut fleet = Fleet::new(issuer_settings(Duration::from_secs(7200))).await;
+    let scraper = Scraper::new();
+    let text = scraper.listening(&fleet.configuration("token", ""));
+    let configuration = fleet.write("evertoken.toml", &text);
+    fleet.start(&configuration);
+    fleet.published().await;
+    scraper.scrape().await;
+    let mut crowd = JoinSet::new();
+    for _ in 0..100 {
+        crowd.spawn(say_slowly("127.0.0.2:0", scraper.listen.clone()));
+    }
+    for _ in 0..200 {
+        // No second try: a probe has none either.
+        assert!(scraper.get("livez").await.starts_with("alive"));
+    }
+    crowd.shutdown().await;
+    fleet.end().await;
+}
+
 /// Far more clients than are served at once, and each of them says its request a byte at a time.
 #[tokio::test]
 async fn clients_that_send_a_byte_at_a_time_keep_no_token_from_being_refreshed() {
@@ -60,7 +141,7 @@ async fn clients_that_send_a_byte_at_a_time_keep_no_token_from_being_refreshed()
     limit_open_files(&fleet, worker);
     let mut clients = JoinSet::new();
     for _ in 0..300 {
-        clients.spawn(say_slowly(scraper.listen.clone()));
+        clients.spawn(say_slowly("127.0.0.1:0", scraper.listen.clone()));
     }
     for _ in 0..5 {
         fleet.make_due().await;
@@ -77,9 +158,12 @@ async fn clients_that_send_a_byte_at_a_time_keep_no_token_from_being_refreshed()
 }
 
 /// Asks for the status for ever, a byte each tenth of a second, and again when it is cut.
-async fn say_slowly(listen: String) {
+async fn say_slowly(from: &str, listen: String) {
+    let (from, listen) = (from.parse().expect("an address"), listen.parse().expect("an address"));
     loop {
-        if let Ok(mut stream) = TcpStream::connect(&listen).await {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.bind(from).expect("a client's address");
+        if let Ok(mut stream) = socket.connect(listen).await {
             for byte in b"GET /status HTTP/1.1\r\nHost: evertoken\r\nX-Slow: ".iter().cycle() {
                 if stream.write_all(&[*byte]).await.is_err() {
                     break;

@@ -1,6 +1,7 @@
 //! The whole program against real Redis servers and a simulated issuer. One binary, one file per
 //! subject; every test has its own servers.
 
+mod admission;
 mod asking;
 mod changed_settings;
 mod clock;
