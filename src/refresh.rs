@@ -7,6 +7,7 @@
 mod count;
 mod cycle;
 mod keeper;
+mod life;
 mod memory;
 mod registry;
 mod timetable;
@@ -18,6 +19,7 @@ pub use evertoken_provider::Credential;
 pub use self::{
     cycle::{Cycle, CycleReport, Knowledge, Lacking, Outcome},
     keeper::Keeper,
+    life::SignsOfLife,
     memory::Remembered,
 };
 

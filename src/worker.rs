@@ -3,7 +3,7 @@
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::{signal::unix, sync::watch, time::timeout};
+use tokio::{signal::unix, sync::watch, task::JoinSet, time::timeout};
 use tracing::{debug, info, warn};
 
 use crate::{
@@ -97,7 +97,17 @@ pub async fn run(settings: Settings) -> Result<(), StartError> {
     let presence = Presence::new(Arc::clone(&store), Arc::clone(&board), settings_fingerprint);
     let presence = presence.run(reached.clone());
     let leaving = Arc::clone(&store);
-    let admin = admin::serve(settings.admin, credentials, store, reached, metrics.clone(), board);
+    // A task of its own: it tells of the keeper also when that one stands.
+    let mut admin = JoinSet::new();
+    admin.spawn(admin::serve(
+        settings.admin,
+        credentials,
+        store,
+        reached,
+        keeper.signs(),
+        metrics.clone(),
+        board,
+    ));
     let stopped = async {
         let signal = tokio::select! {
             _ = terminate.recv() => "SIGTERM",
@@ -110,7 +120,6 @@ pub async fn run(settings: Settings) -> Result<(), StartError> {
     tokio::select! {
         _ = kept => {}
         // They go on for ever, and end with the worker.
-        never = admin => match never {},
         never = clocks => match never {},
         never = presence => match never {},
         never = metrics.sum_up() => match never {},
@@ -118,6 +127,7 @@ pub async fn run(settings: Settings) -> Result<(), StartError> {
     // Who says that it ends is not silent. If the store is away, nobody waits for that.
     let holder = leaving.holder().as_str().to_owned();
     let _ = timeout(LEAVE_WITHIN, leaving.remove_workers(&[&holder])).await;
+    drop(admin);
     info!(event = "worker.stopped", "stopped");
     Ok(())
 }

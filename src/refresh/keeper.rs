@@ -38,7 +38,7 @@ use self::{
     record_scan::RecordScan, refused_settings::RefusedSettings, waiting::Waiting,
 };
 use super::{
-    Credential, Cycle, CycleReport, Knowledge, Outcome,
+    Credential, Cycle, CycleReport, Knowledge, Outcome, SignsOfLife,
     memory::Memory,
     registry::{Index, Registry, Slot},
     timetable::{IssuerNumber, Taken, Timetable},
@@ -54,6 +54,9 @@ const SOON: Duration = Duration::from_millis(50);
 
 /// Workers that act on one report draw a moment within this, so that the first to ask wins.
 const APART: Duration = Duration::from_millis(5);
+
+/// The longest time between two rounds: whoever asks is told that scheduling goes on.
+const ROUND: Duration = Duration::from_secs(5);
 
 /// Keeps all credentials fresh until it is told to stop.
 pub struct Keeper {
@@ -78,6 +81,7 @@ pub struct Keeper {
     used_up_until: BTreeMap<Index, StoreTime>,
     refused: RefusedSettings,
     reached: watch::Sender<bool>,
+    signs: watch::Sender<SignsOfLife>,
     /// Where people see what is seen here.
     board: Option<Arc<Board>>,
 }
@@ -124,6 +128,7 @@ impl Keeper {
             used_up_until: BTreeMap::new(),
             refused: RefusedSettings::default(),
             reached,
+            signs: watch::Sender::new(SignsOfLife::starting(clock::now())),
             board: None,
         };
         for credential in credentials {
@@ -146,12 +151,18 @@ impl Keeper {
         self
     }
 
+    /// The signs that it works, as they come.
+    #[must_use]
+    pub fn signs(&self) -> watch::Receiver<SignsOfLife> {
+        self.signs.subscribe()
+    }
+
     /// Runs until the cycle's `stopping` turns true, then finishes what was sent and gives back
     /// what was not, within one lease.
     pub async fn run(mut self) {
         let mut stopping = self.cycle.stopping.clone();
         loop {
-            let wake = self.next_wake();
+            let wake = self.next_wake().min(self.go_round());
             let store = Arc::clone(&self.store);
             // By turns, not by rank: no flood of hints keeps due work from being done.
             tokio::select! {
@@ -161,7 +172,25 @@ impl Keeper {
                 () = sleep_until(wake) => self.act(),
             }
         }
+        self.signs.send_modify(|signs| signs.is_finishing = true);
         self.drain().await;
+    }
+
+    /// A round begins. Tells when the next one does at the latest.
+    fn go_round(&self) -> Instant {
+        let now = clock::now();
+        let since = self.is_due(now).then_some(now);
+        self.signs.send_modify(|signs| {
+            signs.round = now;
+            signs.neglects_since = since.map(|since| signs.neglects_since.unwrap_or(since));
+        });
+        now + ROUND
+    }
+
+    /// Whether something is due that may begin at once.
+    fn is_due(&self, now: Instant) -> bool {
+        let mut next = self.lanes.open().filter_map(|issuer| self.timetable.next(issuer));
+        self.heartbeat.is_up() && next.any(|at| at <= now)
     }
 
     async fn drain(&mut self) {
@@ -222,6 +251,9 @@ impl Keeper {
             }
             self.scan.end_rests(now);
             self.look_on();
+        }
+        if !self.is_due(now) {
+            self.signs.send_modify(|signs| signs.neglects_since = None);
         }
     }
 

@@ -210,7 +210,7 @@ async fn a_hundred_pages_cost_redis_nothing_and_one_more_is_told_to_wait() {
     assert!(why.contains("too many pages") && why.contains("close some"), "{why}");
     assert_eq!(commands(&fleet).await, before, "a page costs Redis nothing");
     // The others are answered meanwhile, and a place that is left is free again.
-    assert_eq!(scraper.get("livez").await, "alive\n");
+    assert!(scraper.get("livez").await.starts_with("alive"));
     drop(streams.pop());
     wait_for("a place is free", || async {
         (scraper.ask("events").await?.status() == 200).then_some(())

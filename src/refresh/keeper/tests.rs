@@ -299,3 +299,62 @@ async fn a_slow_store_keeps_its_tokens_alive_with_the_times_that_come_configured
         assert!(made <= 4, "{made} calls");
     }
 }
+
+/// Its issuer is away all the time.
+#[tokio::test(start_paused = true)]
+async fn a_keeper_that_does_not_go_on_is_said_to_have_stopped_and_one_that_goes_on_again_is_not() {
+    let directory = TempDir::new().expect("a directory");
+    let mut keeper = keeper(&directory).await;
+    let (_stop, stopping) = watch::channel(false);
+    let (store, times) = (Arc::clone(&keeper.store), keeper.cycle.times);
+    keeper.cycle = Arc::new(Cycle { store, times, stopping });
+    let (signs, mut run) = (keeper.signs(), Box::pin(keeper.run()));
+    let trouble = || signs.borrow().trouble(clock::now());
+    for _ in 0..2 {
+        assert!(timeout(7200 * SECOND, &mut run).await.is_err(), "it goes on");
+        assert_eq!(trouble(), None);
+        // Nobody lets it run, as if it stood at something that does not end.
+        sleep_until(clock::now() + 70 * SECOND).await;
+        let why = trouble().expect("it stands");
+        assert!(why.contains("scheduling has stopped"), "{why}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_keeper_that_goes_round_and_begins_nothing_that_is_due_is_told_of() {
+    let directory = TempDir::new().expect("a directory");
+    let mut keeper = keeper(&directory).await;
+    let index = keeper.credentials.index(&id("shop")).expect("it is there");
+    keeper.timetable.set_due(index, clock::now());
+    let signs = keeper.signs();
+    for _ in 0..14 {
+        keeper.go_round();
+        sleep_until(clock::now() + 5 * SECOND).await;
+    }
+    let why = signs.borrow().trouble(clock::now()).expect("it is neglected");
+    assert!(why.contains("nothing is in its way"), "{why}");
+    keeper.act();
+    keeper.go_round();
+    assert_eq!(signs.borrow().trouble(clock::now()), None, "it is begun");
+}
+
+/// Nothing listens where the store should be.
+#[tokio::test(start_paused = true)]
+async fn a_store_that_is_away_for_long_is_no_reason_to_restart_a_worker() {
+    let directory = TempDir::new().expect("a directory");
+    // A file where its directory should be.
+    let path = directory.path().join("store");
+    std::fs::write(&path, "").expect("a file");
+    let store = Arc::new(FileStore::on_clock(&path, Holder::fresh(), WallClock::System));
+    let (_stop, stopping) = watch::channel(false);
+    let times = Times { request_timeout: 8 * SECOND, lease: 10 * SECOND };
+    let shop = credential("shop", Unreachable);
+    let (keeper, reached) =
+        Keeper::new(&[shop], Cycle { store, times, stopping }, fastrand::Rng::with_seed(7));
+    let (signs, mut run) = (keeper.signs(), Box::pin(keeper.run()));
+    for _ in 0..60 {
+        assert!(timeout(60 * SECOND, &mut run).await.is_err(), "it goes on");
+        assert_eq!(signs.borrow().trouble(clock::now()), None);
+    }
+    assert!(!*reached.borrow(), "the store was never there");
+}
