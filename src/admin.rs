@@ -1,5 +1,6 @@
 //! The admin listener, on loopback unless told otherwise. No token is on any of its pages.
 //!
+//! - `GET /`: the page, for people.
 //! - `GET /livez`: 200 while the worker can do its work; else a restart is asked for.
 //! - `GET /readyz`: 200 once the store was reached. It never goes back: an issuer or a store that
 //!   is away is no reason to restart a worker.
@@ -14,6 +15,7 @@ mod connections;
 mod events;
 mod guard;
 mod hosts;
+mod page;
 mod pages;
 mod recent;
 mod scrape;
@@ -132,6 +134,7 @@ fn routes(state: Arc<AdminState>, hosts: Hosts, guard: Guard) -> Router {
         .route("/livez", get(alive))
         .route("/readyz", get(ready))
         .merge(guarded)
+        .merge(page::routes())
         .layer(from_fn_with_state(Arc::new(hosts), hosts::check))
         .with_state(state)
 }
