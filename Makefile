@@ -27,7 +27,7 @@ demo:
 
 # Most tests wait for a state of their own servers, so more of them run at once than there are cores.
 test:
-	@tools/need redis-server openssl python3 strace faketime nutcracker haproxy stunnel4
+	@tools/need redis-server openssl python3 strace faketime nutcracker haproxy stunnel4 chromium chromedriver
 	tools/deploy
 	$(CARGO) test --locked --workspace --lib --bins
 	$(CARGO) test --locked --workspace --exclude evertoken --test '*'

@@ -29,6 +29,7 @@ mod metrics;
 mod mistakes;
 mod one_request;
 mod outage;
+mod page;
 mod refreshing;
 mod refused;
 mod revoked;

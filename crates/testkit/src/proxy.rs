@@ -60,6 +60,19 @@ impl Proxy {
         Self::start(directory, "stunnel4", text, &[]).await
     }
 
+    /// HAProxy before a web server, whose pages it has below `prefix`, and nowhere else.
+    pub async fn prefix(directory: &Path, server: &str, prefix: &str) -> Self {
+        let text = |port: u16| {
+            format!(
+                "defaults\n  mode http\n  timeout connect 1s\n  timeout client 1m\n  timeout server 1m\n\
+                 listen pages\n  bind 127.0.0.1:{port}\n  \
+                 http-request deny unless {{ path_beg {prefix}/ }}\n  \
+                 http-request replace-path {prefix}(/.*) \\1\n  server page {server}\n"
+            )
+        };
+        Self::start(directory, "haproxy", text, &["-f"]).await
+    }
+
     async fn start(
         directory: &Path,
         program: &str,
