@@ -9,6 +9,7 @@
 #   make compose            docker-compose.yml run for real, with faults, where there is a Docker engine
 #   make chaos              the long fault run, with its report; FOR=10m is its length
 #   make fuzz               any bytes for all that is read; FOR=60s for each, TARGET=answer for one
+#   make pictures           the README's pictures of the page, from a fleet that works
 #   make versions           the tests of what is said to Redis, on its oldest and newest, and on Valkey
 
 CARGO ?= cargo
@@ -18,7 +19,7 @@ ROWS ?=
 STORE ?= redis
 TARGET ?= all
 
-.PHONY: demo test bench compose chaos fuzz versions
+.PHONY: demo test bench compose chaos fuzz pictures versions
 
 demo:
 	@$(if $(filter redis,$(STORE)),tools/need redis-server)
@@ -48,6 +49,10 @@ chaos:
 
 fuzz:
 	@tools/fuzz $(TARGET) $(or $(FOR),60s)
+
+pictures:
+	@tools/need redis-server chromium chromedriver
+	@$(CARGO) test --locked --quiet --test integration -- --ignored page::pictures
 
 # Some builds have no TLS; those tests run on the installed server alone, with make test. Redis 5 has no
 # users with rights of their own and no HELLO to take away, answers nothing while it loads, and lets

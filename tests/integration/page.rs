@@ -1,17 +1,20 @@
 //! The page at `/`, in a real browser: what a person sees of a fleet, and what nobody may see.
 
 mod browser;
+mod pictures;
 
 use std::time::Duration;
 
 use evertoken_simulator::{Fault, FaultKind};
 use evertoken_testkit::{
+    CAP,
     fleet::{APPID, Fleet, issuer_settings},
     proxy::Proxy,
     wait_for,
 };
-use redis::AsyncCommands;
+use redis::{AsyncCommands, aio::MultiplexedConnection};
 use thirtyfour::Key;
+use tokio::time::sleep;
 
 use self::browser::Browser;
 use crate::metrics::Scraper;
@@ -53,12 +56,21 @@ fn fail(fleet: &Fleet, number: usize, kind: FaultKind) {
     fleet.issuer.fault(fault).expect("a fault");
 }
 
-/// Makes a credential due that has no open attempt.
-async fn make_due(fleet: &Fleet, id: &str) {
+/// Makes a credential due, and waits until its record tells what came of it.
+async fn make_due(fleet: &Fleet, id: &str, comes: &str) {
     let mut connection = fleet.redis.connect().await;
     let record = format!("evertoken:{{{id}}}:record");
-    let () = connection.hset(record, "due_at", 0).await.expect("redis answers");
-    let () = connection.publish("evertoken:rejected", id).await.expect("redis answers");
+    let field = async |connection: &mut MultiplexedConnection| -> Option<String> {
+        connection.hget(&record, comes).await.expect("redis answers")
+    };
+    let before = field(&mut connection).await;
+    let () = connection.hset(&record, "due_at", 0).await.expect("redis answers");
+    let started = evertoken::clock::now();
+    while field(&mut connection).await == before {
+        assert!(started.elapsed() < CAP, "{id} is not refreshed");
+        let () = connection.publish("evertoken:rejected", id).await.expect("redis answers");
+        sleep(Duration::from_millis(100)).await;
+    }
 }
 
 /// `shop` is fresh, `shop1` has no token, `shop2` fails, and the token of `shop3` may be dead.
@@ -66,8 +78,8 @@ async fn fleet_in_trouble() -> (Fleet, Scraper) {
     let (fleet, scraper) = fleet_of(4, 1).await;
     fail(&fleet, 2, FaultKind::Errcode { code: -1, message: None });
     fail(&fleet, 3, FaultKind::ResetAfter);
-    make_due(&fleet, "shop2").await;
-    make_due(&fleet, "shop3").await;
+    make_due(&fleet, "shop2", "failure").await;
+    make_due(&fleet, "shop3", "suspect").await;
     (fleet, scraper)
 }
 
@@ -97,7 +109,6 @@ async fn the_page_shows_each_state_with_its_finding_and_what_to_do() {
     browser.shows(&row("shop1"), &["To do:", "copy the secret anew"]).await;
     let first = "return document.querySelector('#table tbody').dataset.id";
     assert_eq!(browser.ask::<String>(first).await, "shop1", "the worst comes first");
-    browser.close().await;
     fleet.end().await;
 }
 
@@ -115,7 +126,6 @@ async fn the_page_moves_with_the_time_and_with_each_refresh() {
     fleet.published_after(&first).await;
     browser.shows("#legend", &["2 refreshes"]).await;
     browser.shows(&row("shop"), &["2 of 2,000"]).await;
-    browser.close().await;
     fleet.end().await;
 }
 
@@ -132,7 +142,6 @@ async fn a_store_that_is_away_is_told_and_what_was_known_stays() {
     fleet.redis.resume().await;
     browser.sees("it is back", "return document.getElementById('away').hidden").await;
     browser.shows("#verdict", &["The token is fresh"]).await;
-    browser.close().await;
     fleet.end().await;
 }
 
@@ -147,7 +156,6 @@ async fn a_worker_that_is_gone_is_told_with_the_age_of_what_is_shown() {
     fleet.start("evertoken.toml");
     browser.sees("it is back", "return document.getElementById('away').hidden").await;
     browser.shows("#link", &["live"]).await;
-    browser.close().await;
     fleet.end().await;
 }
 
@@ -184,7 +192,6 @@ async fn no_token_and_no_secret_is_in_the_page_or_in_anything_it_loads() {
     for secret in fleet.secrets.iter().map(String::as_str).chain(tokens) {
         assert!(!all.contains(secret), "the page shows a secret or a token");
     }
-    browser.close().await;
     fleet.end().await;
 }
 
@@ -203,7 +210,6 @@ async fn axe_finds_nothing_to_complain_of_on_wide_and_narrow_in_light_and_dark()
         let wide: u32 = browser.ask("return document.documentElement.scrollWidth").await;
         assert!(wide <= width, "it fits into {width}: {wide}");
     }
-    browser.close().await;
     fleet.end().await;
 }
 
@@ -231,7 +237,6 @@ async fn one_of_many_credentials_is_found_with_the_keyboard_alone() {
     let wanted = ["shop11", "shop110", "shop111", "shop112", "shop113", "shop114", "shop115"];
     assert_eq!(found[..7], wanted);
     assert_eq!(found.len(), 11, "shop116 to shop119 beside them");
-    browser.close().await;
     fleet.end().await;
 }
 
@@ -242,7 +247,6 @@ async fn the_page_works_behind_a_prefix_of_a_reverse_proxy() {
     let address = format!("http://127.0.0.1:{}/tools/evertoken/", proxy.port());
     let browser = Browser::open(&address).await;
     browser.shows(&row("shop"), &["fresh"]).await;
-    browser.close().await;
     fleet.end().await;
 }
 

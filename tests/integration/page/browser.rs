@@ -1,11 +1,17 @@
 //! A real browser, as a person has it: chromium, told what to do by its driver.
 
-use std::process::{Child, Command, Stdio};
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
 
-use evertoken_testkit::{redis::free_port, wait_for};
+use evertoken_testkit::{CAP, redis::free_port, wait_for};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use thirtyfour::{ChromiumLikeCapabilities, DesiredCapabilities, WebDriver};
+use tokio::time::sleep;
 
 /// What a browser is started with. It has no rights to take away: it may run as root, in a container.
 const ARGUMENTS: [&str; 5] = [
@@ -16,20 +22,32 @@ const ARGUMENTS: [&str; 5] = [
     "--hide-scrollbars",
 ];
 
-/// A browser with one page. It is ended when dropped, and its driver after it.
+/// Between two looks: each one is work for the browser.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// A browser with one page. It is ended when dropped, and its driver with it.
 pub(super) struct Browser {
     pub(super) driver: WebDriver,
     _process: Driver,
 }
 
-struct Driver(Child);
+struct Driver {
+    process: Child,
+    port: u16,
+}
 
 // === impl Driver ===
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        // It ends its browser before it answers. Killed, it would leave it behind.
+        if let Ok(mut stream) = TcpStream::connect(("127.0.0.1", self.port)) {
+            let _ = stream.set_read_timeout(Some(Duration::from_secs(10)));
+            let _ = stream.write_all(b"GET /shutdown HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
+            let _ = stream.read(&mut [0; 64]);
+        }
+        let _ = self.process.kill();
+        let _ = self.process.wait();
     }
 }
 
@@ -45,7 +63,7 @@ impl Browser {
             .stderr(Stdio::null())
             .spawn()
             .expect("chromedriver is installed: make test sees to it");
-        let process = Driver(process);
+        let process = Driver { process, port };
         let server = format!("http://127.0.0.1:{port}");
         let mut capabilities = DesiredCapabilities::chrome();
         for argument in ARGUMENTS {
@@ -55,6 +73,8 @@ impl Browser {
             WebDriver::new(&server, capabilities.clone()).await.ok()
         })
         .await;
+        // Its own end would block a test that has failed.
+        driver.clone().leak().expect("it has not ended");
         let browser = Self { driver, _process: process };
         browser.look(1400, 900, "light").await;
         browser.driver.goto(address).await.expect("the page is there");
@@ -66,7 +86,10 @@ impl Browser {
         let size =
             json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
         self.tell("Emulation.setDeviceMetricsOverride", size).await;
-        let scheme = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
+        // Nothing is seen in the middle of a movement.
+        let still = json!({ "name": "prefers-reduced-motion", "value": "reduce" });
+        let scheme = json!({ "name": "prefers-color-scheme", "value": scheme });
+        let scheme = json!({ "features": [scheme, still] });
         self.tell("Emulation.setEmulatedMedia", scheme).await;
     }
 
@@ -82,7 +105,11 @@ impl Browser {
 
     /// Waits until this script returns true.
     pub(super) async fn sees(&self, what: &str, script: &str) {
-        wait_for(what, || async { self.ask::<bool>(script).await.then_some(()) }).await;
+        let started = evertoken::clock::now();
+        while !self.ask::<bool>(script).await {
+            assert!(started.elapsed() < CAP, "waited {CAP:?} in vain for: {what}");
+            sleep(PAUSE).await;
+        }
     }
 
     /// The text of an element, as a person reads it; empty if there is none, or if it is hidden.
@@ -93,16 +120,14 @@ impl Browser {
 
     /// Waits until an element has these texts.
     pub(super) async fn shows(&self, selector: &str, parts: &[&str]) {
-        let what = format!("{selector} shows {parts:?}");
-        wait_for(&what, || async {
+        let started = evertoken::clock::now();
+        loop {
             let text = self.text(selector).await;
-            parts.iter().all(|part| text.contains(part)).then_some(())
-        })
-        .await;
-    }
-
-    /// Ends it.
-    pub(super) async fn close(self) {
-        self.driver.quit().await.expect("it ends");
+            if parts.iter().all(|part| text.contains(part)) {
+                return;
+            }
+            assert!(started.elapsed() < CAP, "{selector} does not show {parts:?}, but: {text}");
+            sleep(PAUSE).await;
+        }
     }
 }
