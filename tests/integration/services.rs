@@ -131,6 +131,11 @@ async fn without_publish_a_report_is_found_by_reading() {
 }
 
 #[tokio::test]
+async fn without_hgetall_each_worker_knows_of_itself_alone() {
+    works_without(&["HGETALL"], &["HGETALL"]).await;
+}
+
+#[tokio::test]
 async fn without_info_the_data_is_compared_after_each_connection() {
     works_without(&["INFO"], &["INFO"]).await;
 }

@@ -13,7 +13,8 @@ use evertoken_testkit::{
 use super::works;
 use crate::tls::tls_server;
 
-const EVERYTHING: [&str; 5] = ["HELLO 3", "SUBSCRIBE and PUBLISH", "EVALSHA", "TIME", "INFO"];
+const EVERYTHING: [&str; 6] =
+    ["HELLO 3", "SUBSCRIBE and PUBLISH", "EVALSHA", "TIME", "INFO", "HGETALL"];
 
 /// A configuration by which a proxy is asked in the place of the Redis.
 fn behind(fleet: &Fleet, proxy: &Proxy, more: &str) -> String {

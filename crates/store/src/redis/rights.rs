@@ -123,7 +123,6 @@ impl RedisStore {
         id: &CredentialId,
     ) -> Result<Vec<String>, StoreError> {
         let (lock, record) = (self.keys.lock(id), self.keys.record(id));
-        let workers = self.keys.workers();
         let tries: [&[&str]; 9] = [
             &["SET", &lock, "a check", "NX", "PX", "10000"],
             &["GET", &lock],
@@ -133,7 +132,8 @@ impl RedisStore {
             &["HMGET", &record, "epoch"],
             &["GETRANGE", &lock, "0", "1"],
             &["HSTRLEN", &record, "epoch"],
-            &["HGETALL", &workers],
+            // In a cluster all of them are of one slot.
+            &["HGETALL", &record],
         ];
         let mut pipeline = redis::pipe();
         pipeline.ignore_errors();
