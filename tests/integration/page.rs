@@ -159,6 +159,49 @@ async fn a_worker_that_is_gone_is_told_with_the_age_of_what_is_shown() {
     fleet.end().await;
 }
 
+#[tokio::test]
+async fn the_workers_are_shown_with_one_that_went_silent() {
+    let (mut fleet, scraper) = fleet_of(1, 0).await;
+    let other = fleet.configuration("token", "");
+    let other = fleet.write("other.toml", &other);
+    let other = fleet.start(&other);
+    let browser = Browser::open(&address(&scraper)).await;
+    browser.shows("#workers-more", &["2 alive"]).await;
+    browser.shows("#worker-rows", &["this one", "alive", env!("CARGO_PKG_VERSION")]).await;
+    fleet.workers[other].signal("KILL");
+    browser.shows("#workers-more", &["1 alive, 1 silent"]).await;
+    browser.shows("#worker-rows", &["silent for", "worker.silent"]).await;
+    fleet.end().await;
+}
+
+#[tokio::test]
+async fn the_page_asks_for_the_token_of_the_listener_and_keeps_it_nowhere() {
+    let mut fleet = Fleet::durable(issuer_settings(TWO_HOURS)).await;
+    let scraper = Scraper::new();
+    let token = "the-token-of-the-listener-0123456789";
+    fleet.write("admin-token", token);
+    let text = scraper.listening(&fleet.configuration("token", ""));
+    let text = text.replacen("[admin]", "[admin]\ntoken = { file = \"admin-token\" }", 1);
+    let configuration = fleet.write("evertoken.toml", &text);
+    fleet.start(&configuration);
+    fleet.published().await;
+    let browser = Browser::open(&address(&scraper)).await;
+    browser.shows("#gate", &["asks for its token"]).await;
+    let enter = async |text: &str| {
+        let field = browser.driver.active_element().await.expect("the field has the focus");
+        field.send_keys(text.to_owned() + Key::Enter).await.expect("keys");
+    };
+    enter("another").await;
+    browser.shows("#gate-refused", &["did not take"]).await;
+    enter(token).await;
+    browser.shows(&row("shop"), &["fresh"]).await;
+    assert_eq!(browser.text("#gate").await, "");
+    let kept = "return document.documentElement.outerHTML + document.getElementById('gate-token').value
+        + JSON.stringify(localStorage) + JSON.stringify(sessionStorage) + document.cookie + location.href";
+    assert!(!browser.ask::<String>(kept).await.contains(token));
+    fleet.end().await;
+}
+
 /// All that a browser has of the page: what it shows, what it loaded, what it was told.
 const ALL_OF_IT: &str = "return (async () => {
     const loaded = performance.getEntriesByType('resource').map((each) => each.name);
