@@ -52,7 +52,8 @@ pub(super) struct Events {
     board: Arc<Board>,
     places: Arc<Semaphore>,
     changes: broadcast::Sender<Frame>,
-    whole: Mutex<Option<Frame>>,
+    /// The last one, and when it was written down: its time must be right for whoever gets it.
+    whole: Mutex<Option<(Instant, Frame)>>,
 }
 
 /// One event, as it is sent.
@@ -146,11 +147,11 @@ impl Events {
         let mut last = self.whole.lock().unwrap_or_else(PoisonError::into_inner);
         let version = *self.board.versions().borrow();
         match &*last {
-            Some(frame) if frame.version == version => frame.clone(),
+            Some((at, frame)) if frame.version == version && at.elapsed() < APART => frame.clone(),
             _ => {
                 let frame = Frame::new(&self.board.whole());
                 // Of many credentials it takes much memory: it is kept for a crowd alone.
-                *last = (1 < self.changes.receiver_count()).then(|| frame.clone());
+                *last = (1 < self.changes.receiver_count()).then(|| (clock::now(), frame.clone()));
                 frame
             }
         }

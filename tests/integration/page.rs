@@ -8,7 +8,7 @@ use std::time::Duration;
 use evertoken_simulator::{Fault, FaultKind};
 use evertoken_testkit::{
     CAP,
-    fleet::{APPID, Fleet, issuer_settings},
+    fleet::{APPID, Fleet, PATIENT, SHORT, issuer_settings},
     proxy::Proxy,
     wait_for,
 };
@@ -28,7 +28,8 @@ const AXE: &str = include_str!("page/axe.min.js");
 async fn fleet_of(count: usize, missing: usize) -> (Fleet, Scraper) {
     let mut fleet = Fleet::durable(issuer_settings(TWO_HOURS)).await;
     let scraper = Scraper::new();
-    let text = scraper.listening(&fleet.configuration_of(count, "token"));
+    let text = fleet.configuration_of(count, "token").replace(SHORT, PATIENT);
+    let text = scraper.listening(&text);
     let configuration = fleet.write("evertoken.toml", &text);
     for number in 1..=missing {
         fail(&fleet, number, FaultKind::Errcode { code: 40125, message: None });

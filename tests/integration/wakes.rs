@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use redis::{AsyncCommands, Client, aio::MultiplexedConnection};
 
 use evertoken_testkit::{
-    fleet::{Fleet, issuer_settings},
+    fleet::{Fleet, PATIENT, SHORT, issuer_settings},
     reader::Reader,
     wait_for,
 };
@@ -158,7 +158,7 @@ async fn a_user_who_may_only_publish_causes_no_call_and_next_to_no_load() {
 #[tokio::test]
 async fn messages_about_many_credentials_cause_one_look_a_second_at_each() {
     let mut fleet = Fleet::new(issuer_settings(Duration::from_secs(7200))).await;
-    let text = fleet.configuration_of(100, "token");
+    let text = fleet.configuration_of(100, "token").replace(SHORT, PATIENT);
     let configuration = fleet.write("evertoken.toml", &text);
     fleet.start_many(2, &configuration);
     wait_for("a hundred tokens are published", || async {

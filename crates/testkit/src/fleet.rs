@@ -26,6 +26,9 @@ pub const SECRET: &str = "secret-of-wx0123456789abcdef";
 /// it is due.
 pub const SHORT: &str = "request_timeout = \"800ms\"\nlease = \"1s\"";
 
+/// Times by which no call is lost on a machine that is busy, for tests in which none may be.
+pub const PATIENT: &str = "request_timeout = \"5s\"\nlease = \"6s\"";
+
 /// A Redis, an issuer, and the workers of one test.
 pub struct Fleet {
     /// Where all of it keeps its files.
