@@ -152,7 +152,7 @@ async fn a_call_in_flight_when_the_data_is_lost_is_waited_for() {
     fleet.start_many(2, &configuration);
     let first = fleet.published().await;
     fleet.all_know().await;
-    fleet.issuer.set(|settings| settings.reply_latency_ms = 700).expect("settings");
+    fleet.issuer.set(|settings| settings.reply_latency_ms = 400).expect("settings");
     fleet.make_due().await;
     fleet.call_under_way().await;
     flush(&mut fleet.redis.connect().await).await;
