@@ -11,13 +11,15 @@
 //!      scene ──────────────────────────► faults
 //!        │
 //!        ▼
-//!      view ──► screen          at the end: summary
+//!     picture ──► screen          at the end: summary
 //! ```
 
 mod crew;
 mod directory;
 mod faults;
 mod guard;
+mod lanes;
+mod picture;
 mod private_redis;
 mod readers;
 mod scene;
@@ -38,7 +40,7 @@ use tokio::{
     time::MissedTickBehavior,
 };
 
-use self::{directory::Directory, faults::Faults, screen::Screen, stage::Stage};
+use self::{directory::Directory, faults::Faults, guard::Guard, screen::Screen, stage::Stage};
 use super::{CommandError, line};
 use crate::{clock, config::Environment, credential::Chain};
 
@@ -74,8 +76,12 @@ pub(super) struct Options {
     readers: u8,
 }
 
-/// The signals that end the demo.
-struct Ending([Signal; 3]);
+/// The signals that end the demo; and that of Ctrl-Z, which is never looked at: while the readers stood
+/// still, the tokens in their hands would die.
+struct Ending {
+    ends: [Signal; 3],
+    _stop: Signal,
+}
 
 /// Runs until it is over, interrupted or impossible.
 pub(super) async fn run(options: Options, environment: &Environment) -> Result<(), CommandError> {
@@ -112,17 +118,17 @@ async fn play(
     directory: &Path,
     ending: &mut Ending,
 ) -> Result<(), CommandError> {
-    let building = Stage::build(options, program, directory);
-    let mut stage = tokio::select! {
-        stage = building => stage.map_err(|error| {
-            CommandError::Unavailable(format!("the demo cannot start: {error}"))
-        })?,
+    let no_start =
+        |error: io::Error| CommandError::Unavailable(format!("the demo cannot start: {error}"));
+    let guard = Guard::start().map_err(no_start)?;
+    let building = Stage::build(options, program, directory, guard.group());
+    let (mut stage, mut scene) = tokio::select! {
+        built = building => built.map_err(no_start)?,
         () = ending.heard() => return Ok(()),
     };
     let started = clock::now();
-    let mut scene = stage::scene(options);
     let mut faults = Faults::new(fastrand::Rng::new());
-    let mut screen = Screen::open(environment)?;
+    let mut screen = Screen::open(environment, &guard);
     let mut beat = tokio::time::interval(BEAT);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -175,13 +181,14 @@ impl Ground {
 
 impl Ending {
     fn new() -> io::Result<Self> {
-        let [interrupt, terminate, hangup] =
-            [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
-        Ok(Self([unix::signal(interrupt)?, unix::signal(terminate)?, unix::signal(hangup)?]))
+        let ends = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
+        let [interrupt, terminate, hangup] = ends.map(unix::signal);
+        let stop = SignalKind::from_raw(rustix::process::Signal::TSTP.as_raw());
+        Ok(Self { ends: [interrupt?, terminate?, hangup?], _stop: unix::signal(stop)? })
     }
 
     async fn heard(&mut self) {
-        let Self([interrupt, terminate, hangup]) = self;
+        let [interrupt, terminate, hangup] = &mut self.ends;
         tokio::select! {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}

@@ -33,10 +33,13 @@ pub(super) struct Options {
 
 /// How large the terminal is that stdout is, if it is one and knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Size {
-    columns: usize,
-    rows: usize,
+pub(super) struct Size {
+    pub(super) columns: usize,
+    pub(super) rows: usize,
 }
+
+/// The size of a terminal that does not know its own.
+pub(super) const USUAL: Size = Size { columns: 80, rows: 24 };
 
 pub(super) async fn run(
     settings: &Settings,
@@ -82,7 +85,7 @@ fn pictured(status: &Status, options: &Options, width: Option<usize>) -> Vec<Str
     }
 }
 
-fn size() -> Option<Size> {
+pub(super) fn size() -> Option<Size> {
     let size = rustix::termios::tcgetwinsize(stdout()).ok()?;
     let (columns, rows) = (size.ws_col.into(), size.ws_row.into());
     (0 < columns && 0 < rows).then_some(Size { columns, rows })

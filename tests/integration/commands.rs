@@ -1,6 +1,5 @@
 //! What people type, and what they read.
 
-mod pty;
 mod scripts;
 mod terminal;
 mod watch;

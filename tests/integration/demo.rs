@@ -1,5 +1,7 @@
 //! The demo: its exit codes, and that nothing of it outlives it.
 
+mod stage;
+
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},

@@ -30,6 +30,7 @@ mod mistakes;
 mod one_request;
 mod outage;
 mod page;
+mod pty;
 mod refreshing;
 mod refused;
 mod revoked;

@@ -5,6 +5,7 @@
 use std::{
     fs::File,
     io,
+    net::{Ipv4Addr, SocketAddr, TcpListener},
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -22,8 +23,9 @@ pub(super) struct Crew {
 }
 
 /// One place in the crew, with the process that fills it.
-#[derive(Default)]
 struct Worker {
+    /// Where its page is. Whoever fills the place listens there.
+    page: SocketAddr,
     child: Option<Child>,
     /// Processes that have filled the place so far.
     starts: u32,
@@ -47,10 +49,9 @@ impl Crew {
     /// Starts `count` workers in `directory`, where their configuration is, and in a process group.
     pub(super) fn start(count: usize, directory: &Path, group: i32) -> io::Result<Self> {
         let program = std::env::current_exe()?;
-        let mut crew =
-            Self { program, directory: directory.to_owned(), group, workers: Vec::new() };
+        let workers = free_addresses(count)?.into_iter().map(Worker::at).collect();
+        let mut crew = Self { program, directory: directory.to_owned(), group, workers };
         for place in 0..count {
-            crew.workers.push(Worker::default());
             crew.restart(place)?;
         }
         Ok(crew)
@@ -65,8 +66,9 @@ impl Crew {
         let child = Command::new(&self.program)
             .args(["run", "--config", CONFIGURATION, "--log", "json"])
             .current_dir(&self.directory)
-            // The configuration is the file's alone, whatever the user's environment says.
+            // The rest of the configuration is the file's, whatever the user's environment says.
             .env_clear()
+            .env("EVERTOKEN_ADMIN__LISTEN", worker.page.to_string())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
@@ -96,6 +98,11 @@ impl Crew {
         self.workers[place].child.as_ref().map(Child::id)
     }
 
+    /// Where the page of a place is.
+    pub(super) fn page(&self, place: usize) -> SocketAddr {
+        self.workers[place].page
+    }
+
     /// What the process in a place calls itself, once its log tells.
     pub(super) fn holder(&mut self, place: usize) -> Option<&str> {
         let worker = &mut self.workers[place];
@@ -116,6 +123,11 @@ impl Drop for Crew {
 // === impl Worker ===
 
 impl Worker {
+    /// A place that nobody fills yet.
+    fn at(page: SocketAddr) -> Self {
+        Self { page, child: None, starts: 0, holder: None }
+    }
+
     fn log(&self, place: usize, directory: &Path) -> PathBuf {
         directory.join(format!("worker-{}.{}.log", place + 1, self.starts))
     }
@@ -127,6 +139,13 @@ impl Worker {
             let _ = child.wait();
         }
     }
+}
+
+/// Addresses of loopback at which nobody listens. All are taken at once, or one could come twice.
+fn free_addresses(count: usize) -> io::Result<Vec<SocketAddr>> {
+    let taken = (0..count).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)));
+    let taken = taken.collect::<io::Result<Vec<_>>>()?;
+    taken.iter().map(TcpListener::local_addr).collect()
 }
 
 /// The holder that a worker's first log line names. The line may be half written.

@@ -4,6 +4,9 @@
 //! under way; the token which that call brought into being is found again by the next one. The
 //! others strike the worker that won last, at rest.
 //!
+//! The worker whose page is announced is spared, so that who looks at it sees all of it; alone, it is
+//! killed like any other.
+//!
 //! No kill strikes a call to an issuer that issues anew. It keeps two tokens alive; if the newer one
 //! is lost with its caller, the next call ends the published one before its successor is known to
 //! anybody. No store can hide that, so it is no test of one: `stable_token` is the remedy.
@@ -61,7 +64,7 @@ impl Faults {
             true => scene.credentials.iter().find_map(|credential| credential.leased_by),
             false => scene.last_winner(),
         };
-        victim.filter(|victim| scene.workers[*victim].pid.is_some())
+        victim.filter(|victim| scene.workers[*victim].pid.is_some() && !scene.is_spared(*victim))
     }
 
     /// The worker was killed.
@@ -97,8 +100,8 @@ mod tests {
         let (mut scene, mut faults) = (scene(), Faults::new(fastrand::Rng::with_seed(1)));
         let mut now = clock::now();
         assert_eq!(faults.victim(&scene, now), None, "nobody has a token yet");
-        scene.saw(0, &glance("aaaaaaaa-1", 7), 1);
-        scene.saw(1, &glance("aaaaaaaa-1", 7), 1);
+        scene.saw(0, &glance("bbbbbbbb-2", 7), 1);
+        scene.saw(1, &glance("bbbbbbbb-2", 7), 1);
         assert_eq!(faults.victim(&scene, now), None, "the first tokens are a moment old");
         now += FIRST;
         assert_eq!(faults.victim(&scene, now), None, "no call is under way");
@@ -107,33 +110,46 @@ mod tests {
         faults.killed(1, now);
         assert_eq!(faults.victim(&scene, now), None, "the fleet recovers first");
         now += Duration::from_millis(BETWEEN.end);
-        assert_eq!(faults.victim(&scene, now), Some(0), "it won last");
+        assert_eq!(faults.victim(&scene, now), Some(1), "it won last");
         assert_eq!(faults.restart_due(now), Some(1));
         assert_eq!(faults.restart_due(now), None);
     }
 
     #[test]
-    fn a_worker_that_is_down_is_not_killed() {
+    fn the_worker_of_the_page_is_spared_unless_it_is_alone() {
         let (mut scene, mut faults) = (scene(), Faults::new(fastrand::Rng::with_seed(1)));
-        scene.saw(0, &glance("aaaaaaaa-1", 7), 1);
-        scene.saw(1, &glance("aaaaaaaa-1", 7), 1);
+        scene.saw(0, &glance("bbbbbbbb-2", 7), 1);
+        scene.saw(1, &glance("bbbbbbbb-2", 7), 1);
         let now = clock::now();
         assert_eq!(faults.victim(&scene, now), None);
         scene.credentials[1].leased_by = Some(0);
-        scene.workers[0].pid = None;
+        assert_eq!(faults.victim(&scene, now + FIRST), None);
+        scene.workers.truncate(1);
+        assert_eq!(faults.victim(&scene, now + FIRST), Some(0));
+    }
+
+    #[test]
+    fn a_worker_that_is_down_is_not_killed() {
+        let (mut scene, mut faults) = (scene(), Faults::new(fastrand::Rng::with_seed(1)));
+        scene.saw(0, &glance("bbbbbbbb-2", 7), 1);
+        scene.saw(1, &glance("bbbbbbbb-2", 7), 1);
+        let now = clock::now();
+        assert_eq!(faults.victim(&scene, now), None);
+        scene.credentials[1].leased_by = Some(1);
+        scene.workers[1].pid = None;
         assert_eq!(faults.victim(&scene, now + FIRST), None);
     }
 
     #[test]
     fn a_call_to_an_issuer_that_issues_anew_is_spared() {
         let (mut scene, mut faults) = (scene(), Faults::new(fastrand::Rng::with_seed(1)));
-        scene.saw(0, &glance("aaaaaaaa-1", 7), 1);
-        scene.saw(1, &glance("aaaaaaaa-1", 7), 1);
+        scene.saw(0, &glance("bbbbbbbb-2", 7), 1);
+        scene.saw(1, &glance("bbbbbbbb-2", 7), 1);
         let now = clock::now();
         assert_eq!(faults.victim(&scene, now), None);
-        scene.credentials[1].leased_by = Some(0);
-        assert_eq!(faults.victim(&scene, now + FIRST), Some(0));
-        scene.credentials[0].leased_by = Some(0);
+        scene.credentials[1].leased_by = Some(1);
+        assert_eq!(faults.victim(&scene, now + FIRST), Some(1));
+        scene.credentials[0].leased_by = Some(1);
         assert_eq!(faults.victim(&scene, now + FIRST), None, "it calls for both");
         scene.credentials[0].leased_by = None;
         scene.now = StoreTime::from_millis(107_400);

@@ -5,7 +5,10 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use super::readers::Reads;
+use super::{
+    lanes::{Cell, Lanes},
+    readers::Reads,
+};
 use crate::{
     clock::StoreTime,
     lease::Epoch,
@@ -13,8 +16,8 @@ use crate::{
     store::Glance,
 };
 
-/// Events that are remembered.
-const EVENTS: usize = 20;
+/// Events that are remembered: as many as a high terminal shows.
+const EVENTS: usize = 100;
 
 /// All there is to show.
 #[derive(Debug, Default)]
@@ -28,6 +31,8 @@ pub(super) struct Scene {
     pub(super) now: StoreTime,
     pub(super) credentials: Vec<Credential>,
     pub(super) workers: Vec<Worker>,
+    /// What each worker did lately.
+    pub(super) lanes: Lanes,
     pub(super) readers: usize,
     /// Where the tokens are kept, in words.
     pub(super) ground: &'static str,
@@ -54,6 +59,8 @@ pub(super) struct Credential {
     pub(super) struck: Option<Strike>,
     /// Kills that struck during a call for it.
     pub(super) strikes: u64,
+    /// Tokens that came due and have a successor.
+    pub(super) renewed: u64,
     pub(super) calls: Calls,
 }
 
@@ -63,7 +70,6 @@ pub(super) struct Published {
     pub(super) epoch: Epoch,
     /// The issuer's number for it, among the tokens of this account.
     pub(super) number: usize,
-    pub(super) issued_at: StoreTime,
     pub(super) expires_at: StoreTime,
     pub(super) due_at: StoreTime,
 }
@@ -79,13 +85,14 @@ pub(super) struct Strike {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Calls {
     pub(super) made: u64,
-    pub(super) issued: u64,
     pub(super) overlaps: u64,
 }
 
 /// A worker, which is a place: the process in it changes.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Worker {
+    /// Where its page is.
+    pub(super) page: String,
     pub(super) pid: Option<u32>,
     /// What its process calls itself, or did until it was killed.
     pub(super) holder: Option<String>,
@@ -119,8 +126,9 @@ pub(super) enum EventKind {
 impl Scene {
     /// Before anything has happened.
     pub(super) fn new(lifetime: Duration, credentials: Vec<Credential>, workers: usize) -> Self {
+        let lanes = Lanes::new(workers);
         let workers = (0..workers).map(|_| Worker::default()).collect();
-        Self { lifetime, credentials, workers, ..Self::default() }
+        Self { lifetime, credentials, workers, lanes, ..Self::default() }
     }
 
     /// The worker whose process calls itself `holder`.
@@ -139,19 +147,45 @@ impl Scene {
         wins.max_by_key(|(_, at)| *at).map(|(worker, _)| worker)
     }
 
+    /// Whether a worker is never killed: the page that is announced is its.
+    pub(super) fn is_spared(&self, worker: usize) -> bool {
+        worker == 0 && 1 < self.workers.len()
+    }
+
+    /// A look at the process in a worker's place.
+    pub(super) fn runs(&mut self, worker: usize, pid: Option<u32>, holder: Option<&str>) {
+        self.workers[worker].pid = pid;
+        // What a dead one was called tells still whose lease runs on.
+        if pid.is_some() {
+            self.workers[worker].holder = holder.map(str::to_owned);
+        }
+        let cell = if pid.is_some() { Cell::Waits } else { Cell::Down };
+        self.lanes.mark(self.elapsed, worker, cell);
+    }
+
     /// A look into the store at a credential. `number` is the issuer's number for its token.
     pub(super) fn saw(&mut self, at: usize, glance: &Glance, number: usize) {
         let record = glance.record.clone().unwrap_or_default();
         let holder = record.holder.as_deref().and_then(|holder| self.worker(holder));
         let credential = &mut self.credentials[at];
-        credential.leased_by = holder.filter(|_| glance.leased);
-        let times = (record.issued_at(), record.expires_at(), record.due_at);
-        let (Some(issued_at), Some(expires_at), Some(due_at)) = times else { return };
+        // The lease of a dead one runs on, but nobody holds it.
+        let is_alive = |worker: &usize| self.workers[*worker].pid.is_some();
+        credential.leased_by = holder.filter(is_alive).filter(|_| glance.leased);
+        if let Some(worker) = credential.leased_by {
+            self.lanes.mark(self.elapsed, worker, Cell::Holds(at));
+        }
+        let (Some(expires_at), Some(due_at)) = (record.expires_at(), record.due_at) else { return };
         let before = credential.published;
         let epoch = record.epoch();
-        credential.published = Some(Published { epoch, number, issued_at, expires_at, due_at });
+        // A call that begins puts the due time off, for the case that it fails.
+        let first_due = before.filter(|before| before.epoch == epoch).map(|before| before.due_at);
+        let due_at = first_due.map_or(due_at, |first| first.min(due_at));
+        credential.published = Some(Published { epoch, number, expires_at, due_at });
         if before.is_some_and(|before| before.epoch == epoch) {
             return;
+        }
+        if before.is_some_and(|before| before.due_at <= self.now) {
+            credential.renewed += 1;
         }
         let Some(winner) = holder else { return };
         credential.won = Some((winner, self.elapsed));
@@ -162,10 +196,16 @@ impl Scene {
         match strike {
             Some(strike) => {
                 let after = (self.elapsed.saturating_sub(strike.at)).as_secs_f64();
-                let text = format!(
-                    "worker {winner} took {id} over, {after:.1} s after worker {} was killed",
-                    strike.worker + 1
-                );
+                let dead = strike.worker + 1;
+                let text = match dead == winner {
+                    true => {
+                        format!("worker {winner}, started again, took {id} over in {after:.1} s")
+                    }
+                    false => {
+                        format!("worker {winner} took {id} over from {dead}, {after:.1} s later")
+                    }
+                };
+                self.lanes.mark(self.elapsed, winner - 1, Cell::TookOver);
                 self.tell(EventKind::Mended, text);
             }
             None if before.is_none() => {
@@ -183,6 +223,7 @@ impl Scene {
         self.kills += 1;
         self.workers[worker].kills += 1;
         self.workers[worker].pid = None;
+        self.lanes.mark(self.elapsed, worker, Cell::Killed);
         let mut struck = Vec::new();
         for (credential, _) in self.credentials.iter_mut().zip(open).filter(|(_, open)| **open) {
             credential.strikes += 1;
@@ -191,8 +232,8 @@ impl Scene {
         }
         let worker = worker + 1;
         let text = match struck.join(" and ").as_str() {
-            "" => format!("worker {worker}, which won last, was killed while it was idle"),
-            ids => format!("worker {worker} was killed while it called the issuer for {ids}"),
+            "" => format!("worker {worker} was killed at rest: it had won last"),
+            ids => format!("worker {worker} was killed in its call for {ids}"),
         };
         self.tell(EventKind::Fault, text);
     }
@@ -240,6 +281,13 @@ impl Scene {
         1 + self.times_due(credential) + credential.strikes
     }
 
+    /// The least calls that can have kept a credential's tokens valid: the first, one for each token
+    /// that came due, and one for each that was lost with its caller.
+    pub(super) fn least(&self, credential: &Credential) -> u64 {
+        let is_due = credential.published.is_some_and(|published| published.due_at <= self.now);
+        1 + credential.renewed + u64::from(is_due) + credential.strikes
+    }
+
     /// How often a credential's token can have come due by now.
     pub(super) fn times_due(&self, credential: &Credential) -> u64 {
         let soonest = credential.soonest(self.lifetime).as_millis().max(1);
@@ -266,6 +314,7 @@ impl Credential {
             won: None,
             struck: None,
             strikes: 0,
+            renewed: 0,
             calls: Calls::default(),
         }
     }
@@ -282,108 +331,4 @@ impl Credential {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
-    use super::*;
-    use crate::store::Record;
-
-    /// Two workers and two credentials, twenty seconds after the start.
-    pub(in super::super) fn scene() -> Scene {
-        let window = Duration::from_secs(3);
-        let worker = |holder: &str, pid| Worker {
-            holder: Some(holder.to_owned()),
-            pid: Some(pid),
-            ..Worker::default()
-        };
-        Scene {
-            lifetime: Duration::from_secs(10),
-            elapsed: Duration::from_secs(20),
-            now: StoreTime::from_millis(103_000),
-            credentials: vec![
-                Credential::new("shop", "token", Issuance::Anew),
-                Credential::new("mini", "stable_token", Issuance::Repeats { window }),
-            ],
-            workers: vec![worker("aaaaaaaa-1", 4001), worker("bbbbbbbb-2", 4002)],
-            readers: 3,
-            ground: "in one Redis",
-            ..Scene::default()
-        }
-    }
-
-    /// A look at a token published by `holder`.
-    pub(in super::super) fn glance(holder: &str, epoch: u64) -> Glance {
-        let moment = StoreTime::from_millis;
-        let record = Record {
-            published: Some(evertoken_rules::Published {
-                epoch: Epoch(epoch),
-                by: "an attempt".to_owned(),
-                issued_at: moment(100_000),
-                expires_at: moment(110_000),
-            }),
-            holder: Some(holder.to_owned()),
-            due_at: Some(moment(107_500)),
-            ..Record::default()
-        };
-        Glance { record: Some(record), has_token: true, ..Glance::default() }
-    }
-
-    fn told(scene: &mut Scene) -> Vec<String> {
-        scene.news().map(|event| event.text.clone()).collect()
-    }
-
-    #[test]
-    fn a_publication_is_told_once_and_won_by_its_worker() {
-        let mut scene = scene();
-        scene.saw(0, &glance("bbbbbbbb-2", 7), 1);
-        scene.saw(0, &glance("bbbbbbbb-2", 7), 1);
-        assert_eq!(told(&mut scene), ["worker 2 fetched the first shop token"]);
-        scene.saw(0, &glance("aaaaaaaa-1", 8), 2);
-        assert_eq!(told(&mut scene), ["worker 1 refreshed shop: token 2"]);
-        assert_eq!((scene.workers[0].wins, scene.workers[1].wins), (1, 1));
-        assert_eq!(scene.last_winner(), Some(0));
-        assert!(!scene.has_begun(), "mini has no token yet");
-    }
-
-    #[test]
-    fn a_kill_during_a_call_allows_one_call_more_and_ends_in_a_takeover() {
-        let mut scene = scene();
-        scene.saw(0, &glance("bbbbbbbb-2", 7), 1);
-        let allowed = scene.allowed(&scene.credentials[0]);
-        scene.killed(1, &[true, false]);
-        assert_eq!(scene.allowed(&scene.credentials[0]), allowed + 1);
-        assert_eq!(scene.credentials[1].strikes, 0);
-        scene.elapsed += Duration::from_millis(1700);
-        scene.saw(0, &glance("aaaaaaaa-1", 8), 3);
-        let events = told(&mut scene);
-        assert_eq!(events[1], "worker 2 was killed while it called the issuer for shop");
-        assert_eq!(events[2], "worker 1 took shop over, 1.7 s after worker 2 was killed");
-    }
-
-    #[test]
-    fn an_idle_kill_allows_nothing() {
-        let mut scene = scene();
-        let allowed = scene.allowed(&scene.credentials[0]);
-        scene.killed(0, &[false, false]);
-        assert_eq!(scene.allowed(&scene.credentials[0]), allowed);
-        assert_eq!(told(&mut scene), ["worker 1, which won last, was killed while it was idle"]);
-    }
-
-    #[test]
-    fn the_allowance_is_what_the_policy_implies() {
-        let scene = scene();
-        let soonest = |at: usize| scene.credentials[at].soonest(scene.lifetime).as_millis();
-        assert_eq!((soonest(0), soonest(1)), (7250, 7000));
-        let [shop, mini] = &scene.credentials[..] else { panic!("two credentials") };
-        assert_eq!((scene.allowed(shop), scene.allowed(mini)), (3, 3));
-    }
-
-    #[test]
-    fn a_dead_read_is_told() {
-        let mut scene = scene();
-        scene.read(Reads { good: 5, dead: 1, missing: 0, failed: 0 });
-        scene.read(Reads { good: 9, dead: 1, missing: 1, failed: 0 });
-        assert_eq!(
-            told(&mut scene),
-            ["a reader was handed a dead token", "a reader found no token"]
-        );
-    }
-}
+pub(super) mod tests;

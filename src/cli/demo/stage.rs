@@ -17,7 +17,6 @@ use super::{
     Options,
     crew::{self, Crew},
     faults::Faults,
-    guard::Guard,
     private_redis::PrivateRedis,
     readers::{Readers, Shop},
     scene::{Calls, Credential, EventKind, Scene},
@@ -72,11 +71,10 @@ pub(super) struct Stage {
     ids: Vec<CredentialId>,
     issuer: Arc<Simulator>,
     _redis: Option<PrivateRedis>,
-    _guard: Guard,
 }
 
 /// The scene before anything has happened.
-pub(super) fn scene(options: Options) -> Scene {
+fn scene(options: Options, crew: &Crew) -> Scene {
     let credential = |account: &Account| {
         let issuance = match account.endpoint {
             "token" => Issuance::Anew,
@@ -89,6 +87,9 @@ pub(super) fn scene(options: Options) -> Scene {
     scene.length = options.length;
     scene.readers = usize::from(options.readers);
     scene.ground = options.on.name();
+    for (at, worker) in scene.workers.iter_mut().enumerate() {
+        worker.page = format!("http://{}/", crew.page(at));
+    }
     scene
 }
 
@@ -96,8 +97,7 @@ pub(super) fn scene(options: Options) -> Scene {
 /// than is left of a token when it is due.
 fn configuration(store: &str, issuer: &str) -> String {
     let mut text = format!(
-        "[store]\nurl = \"{store}\"\n\n[worker]\nrequest_timeout = \"800ms\"\nlease = \"1s\"\n\n\
-         [admin]\nlisten = \"off\"\n"
+        "[store]\nurl = \"{store}\"\n\n[worker]\nrequest_timeout = \"800ms\"\nlease = \"1s\"\n"
     );
     for Account { id, appid, endpoint, more } in &ACCOUNTS {
         text += &format!(
@@ -112,15 +112,16 @@ fn configuration(store: &str, issuer: &str) -> String {
 // === impl Stage ===
 
 impl Stage {
-    /// Starts everything. What has been started when something fails is ended.
+    /// Starts everything in a process group, and tells the scene before anything has happened. What
+    /// has been started when something fails is ended.
     pub(super) async fn build(
         options: Options,
         program: Option<&Path>,
         directory: &Path,
-    ) -> io::Result<Self> {
-        let guard = Guard::start()?;
+        group: i32,
+    ) -> io::Result<(Self, Scene)> {
         let redis = match program {
-            Some(program) => Some(PrivateRedis::start(program, directory, guard.group()).await?),
+            Some(program) => Some(PrivateRedis::start(program, directory, group).await?),
             None => None,
         };
         let shared = directory.join("data");
@@ -154,17 +155,16 @@ impl Stage {
             None => Shop::Directory(&shared),
         };
         let readers = Readers::start(usize::from(options.readers), shop, &names, &issuer).await?;
-        let crew = Crew::start(usize::from(options.workers), directory, guard.group())?;
-        Ok(Self { readers, crew, store, ids, issuer, _redis: redis, _guard: guard })
+        let crew = Crew::start(usize::from(options.workers), directory, group)?;
+        let scene = scene(options, &crew);
+        Ok((Self { readers, crew, store, ids, issuer, _redis: redis }, scene))
     }
 
     /// Looks at everything.
     pub(super) async fn observe(&mut self, scene: &mut Scene) -> Result<(), StoreError> {
-        for (at, worker) in scene.workers.iter_mut().enumerate() {
-            worker.pid = self.crew.pid(at);
-            if let Some(holder) = self.crew.holder(at) {
-                worker.holder = Some(holder.to_owned());
-            }
+        for at in 0..scene.workers.len() {
+            let pid = self.crew.pid(at);
+            scene.runs(at, pid, self.crew.holder(at));
         }
         while let Some(worker) = self.crew.ended() {
             scene.died(worker);
@@ -175,8 +175,7 @@ impl Stage {
             let number = self.number(at, scene, glance).await?;
             scene.saw(at, glance, number);
             let summary = self.issuer.summary(Some(ACCOUNTS[at].appid));
-            let (made, issued, overlaps) = (summary.calls, summary.issued, summary.overlaps);
-            scene.credentials[at].calls = Calls { made, issued, overlaps };
+            scene.credentials[at].calls = Calls { made: summary.calls, overlaps: summary.overlaps };
         }
         scene.read(self.readers.reads());
         Ok(())

@@ -53,18 +53,18 @@ pub(super) fn lines(scene: &Scene, ink: Ink) -> Vec<String> {
     let overlaps = scene.sum(|each| each.calls.overlaps);
     lines.push(format!("  overlapping calls  {overlaps:>7}   at the issuer, for one credential"));
     lines.push(String::new());
-    let columns = "NAME  ENDPOINT      LIFETIMES  CALLS  AT MOST BY POLICY";
+    let columns = "NAME  ENDPOINT      LIFETIMES  CALLS  LEAST  AT MOST BY POLICY";
     lines.push(ink.paint(Tone::Faint, &format!("  {columns}")));
     for credential in &scene.credentials {
         let lifetimes = seconds / scene.lifetime.as_secs_f64().max(0.001);
         lines.push(format!(
-            "  {:<4}  {:<12}  {lifetimes:>9.1}  {:>5}  {:>7} = 1 + {} due ({:.2} s) + {} kills",
+            "  {:<4}  {:<12}  {lifetimes:>9.1}  {:>5}  {:>5}  {:>4} = 1 + {} due + {} kills",
             credential.id,
             credential.endpoint,
             credential.calls.made,
+            scene.least(credential),
             scene.allowed(credential),
             scene.times_due(credential),
-            credential.soonest(scene.lifetime).as_secs_f64(),
             credential.strikes,
         ));
     }

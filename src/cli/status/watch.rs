@@ -19,7 +19,7 @@ use tokio::{
 };
 use tracing::warn;
 
-use super::{CommandError, Options, Size, picture, pictured, print, size};
+use super::{CommandError, Options, Size, USUAL, picture, pictured, print, size};
 use crate::{
     clock,
     credential::Chain,
@@ -33,9 +33,6 @@ const WATCH: Duration = Duration::from_secs(2);
 
 /// The pause between two pictures: the age of what is shown is told in seconds.
 const REDRAW: Duration = Duration::from_secs(1);
-
-/// The size of a terminal that does not know its own.
-const USUAL: Size = Size { columns: 80, rows: 24 };
 
 /// What is known, and what was shown of it.
 struct View<'a> {

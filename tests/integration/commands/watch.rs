@@ -2,7 +2,8 @@
 
 use evertoken_testkit::{process::Process, wait_until};
 
-use super::{code, pty::Terminal, quiet_fleet};
+use super::{code, quiet_fleet};
+use crate::pty::Terminal;
 
 const WATCH: [&str; 4] = ["status", "--watch", "--config", "evertoken.toml"];
 

@@ -119,6 +119,13 @@ impl Terminal {
         self.keys.write_all(keys.as_bytes()).expect("it takes keys");
     }
 
+    /// Sends a signal to the program, by its name.
+    pub(super) fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        let status = Command::new("kill").args([&format!("-{name}"), &id]).status();
+        assert!(status.expect("kill runs").success(), "kill -{name}");
+    }
+
     pub(super) async fn ended(&mut self) -> ExitStatus {
         let mut status = None;
         wait_until("the command ends", || {
