@@ -23,8 +23,11 @@ use crate::{
     store::{Glance, Record, StoreError, Worker},
 };
 
-/// The most credentials of which each is kept. Of more, those are that are not well.
+/// The most credentials that are kept. Of more, those are that are not well, up to so many.
 pub const MOST_KEPT: usize = 10_000;
+
+/// Who has not told of itself for so long is silent, in milliseconds.
+pub const SILENT: u64 = 30_000;
 
 /// How much of what has happened is kept.
 const LATELY: usize = 500;
@@ -45,6 +48,8 @@ struct Known {
     credentials: BTreeMap<String, Entry>,
     /// Which of them have gone, and with which version.
     gone: VecDeque<(u64, String)>,
+    /// The version of the last that has gone and of which even that is forgotten.
+    forgotten: u64,
     happened: VecDeque<(u64, Happened)>,
     workers: (u64, Vec<WorkerState>),
     version: u64,
@@ -98,12 +103,15 @@ pub struct WorkerState {
     pub differs: bool,
 }
 
-/// All that is known, or what has changed since a version.
+/// What a reader is told.
 #[derive(Debug, Serialize)]
 pub struct Told {
     /// The version that this brings a reader to.
     #[serde(skip)]
     pub version: u64,
+    /// What the reader was told before no longer counts.
+    #[serde(skip)]
+    pub is_whole: bool,
     now: Option<u64>,
     worker: String,
     #[serde(rename = "version")]
@@ -134,6 +142,7 @@ impl Board {
             clock: None,
             credentials: BTreeMap::new(),
             gone: VecDeque::new(),
+            forgotten: 0,
             happened: VecDeque::new(),
             workers: (0, Vec::new()),
             version: 0,
@@ -154,7 +163,9 @@ impl Board {
         let (id, status) = (shown.status.id.clone(), &shown.status);
         let mut known = self.known();
         let is_well = status.state == State::Fresh && status.finding.is_none();
-        let keeps = known.total <= MOST_KEPT || !is_well;
+        let is_new = !known.credentials.contains_key(&id);
+        let has_room = !is_new || known.credentials.len() < MOST_KEPT;
+        let keeps = known.total <= MOST_KEPT || !is_well && has_room;
         let seen = happened::Seen::new(glance, now);
         let before = known.credentials.get(&id);
         if before.is_some_and(|before| before.shown == shown) {
@@ -218,11 +229,14 @@ impl Board {
             (one.started_at, &one.holder).cmp(&(other.started_at, &other.holder))
         });
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-        for worker in &workers {
+        let newest = workers.iter().map(|worker| worker.seen_at).max().unwrap_or_default();
+        for worker in workers.iter().filter(|worker| newest < worker.seen_at + SILENT) {
             *counts.entry(&worker.settings).or_default() += 1;
         }
-        let usual =
-            counts.into_iter().max_by_key(|(_, count)| *count).map(|(one, _)| one.to_owned());
+        // Those that live decide. Without a majority nobody knows which settings are meant.
+        let most = counts.values().sum::<usize>() / 2;
+        let usual = counts.into_iter().find(|(_, count)| most < *count);
+        let usual = usual.map(|(one, _)| one.to_owned());
         let differs = |worker: &Worker| Some(&worker.settings) != usual.as_ref();
         let workers: Vec<_> =
             workers.into_iter().map(|told| WorkerState { differs: differs(&told), told }).collect();
@@ -246,17 +260,12 @@ impl Board {
         self.known().workers.1.iter().any(|each| each.differs && each.told.holder == holder)
     }
 
-    /// All that is known.
+    /// What a reader does not know who was told up to version `from`: the oldest changes first, up to
+    /// version `until`, of at most so many credentials. `None`, or a version of long ago: everything
+    /// anew.
     #[must_use]
-    pub fn whole(&self) -> Told {
-        self.known().since(None)
-    }
-
-    /// What has changed since `version`, if anything.
-    #[must_use]
-    pub fn changes(&self, version: u64) -> Option<Told> {
-        let known = self.known();
-        (version < known.version).then(|| known.since(Some(version)))
+    pub fn told(&self, from: Option<u64>, until: u64, most: usize) -> Told {
+        self.known().told(from, until, most)
     }
 
     /// The version of what is known, as it grows.
@@ -322,33 +331,42 @@ impl Known {
     fn leave(&mut self, version: u64, id: String) {
         self.gone.push_back((version, id));
         while MOST_KEPT < self.gone.len() {
-            self.gone.pop_front();
+            self.forgotten = self.gone.pop_front().map_or(self.forgotten, |(version, _)| version);
         }
     }
 
-    fn since(&self, version: Option<u64>) -> Told {
-        let is_new = |changed: u64| version.is_none_or(|version| version < changed);
-        let credentials = self.credentials.values().filter(|entry| is_new(entry.version));
-        let gone: BTreeSet<&String> =
-            self.gone.iter().filter(|(changed, _)| is_new(*changed)).map(|(_, id)| id).collect();
-        let gone =
-            gone.into_iter().filter(|id| version.is_some() && !self.credentials.contains_key(*id));
+    fn told(&self, from: Option<u64>, until: u64, most: usize) -> Told {
+        let from = from.filter(|from| self.forgotten <= *from);
+        let is_new = |changed: u64| from.is_none_or(|from| from < changed);
+        let mut changed: Vec<_> = self
+            .credentials
+            .values()
+            .filter(|entry| is_new(entry.version) && entry.version <= until)
+            .collect();
+        changed.sort_unstable_by_key(|entry| entry.version);
+        changed.truncate(most);
+        let is_all = changed.len() < most;
+        let version = changed.last().filter(|_| !is_all).map_or(until, |entry| entry.version);
+        let is_now = |changed: u64| is_new(changed) && changed <= version;
+        let gone = self.gone.iter().filter(|(changed, _)| from.is_some() && is_now(*changed));
+        let gone: BTreeSet<&String> = gone.map(|(_, id)| id).collect();
+        let happened = self.happened.iter().filter(|(changed, _)| is_now(*changed));
         Told {
-            version: self.version,
+            version,
+            is_whole: from.is_none(),
             now: self.now(),
             worker: self.worker.clone(),
             program: env!("CARGO_PKG_VERSION"),
             total: self.total,
             store: is_new(self.store_version).then(|| self.store.clone()),
             workers: is_new(self.workers.0).then(|| self.workers.1.clone()),
-            credentials: credentials.map(|entry| entry.shown.at(self.now())).collect(),
-            removed: gone.cloned().collect(),
-            happened: self
-                .happened
-                .iter()
-                .filter(|(changed, _)| is_new(*changed))
-                .map(|(_, each)| each.clone())
+            credentials: changed.iter().map(|entry| entry.shown.at(self.now())).collect(),
+            removed: gone
+                .into_iter()
+                .filter(|id| !self.credentials.contains_key(*id))
+                .cloned()
                 .collect(),
+            happened: happened.map(|(_, each)| each.clone()).collect(),
         }
     }
 }

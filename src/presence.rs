@@ -8,16 +8,13 @@ use tokio::{sync::watch, time::sleep};
 use tracing::{debug, warn};
 
 use crate::{
-    board::Board,
+    board::{Board, SILENT},
     credential::Chain,
     store::{Coordinate, Worker},
 };
 
 /// The time between two tellings.
 const EVERY: Duration = Duration::from_secs(10);
-
-/// Who has not told of itself for so long is silent, in milliseconds.
-const SILENT: u64 = 30_000;
 
 /// What was told longer ago is taken away, in milliseconds.
 const GONE: u64 = 600_000;
@@ -112,7 +109,7 @@ impl Presence {
             warn!(
                 event = "settings.differ",
                 settings = self.me.settings,
-                "this worker's settings are others than those of most workers of its fleet: are all \
+                "this worker's settings are not those of most workers of its fleet: are all \
                  started with the same configuration?"
             );
         }

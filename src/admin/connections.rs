@@ -7,7 +7,7 @@ use std::{
     net::{IpAddr, Ipv6Addr},
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -36,7 +36,7 @@ const TURN: Duration = Duration::from_millis(30);
 /// How long a client may take to say what it wants.
 const HEADERS_WITHIN: Duration = Duration::from_secs(5);
 
-/// How long a connection lives, its answer included.
+/// How long a connection lives, its answer included; one that stays, without taking anything.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(30);
 
 /// The wait after a connection that could not be taken: there may be no file left for it.
@@ -58,18 +58,34 @@ struct Place {
 
 /// Says of a connection that it stays: what is told on it has no end, and is bounded elsewhere.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Stay(Arc<AtomicBool>);
+pub(super) struct Stay(Arc<Staying>);
+
+#[derive(Debug, Default)]
+struct Staying {
+    stays: AtomicBool,
+    /// How often its client was ready for more.
+    takes: AtomicU64,
+}
 
 // === impl Stay ===
 
 impl Stay {
     /// It stays.
     pub(super) fn stays(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.0.stays.store(true, Ordering::Relaxed);
+    }
+
+    /// Its client has taken what there was, and is ready for more.
+    pub(super) fn takes(&self) {
+        self.0.takes.fetch_add(1, Ordering::Relaxed);
     }
 
     fn is_to_stay(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.0.stays.load(Ordering::Relaxed)
+    }
+
+    fn taken(&self) -> u64 {
+        self.0.takes.load(Ordering::Relaxed)
     }
 }
 
@@ -156,9 +172,12 @@ async fn answer(stream: TcpStream, routes: Router, stay: Stay) {
         .keep_alive(false)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes));
     let too_long = async {
-        sleep(ANSWERED_WITHIN).await;
-        if stay.is_to_stay() {
-            std::future::pending::<()>().await;
+        loop {
+            let before = stay.taken();
+            sleep(ANSWERED_WITHIN).await;
+            if !stay.is_to_stay() || stay.taken() == before {
+                return;
+            }
         }
     };
     tokio::select! {

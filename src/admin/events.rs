@@ -1,7 +1,8 @@
 //! `GET /events`: what the board knows, and then each change, as server-sent events for the page.
 //!
-//! A change is written down once for all streams, once a second at the most. A stream that falls behind
-//! is told everything anew; nothing is kept for it.
+//! All streams go on at the same beat, once a second at the most, so that a change is written down once
+//! for all that have come as far. Of a stream no more is kept than how far it has come: one that is slow
+//! is told less often, and of what changed twice only the latest.
 
 use std::{
     convert::Infallible,
@@ -16,9 +17,9 @@ use axum::{
         sse::{Event, KeepAlive},
     },
 };
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, broadcast},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
     time::{Instant, sleep, timeout_at},
 };
 
@@ -40,34 +41,43 @@ const COMMENT: Duration = Duration::from_secs(15);
 /// How long a stream lives. The page opens another one.
 const LIFE: Duration = Duration::from_secs(3600);
 
-/// Changes that a stream may be behind.
-const BEHIND: usize = 8;
+/// Credentials in one event: what a stream holds in memory, and the listener's buffer with it.
+const PIECE: usize = 200;
 
 /// What is said when there are too many.
 const FULL: &str =
     "too many pages look at this worker (100): close some, or look at another worker\n";
 
-/// Writes changes down for all streams.
+/// What all streams share.
 pub(super) struct Events {
     board: Arc<Board>,
     places: Arc<Semaphore>,
-    changes: broadcast::Sender<Frame>,
-    /// The last one, and when it was written down: its time must be right for whoever gets it.
-    whole: Mutex<Option<(Instant, Frame)>>,
+    /// The version of the board to which streams are told now.
+    beat: watch::Sender<u64>,
+    last: Mutex<Option<Written>>,
 }
 
 /// One event, as it is sent.
 #[derive(Clone)]
 struct Frame {
+    name: &'static str,
     version: u64,
     data: Arc<str>,
+}
+
+/// What was written down last: for whom, and when, as its time must be right for whoever gets it.
+struct Written {
+    from: Option<u64>,
+    beat: u64,
+    at: Instant,
+    frame: Frame,
 }
 
 /// One stream.
 struct Stream {
     events: Arc<Events>,
-    changes: broadcast::Receiver<Frame>,
-    /// What was sent brings the page to this version; none was sent yet.
+    beat: watch::Receiver<u64>,
+    /// How far it has come; `None` before anything was sent.
     version: Option<u64>,
     ends: Instant,
     _place: OwnedSemaphorePermit,
@@ -77,13 +87,14 @@ struct Stream {
 
 impl Frame {
     fn new(told: &Told) -> Self {
+        let name = if told.is_whole { "whole" } else { "change" };
         // Texts and numbers: there is nothing that cannot be written.
         let data = serde_json::to_string(told).unwrap_or_default().into();
-        Self { version: told.version, data }
+        Self { name, version: told.version, data }
     }
 
-    fn event(&self, name: &str) -> Event {
-        Event::default().event(name).id(self.version.to_string()).data(&*self.data)
+    fn event(&self) -> Event {
+        Event::default().event(self.name).id(self.version.to_string()).data(&*self.data)
     }
 }
 
@@ -91,30 +102,17 @@ impl Frame {
 
 impl Events {
     pub(super) fn new(board: Arc<Board>) -> Self {
-        Self {
-            board,
-            places: Arc::new(Semaphore::new(STREAMS)),
-            changes: broadcast::channel(BEHIND).0,
-            whole: Mutex::default(),
-        }
+        let beat = watch::Sender::new(*board.versions().borrow());
+        Self { board, places: Arc::new(Semaphore::new(STREAMS)), beat, last: Mutex::default() }
     }
 
-    /// Sends each change to the streams that are open, for ever.
+    /// Gives the beat, for ever.
     pub(super) async fn run(&self) -> Infallible {
         let mut versions = self.board.versions();
-        let mut sent = *versions.borrow_and_update();
         loop {
             // The board outlives this.
             let _ = versions.changed().await;
-            if 0 < self.changes.receiver_count()
-                && let Some(told) = self.board.changes(sent)
-            {
-                sent = told.version;
-                let _ = self.changes.send(Frame::new(&told));
-            } else {
-                // Whoever comes later begins with everything.
-                sent = *versions.borrow_and_update();
-            }
+            self.beat.send_replace(*versions.borrow_and_update());
             sleep(APART).await;
         }
     }
@@ -126,7 +124,7 @@ impl Events {
         };
         stay.stays();
         let stream = Stream {
-            changes: self.changes.subscribe(),
+            beat: self.beat.subscribe(),
             events: self,
             version: None,
             ends: clock::now() + LIFE,
@@ -136,25 +134,31 @@ impl Events {
             let event = stream.next().await?;
             Some((Ok::<_, Infallible>(event), stream))
         });
+        let (stay, mut events) = (stay.clone(), Box::pin(events));
+        // It is asked for more when the client has taken what there was.
+        let events = stream::poll_fn(move |context| {
+            stay.takes();
+            events.poll_next_unpin(context)
+        });
         let alive = KeepAlive::new().interval(COMMENT).text("still here");
         let unbuffered = (HeaderName::from_static("x-accel-buffering"), "no");
         ([unbuffered, (header::CACHE_CONTROL, "no-store")], Sse::new(events).keep_alive(alive))
             .into_response()
     }
 
-    /// Everything, written down once for all who ask meanwhile.
-    fn whole(&self) -> Frame {
-        let mut last = self.whole.lock().unwrap_or_else(PoisonError::into_inner);
-        let version = *self.board.versions().borrow();
-        match &*last {
-            Some((at, frame)) if frame.version == version && at.elapsed() < APART => frame.clone(),
-            _ => {
-                let frame = Frame::new(&self.board.whole());
-                // Of many credentials it takes much memory: it is kept for a crowd alone.
-                *last = (1 < self.changes.receiver_count()).then(|| (clock::now(), frame.clone()));
-                frame
-            }
+    /// What comes next for a stream that has come as far as `from`.
+    fn frame(&self, from: Option<u64>) -> Frame {
+        let beat = *self.beat.borrow();
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(last) = &*last
+            && (last.from, last.beat) == (from, beat)
+            && last.at.elapsed() < APART
+        {
+            return last.frame.clone();
         }
+        let frame = Frame::new(&self.board.told(from, beat, PIECE));
+        *last = Some(Written { from, beat, at: clock::now(), frame: frame.clone() });
+        frame
     }
 }
 
@@ -162,26 +166,11 @@ impl Events {
 
 impl Stream {
     async fn next(&mut self) -> Option<Event> {
-        let Some(version) = self.version else { return Some(self.everything()) };
-        loop {
-            match timeout_at(self.ends, self.changes.recv()).await.ok()? {
-                // It is in what was sent already.
-                Ok(frame) if frame.version <= version => {}
-                Ok(frame) => {
-                    self.version = Some(frame.version);
-                    return Some(frame.event("change"));
-                }
-                Err(broadcast::error::RecvError::Lagged(_)) => return Some(self.everything()),
-                Err(broadcast::error::RecvError::Closed) => return None,
-            }
-        }
-    }
-
-    fn everything(&mut self) -> Event {
-        // What was written down before is in it.
-        self.changes = self.changes.resubscribe();
-        let frame = self.events.whole();
+        let version = self.version;
+        let is_ahead = |beat: &u64| version.is_none_or(|version| version < *beat);
+        timeout_at(self.ends, self.beat.wait_for(is_ahead)).await.ok()?.ok()?;
+        let frame = self.events.frame(version);
         self.version = Some(frame.version);
-        frame.event("whole")
+        Some(frame.event())
     }
 }

@@ -1,14 +1,19 @@
 //! What the page is told: the stream of a worker's admin listener.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    time::Duration,
+};
 
 use evertoken_simulator::{Fault, FaultKind};
 use evertoken_testkit::{
     fleet::{Fleet, SECRET, issuer_settings},
+    redis::free_port,
     wait_for,
 };
 use serde_json::Value;
-use tokio::time::timeout;
+use tokio::{io::AsyncWriteExt, net::TcpSocket, time::timeout};
 
 use crate::metrics::Scraper;
 
@@ -268,5 +273,58 @@ async fn a_worker_that_was_killed_is_told_as_silent_by_one_of_the_others() {
         let _ = waited.await;
     }
     assert_eq!(told().iter().sum::<usize>(), 1, "one line for the fleet");
+    fleet.end().await;
+}
+
+/// What a process has in memory, in bytes.
+fn resident(id: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status")).expect("it runs");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its memory");
+    1024 * line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number")
+}
+
+#[tokio::test]
+async fn pages_that_take_nothing_cost_little_and_lose_their_places() {
+    let mut fleet = Fleet::new(issuer_settings(TWO_HOURS)).await;
+    let scraper = Scraper::new();
+    // Nothing listens there: each of them has words to be told.
+    let text = fleet.configuration_of(2_000, "token");
+    let nobody = format!("http://127.0.0.1:{}", free_port());
+    let text = scraper.listening(&text.replace(&fleet.issuer.base_url(), &nobody));
+    let configuration = fleet.write("evertoken.toml", &text);
+    let worker = fleet.start(&configuration);
+    let mut stream = Stream::open(&scraper).await;
+    let mut known = BTreeSet::new();
+    while known.len() < 2_000 {
+        let event = stream.next().await;
+        let told = event.data["credentials"].as_array().expect("a list");
+        assert!(told.len() <= 200, "it comes in pieces");
+        let failed = told.iter().filter(|each| each["error"].is_string());
+        known.extend(failed.map(|each| each["id"].to_string()));
+        // The next one has begun to come.
+        stream.all.clear();
+    }
+    drop(stream);
+    let worker = fleet.workers[worker].id();
+    let before = resident(worker);
+    let listen: SocketAddr = scraper.listen.parse().expect("an address");
+    let ask = format!("GET /events HTTP/1.1\r\nHost: {listen}\r\n\r\n");
+    let mut idle = Vec::new();
+    while scraper.ask("events").await.is_none_or(|page| page.status() != 503) {
+        assert!(idle.len() < 300, "the places are never taken");
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.set_recv_buffer_size(4096).expect("a small buffer");
+        let mut client = socket.connect(listen).await.expect("a connection");
+        client.write_all(ask.as_bytes()).await.expect("it is sent");
+        idle.push(client);
+    }
+    let grown = resident(worker).saturating_sub(before);
+    assert!(grown < 100 << 20, "{grown} bytes");
+    let freed = async {
+        while scraper.ask("events").await.is_none_or(|page| page.status() != 200) {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    };
+    timeout(4 * CAP, freed).await.expect("whoever takes nothing loses its place");
     fleet.end().await;
 }
