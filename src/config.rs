@@ -10,6 +10,7 @@ mod environment;
 mod fields;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz_properties;
+mod notify;
 mod read;
 mod section;
 mod tree;
@@ -28,6 +29,7 @@ use secrecy::{ExposeSecret, SecretString};
 pub use self::environment::Environment;
 use crate::{
     credential::CredentialId,
+    notify::Way,
     provider::{Credential, SecretSource, Transport},
     refresh::Times,
     store::StoreUrl,
@@ -44,6 +46,8 @@ pub struct Settings {
     pub calls_at_once: Option<usize>,
     /// `[admin]`; `None` if it is off.
     pub admin: Option<AdminSettings>,
+    /// `[notify]`; `None` if nobody is told.
+    pub notify: Option<Way>,
     /// `[credentials.ID]`, by id.
     pub credentials: Arc<[Arc<Credential>]>,
     /// The way to issuers, which all credentials share.

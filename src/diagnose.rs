@@ -59,6 +59,7 @@ pub async fn settings(settings: &Settings) -> Result<Vec<Finding>, InvalidTransp
     let warning = settings.times.warning();
     findings.extend(warning.map(|warning| Finding::danger("worker.lease_is_short", warning)));
     findings.extend(admin_token(settings).await);
+    findings.extend(notices(settings).await);
     findings.extend(credentials(settings).await?);
     Ok(findings)
 }
@@ -131,6 +132,22 @@ async fn look_at_redis(
         findings.push(Finding::danger("store.lacks", text));
     }
     Ok(())
+}
+
+/// Where notices go to, if a person is told.
+async fn notices(settings: &Settings) -> Option<Finding> {
+    let deadline = clock::now() + settings.times.request_timeout;
+    Some(match settings.notify.as_ref()?.place(deadline).await {
+        Ok((place, true)) => Finding::good("notify.on", format!("a person is told by {place}")),
+        Ok((place, false)) => Finding::danger(
+            "notify.in_clear",
+            format!(
+                "a person is told by {place}, in clear, and everything on the way can read the URL: \
+                 make notify.url https://"
+            ),
+        ),
+        Err(error) => Finding::bad("notify.failed", format!("nobody can be told: {error}")),
+    })
 }
 
 async fn credentials(settings: &Settings) -> Result<Vec<Finding>, InvalidTransport> {

@@ -50,6 +50,7 @@ pub mod finding;
 pub mod status;
 
 pub mod board;
+pub mod notify;
 mod presence;
 
 pub mod admin;

@@ -13,6 +13,7 @@ use crate::{
     config::Settings,
     lease::Holder,
     metrics::{InvalidMetrics, Metrics},
+    notify::Notifier,
     presence::Presence,
     provider::{Credential, FetchError, InvalidTransport, fingerprint},
     refresh::{Cycle, Keeper},
@@ -31,6 +32,9 @@ pub enum StartError {
     /// The HTTPS client could not be built.
     #[error("the worker cannot start")]
     Transport(#[source] InvalidTransport),
+    /// The client that posts notices could not be built.
+    #[error("the worker cannot tell anybody")]
+    Notify(#[source] reqwest::Error),
     /// The process cannot hear signals.
     #[error("the worker cannot listen for signals")]
     Signals(#[source] std::io::Error),
@@ -91,6 +95,10 @@ pub async fn run(settings: Settings) -> Result<(), StartError> {
     let keeper = keeper.shown_on(Arc::clone(&board));
     let keeper = match settings.calls_at_once {
         Some(most) => keeper.with_calls_at_once(most),
+        None => keeper,
+    };
+    let keeper = match settings.notify {
+        Some(way) => keeper.telling_by(Notifier::new(way).map_err(StartError::Notify)?),
         None => keeper,
     };
     let clocks = compare_clocks(Arc::clone(&store) as _, reached.clone());

@@ -6,6 +6,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use super::{
     AdminSettings, Environment, Mistake, Settings, StoreSettings,
     fields::CredentialFields,
+    notify,
     section::Section,
     tree::{Place, Table, Value},
 };
@@ -34,6 +35,8 @@ pub(super) fn settings(
     let store = root.section("store");
     let worker = root.section("worker");
     let admin = root.section("admin");
+    let place = root.table.get("notify").map(|node| node.place.clone());
+    let notices = root.section("notify");
     let credentials = root.section("credentials");
     let door = root.section("door");
     root.end();
@@ -42,9 +45,11 @@ pub(super) fn settings(
     let store = read_store(store, mistakes);
     let (times, calls_at_once) = read_worker(worker, mistakes);
     let admin = read_admin(admin, environment, mistakes);
+    let notify = place.and_then(|place| notify::read(notices, &place, environment, mistakes));
     let transport = Transport::new(times.request_timeout);
     let credentials = read_credentials(credentials, environment, &transport, mistakes).into();
-    Some(Settings { store: store?, times, calls_at_once, admin, credentials, transport, origin })
+    let store = store?;
+    Some(Settings { store, times, calls_at_once, admin, notify, credentials, transport, origin })
 }
 
 fn no_door(door: Table, mistakes: &mut Vec<Mistake>) {

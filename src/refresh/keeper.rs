@@ -14,6 +14,7 @@ mod probing;
 mod record_scan;
 mod refused_settings;
 mod roster;
+mod telling;
 #[cfg(test)]
 mod tests;
 mod waiting;
@@ -35,7 +36,7 @@ use tracing::{error, info};
 
 use self::{
     data_loss::DataLoss, heartbeat::Heartbeat, lanes::Lanes, needs::Needs, probing::Probing,
-    record_scan::RecordScan, refused_settings::RefusedSettings, waiting::Waiting,
+    record_scan::RecordScan, refused_settings::RefusedSettings, telling::Notices, waiting::Waiting,
 };
 use super::{
     Credential, Cycle, CycleReport, Knowledge, Outcome, SignsOfLife,
@@ -84,6 +85,7 @@ pub struct Keeper {
     signs: watch::Sender<SignsOfLife>,
     /// Where people see what is seen here.
     board: Option<Arc<Board>>,
+    notices: Notices,
 }
 
 /// What a job brought.
@@ -95,6 +97,7 @@ enum Done {
     Compared(Vec<Slot>),
     Offered(data_loss::Offers),
     Probed(probing::Probe, IssuerNumber, Result<probing::Look, StoreError>),
+    Told(Slot, Result<(), StoreError>),
 }
 
 // === impl Keeper ===
@@ -130,6 +133,7 @@ impl Keeper {
             reached,
             signs: watch::Sender::new(SignsOfLife::starting(clock::now())),
             board: None,
+            notices: Notices::default(),
         };
         for credential in credentials {
             keeper.add(Arc::clone(credential));
@@ -230,7 +234,8 @@ impl Keeper {
             return pulse;
         }
         let due = self.lanes.open().filter_map(|issuer| self.timetable.next(issuer));
-        let others = self.probing.next().into_iter().chain(self.scan.next());
+        let others =
+            self.probing.next().into_iter().chain(self.scan.next()).chain(self.notices.next());
         due.chain(others).fold(pulse, Instant::min)
     }
 
@@ -249,6 +254,7 @@ impl Keeper {
                     self.act_on(taken, now);
                 }
             }
+            self.look_for_notices(now);
             self.scan.end_rests(now);
             self.look_on();
         }
@@ -307,6 +313,7 @@ impl Keeper {
             Ok(Done::Compared(changed)) => self.on_settings_compared(&changed),
             Ok(Done::Offered(offers)) => self.on_offered(offers),
             Ok(Done::Probed(probe, issuer, looked)) => self.on_probe_ended(probe, issuer, looked),
+            Ok(Done::Told(slot, told)) => self.on_told(slot, told),
             // Panics are caught inside the jobs, and jobs are cancelled only at the end.
             Err(error) => error!(event = "defect.met", %error, "a job was lost"),
         }

@@ -27,6 +27,7 @@ mod listener;
 mod lost_data;
 mod metrics;
 mod mistakes;
+mod notify;
 mod one_request;
 mod outage;
 mod page;

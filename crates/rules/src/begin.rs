@@ -9,7 +9,8 @@ use std::time::Duration;
 use evertoken_client::{Epoch, StoreTime};
 
 pub use self::answer::{BeginRequest, Begun, Busy, Early, Permission};
-use self::limits::{Window, without_reserve};
+use self::limits::Window;
+pub(crate) use self::limits::without_reserve;
 use crate::{
     asked_with::Difference,
     clock_set,

@@ -33,6 +33,7 @@ pub const FIELDS: &[&str] = &[
     "requests",
     "deaths",
     "asked_with",
+    "told",
 ];
 
 /// The longest field that is read, in bytes: a token that was overtaken has 4096 at the most.
@@ -88,6 +89,7 @@ impl Record {
             deaths: text("deaths").and_then(part).unwrap_or_default(),
             verified_at: set("verified_at"),
             asked_with: text("asked_with").and_then(shown),
+            told: text("told").and_then(part),
         };
         record.believe(farthest);
         record
@@ -130,6 +132,7 @@ impl Record {
             "asked_with" => self.asked_with.clone(),
             "attempt" => self.attempt.as_ref().and_then(json),
             "failure" => self.failure.as_ref().and_then(json),
+            "told" => self.told.as_ref().and_then(json),
             "requests" => json(&self.requests).filter(|_| self.requests != Requests::default()),
             "deaths" => json(&self.deaths).filter(|_| self.deaths != Deaths::default()),
             _ => None,
@@ -160,6 +163,12 @@ impl Record {
             sane(&mut failure.back_at);
             failure.error = printable(&failure.error);
             failure.met_with.truncate(64);
+        }
+        if let Some(told) = &mut self.told {
+            sane(&mut told.since);
+            sane(&mut told.claimed_until);
+            told.name = printable(&told.name);
+            told.lately.retain(|_, at| *at <= farthest);
         }
         let moments =
             [&mut self.requests.last_at, &mut self.requests.revoked_at, &mut self.deaths.until];
@@ -211,7 +220,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::record::{Attempt, Failure, Overtaken};
+    use crate::{
+        record::{Attempt, Failure, Overtaken},
+        told::Told,
+    };
 
     const NOW: StoreTime = StoreTime::from_millis(1_700_000_000_000);
 
@@ -296,6 +308,13 @@ mod tests {
             },
             verified_at: Some(at(2)),
             asked_with: Some("0123abcd 4567cdef".to_owned()),
+            told: Some(Told {
+                name: "issuer.refused".to_owned(),
+                since: at(3),
+                claimed_until: at(4),
+                failed: 2,
+                lately: [("issuer.refused".to_owned(), at(1))].into(),
+            }),
         };
         assert_eq!(again(&record), record);
         assert_eq!(again(&Record::default()), Record::default());

@@ -7,6 +7,11 @@
 /// an application with another account's token; a second refresh may not have cured that.
 const MANY: u64 = 3;
 
+/// So many early deaths of the issuer's day tell of another system.
+pub(crate) fn is_no_accident(deaths: u64) -> bool {
+    MANY <= deaths
+}
+
 /// What to tell an operator of a token that has died before its end, as the `deaths`-th of its
 /// credential since the issuer's day began.
 #[must_use]
@@ -23,7 +28,7 @@ pub fn death(credential: &str, deaths: u64) -> String {
 /// issuer's day began, if it is worth telling.
 #[must_use]
 pub fn advice(credential: &str, deaths: u64) -> Option<String> {
-    (MANY <= deaths).then(|| {
+    is_no_accident(deaths).then(|| {
         format!(
             "tokens of {credential} die early, {deaths} times today: another system probably \
              refreshes the same account. Find it (a test machine, a colleague's script, an SDK that \

@@ -13,6 +13,7 @@
 //! - `begin`: when is a token due? `complete`: who may publish? `fail`: what if there is no token?
 //! - `closed`: what has the issuer closed? `asked_with`: whose token is it? `grant`: a secret that is a state.
 //! - `request`: what is asked for beside the timetable. `revoke`: a token that is to die. `clock_set`: if the store's clock was set.
+//! - `told`: what is a person to be told, and by whom?
 //! - [`policy`]: how long to wait after what.
 
 #![warn(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
@@ -36,6 +37,7 @@ mod record;
 mod request;
 mod revoke;
 mod snapshot;
+mod told;
 
 pub use self::{
     begin::{BeginRequest, Begun, Busy, Early, Permission, begin},
@@ -51,4 +53,5 @@ pub use self::{
     request::{Requested, Verification, request, verify},
     revoke::{judge, revoke},
     snapshot::{Changes, Decision, Foreign, Lock, LockChange, Message, Snapshot},
+    told::{Delivery, Notice, Telling, Told, tell, told},
 };

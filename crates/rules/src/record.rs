@@ -9,7 +9,7 @@ use evertoken_client::{Epoch, StoreTime};
 use serde::{Deserialize, Serialize};
 
 pub use self::attempt::{Attempt, Overtaken};
-use crate::{lease::AttemptId, policy};
+use crate::{lease::AttemptId, policy, told::Told};
 
 /// All that is known of a credential beside its token. A part that is absent was never written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,6 +40,8 @@ pub struct Record {
     /// Fingerprints of the account that the issuer was last asked for, and of the secrets that were
     /// tried, the last first.
     pub asked_with: Option<String>,
+    /// What a person was told of it; nothing if nothing ever needed one.
+    pub told: Option<Told>,
 }
 
 /// What is published: the token itself stands in its own key.

@@ -29,8 +29,9 @@ pub use self::{
     lacks::Lack,
     lease::{Known, Lease},
     protocol::{
-        BeginRequest, Begun, Busy, Calls, Committed, Completed, Early, Failed, FailedAttempt,
-        Grant, NextGrant, Offer, Offered, Permit, Protocol, Publication, Requested, Verification,
+        BeginRequest, Begun, Busy, Calls, Committed, Completed, Delivery, Early, Failed,
+        FailedAttempt, Grant, NextGrant, Notice, Offer, Offered, Permit, Protocol, Publication,
+        Requested, Telling, Verification,
     },
     redis::{Certificates, InvalidPem, RedisStore, RedisUrl, some_certificate, some_key},
     url::{Hearing, InvalidStoreUrl, StoreUrl},

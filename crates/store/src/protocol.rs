@@ -13,8 +13,8 @@ use evertoken_client::{CredentialId, Token};
 use evertoken_clock::{Moment, StoreTime};
 
 pub use evertoken_rules::{
-    BeginRequest, Busy, Calls, Completed, Early, Failed, FailedAttempt, Grant, NextGrant, Offer,
-    Offered, Publication, Requested, Verification,
+    BeginRequest, Busy, Calls, Completed, Delivery, Early, Failed, FailedAttempt, Grant, NextGrant,
+    Notice, Offer, Offered, Publication, Requested, Telling, Verification,
 };
 
 /// How often a question is decided again, if each time something else was committed first. Each
@@ -204,6 +204,34 @@ pub trait Protocol: Coordinate {
     ) -> Result<Timed<Verification>, StoreError> {
         let decide = |seen: &Snapshot| rules::verify(seen, period, takes);
         Ok(decide_and_commit(self, id, From::default(), decide).await?.timed())
+    }
+
+    /// Asks whether this process may tell a person of the credential now, and claims it: one of a
+    /// fleet may.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn tell(
+        &self,
+        id: &CredentialId,
+        daily_quota: u64,
+    ) -> Result<Timed<Telling>, StoreError> {
+        let decide = |seen: &Snapshot| rules::tell(seen, daily_quota);
+        Ok(decide_and_commit(self, id, From::default(), decide).await?.timed())
+    }
+
+    /// A notice was delivered, or could not be.
+    ///
+    /// # Errors
+    /// [`StoreError`]. It is told again once the claim has ended.
+    async fn told(
+        &self,
+        id: &CredentialId,
+        notice: &Notice,
+        delivery: Delivery,
+    ) -> Result<(), StoreError> {
+        let decide = |seen: &Snapshot| rules::told(seen, notice, delivery);
+        decide_and_commit(self, id, From::default(), decide).await.map(drop)
     }
 }
 

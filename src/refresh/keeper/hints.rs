@@ -150,6 +150,7 @@ impl Keeper {
             let Some(index) = self.credentials.current(slot) else { continue };
             self.timetable.looked_at(index);
             self.show(index, seen, store_now);
+            self.tell_of(slot, glance, store_now, now);
             let stands = glance.record.as_ref().map(|record| record.epoch()).unwrap_or_default();
             if stands < self.timetable.epoch(index) {
                 self.wait_for_return(index, glance.has_token, now);

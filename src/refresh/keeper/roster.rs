@@ -50,6 +50,7 @@ impl Keeper {
         self.probing.forget(index);
         self.used_up_until.remove(&index);
         self.waiting.forget(index);
+        self.notices.forget(index);
         self.waiting.take(index);
         if let Some(board) = &self.board {
             board.removed(id.as_str());

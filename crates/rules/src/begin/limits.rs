@@ -64,6 +64,6 @@ impl Window {
 }
 
 /// What is left of a quota without the tenth that is kept for tokens that are gone or may be dead.
-pub(super) fn without_reserve(quota: u64) -> u64 {
+pub(crate) fn without_reserve(quota: u64) -> u64 {
     quota - quota / 10
 }
