@@ -3,17 +3,16 @@
 use super::{
     Environment, Mistake,
     section::Section,
-    tree::{Node, Place, Table, Value},
+    tree::{Node, Table, Value},
 };
 use crate::{
     notify::{Shape, Way, is_url},
     provider::SecretSource,
 };
 
-/// Reads the section, which stands at `place`.
+/// Reads the section. Nobody is told if it is absent or empty.
 pub(super) fn read(
     table: Table,
-    place: &Place,
     environment: &Environment,
     mistakes: &mut Vec<Mistake>,
 ) -> Option<Way> {
@@ -27,13 +26,12 @@ pub(super) fn read(
         let found = Shape::ALL.into_iter().find(|shape| shape.as_str() == text);
         found.ok_or_else(|| format!("{text:?} is none; there are: {names}"))
     });
-    if is_command == is_url {
-        let message =
-            "[notify] takes one of command = [\"/usr/bin/program\", …] and url = \"https://…\"";
-        section.mistake(place, message.to_owned());
+    if is_command && let Some(place) = section.place_of("url") {
+        let message = "notify.command and notify.url exclude each other: keep one of them";
+        section.mistake(&place, message.to_owned());
     }
-    if is_command && let Some(place) = section.place_of("shape") {
-        let message = "notify.shape is for a URL: a command gets JSON; remove it";
+    if !is_url && let Some(place) = section.place_of("shape") {
+        let message = "notify.shape is of what is posted to notify.url: give that, or remove it";
         section.mistake(&place, message.to_owned());
     }
     section.end();
@@ -89,6 +87,7 @@ mod tests {
     fn a_command_or_a_url_is_read_and_no_url_is_printed() {
         let command = read(r#"command = ["/bin/page", "--now"]"#).expect("good settings").notify;
         assert!(matches!(command, Some(Way::Command(parts)) if parts == ["/bin/page", "--now"]));
+        assert!(read("").expect("good settings").notify.is_none());
         let named = "url = { env = \"ROBOT\" }\nshape = \"wecom\"";
         for section in [named, "url = \"https://robot.example/hidden\"\nshape = \"wecom\""] {
             let settings = read(section).expect("good settings");
@@ -100,7 +99,6 @@ mod tests {
     #[test]
     fn each_mistake_has_its_place_and_repeats_no_url() {
         let cases = [
-            ("", "evertoken.toml:1: [notify] takes one of command = "),
             (
                 "command = \"page --now\"",
                 "evertoken.toml:2: notify.command must be a list of texts",
@@ -113,9 +111,10 @@ mod tests {
             ),
             (
                 "command = [\"a\"]\nurl = \"https://a/hidden\"",
-                "evertoken.toml:1: [notify] takes one of",
+                "evertoken.toml:3: notify.command and notify.url exclude each other",
             ),
-            ("command = [\"a\"]\nshape = \"slack\"", "evertoken.toml:3: notify.shape is for a URL"),
+            ("command = [\"a\"]\nshape = \"slack\"", "evertoken.toml:3: notify.shape is of what"),
+            ("shape = \"slack\"", "evertoken.toml:2: notify.shape is of what"),
             (
                 "url = \"https://a/hidden\"\nhost = \"b\"",
                 "evertoken.toml:3: notify.host is not known; there are: command, url, shape",

@@ -35,7 +35,6 @@ pub(super) fn settings(
     let store = root.section("store");
     let worker = root.section("worker");
     let admin = root.section("admin");
-    let place = root.table.get("notify").map(|node| node.place.clone());
     let notices = root.section("notify");
     let credentials = root.section("credentials");
     let door = root.section("door");
@@ -45,7 +44,7 @@ pub(super) fn settings(
     let store = read_store(store, mistakes);
     let (times, calls_at_once) = read_worker(worker, mistakes);
     let admin = read_admin(admin, environment, mistakes);
-    let notify = place.and_then(|place| notify::read(notices, &place, environment, mistakes));
+    let notify = notify::read(notices, environment, mistakes);
     let transport = Transport::new(times.request_timeout);
     let credentials = read_credentials(credentials, environment, &transport, mistakes).into();
     let store = store?;

@@ -83,7 +83,7 @@ fn every_setting_that_is_commented_out_is_valid_once_it_is_not() {
 #[test]
 fn every_setting_that_there_is_stands_in_it() {
     let mut told = BTreeSet::new();
-    for section in ["store", "store.tls", "worker", "admin", "credentials.shop"] {
+    for section in ["store", "store.tls", "worker", "admin", "notify", "credentials.shop"] {
         let text = TEXT.replace(&format!("[{section}]"), &format!("[{section}]\nunknown = 1"));
         let mistakes = read(&text, directory().path()).expect_err("one is unknown").to_string();
         let (_, known) = mistakes.split_once("there are: ").expect("all that are known");
