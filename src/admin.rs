@@ -75,6 +75,7 @@ struct AdminState {
     recent: RecentStatus,
     scrape: RecordScrape,
     events: Arc<Events>,
+    board: Arc<Board>,
 }
 
 /// Serves for ever. If it may not, or cannot, it says so and the worker goes on without it.
@@ -89,7 +90,7 @@ pub async fn serve(
 ) -> Infallible {
     if let Some(AdminSettings { listen, hosts, token }) = settings {
         let (recent, scrape) = (RecentStatus::default(), RecordScrape::default());
-        let events = Arc::new(Events::new(board));
+        let events = Arc::new(Events::new(Arc::clone(&board)));
         let state = Arc::new(AdminState {
             credentials,
             store,
@@ -99,6 +100,7 @@ pub async fn serve(
             recent,
             scrape,
             events,
+            board,
         });
         let (hosts, guard) = (Hosts::new(listen, hosts), Guard::new(token));
         match TcpListener::bind(listen).await {

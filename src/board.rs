@@ -5,6 +5,7 @@
 //! and what has happened since the look before.
 
 mod happened;
+mod troubles;
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -14,7 +15,10 @@ use std::{
 use serde::Serialize;
 use tokio::sync::watch;
 
-pub use self::happened::{Happened, What};
+pub use self::{
+    happened::{Happened, What},
+    troubles::Trouble,
+};
 use crate::{
     clock::{Moment, StoreClock, StoreTime},
     credential::Chain,
@@ -51,6 +55,10 @@ struct Known {
     /// The version of the last that has gone and of which even that is forgotten.
     forgotten: u64,
     happened: VecDeque<(u64, Happened)>,
+    /// When the store lost data last, and how that was noticed.
+    loss: Option<(u64, String)>,
+    /// Since when this machine's clock is off, and by how many seconds.
+    clock_off: Option<(u64, u64)>,
     workers: (u64, Vec<WorkerState>),
     version: u64,
     store_version: u64,
@@ -121,6 +129,7 @@ pub struct Told {
     store: Option<StoreState>,
     #[serde(skip_serializing_if = "Option::is_none")]
     workers: Option<Vec<WorkerState>>,
+    troubles: Vec<Trouble>,
     credentials: Vec<OnBoard>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     removed: Vec<String>,
@@ -144,6 +153,8 @@ impl Board {
             gone: VecDeque::new(),
             forgotten: 0,
             happened: VecDeque::new(),
+            loss: None,
+            clock_off: None,
             workers: (0, Vec::new()),
             version: 0,
             store_version: 0,
@@ -220,7 +231,21 @@ impl Board {
         let Some(at) = known.now() else { return };
         let version = self.next(&mut known);
         known.note(version, vec![Happened::of_store(at, What::Lost, what)]);
+        known.loss = Some((at, what.to_owned()));
         self.tell(known);
+    }
+
+    /// By how many seconds this machine's clock is off, if it is far from the store's.
+    pub fn clock_is(&self, off_by_s: Option<u64>) {
+        let mut known = self.known();
+        let Some(now) = known.now() else { return };
+        let since = known.clock_off.map_or(now, |(since, _)| since);
+        let is_off = off_by_s.map(|off_by_s| (since, off_by_s));
+        if known.clock_off != is_off {
+            known.clock_off = is_off;
+            self.next(&mut known);
+            self.tell(known);
+        }
     }
 
     /// These workers have told of themselves.
@@ -246,6 +271,31 @@ impl Board {
             known.workers = (version, workers);
             self.tell(known);
         }
+    }
+
+    /// What is wrong with the fleet and not with one credential.
+    #[must_use]
+    pub fn troubles(&self) -> Vec<Trouble> {
+        self.known().troubles()
+    }
+
+    /// The credential whose published token ends first, of those that are kept, and when.
+    #[must_use]
+    pub fn ends_first(&self) -> Option<(String, u64)> {
+        let known = self.known();
+        let ends = known.credentials.iter();
+        let ends = ends.filter_map(|(id, entry)| Some((entry.shown.status.expires_at?, id)));
+        ends.min().map(|(end, id)| (id.clone(), end))
+    }
+
+    /// How many of the workers that live come before this one, in an order that all agree on.
+    #[must_use]
+    pub fn before(&self, holder: &str) -> usize {
+        let known = self.known();
+        let workers = &known.workers.1;
+        let newest = workers.iter().map(|worker| worker.told.seen_at).max().unwrap_or_default();
+        let live = workers.iter().filter(|worker| newest < worker.told.seen_at + SILENT);
+        live.filter(|worker| *worker.told.holder < *holder).count()
     }
 
     /// The store's time in Unix milliseconds, once it was heard.
@@ -360,6 +410,7 @@ impl Known {
             total: self.total,
             store: is_new(self.store_version).then(|| self.store.clone()),
             workers: is_new(self.workers.0).then(|| self.workers.1.clone()),
+            troubles: self.troubles(),
             credentials: changed.iter().map(|entry| entry.shown.at(self.now())).collect(),
             removed: gone
                 .into_iter()

@@ -47,8 +47,8 @@ const QUOTA_USED: Metric =
 const SUSPECT: Metric = ("evertoken_suspect", "Published tokens that may be dead");
 const FINDING: Metric = (
     "evertoken_finding",
-    "1 while this is the worst that is known of a credential, by its stable name: evertoken explain \
-     NAME tells what to do",
+    "1 while this is the worst that is known of a credential, and without a credential while it is so \
+     of the fleet, by its stable name: evertoken explain NAME tells what to do",
 );
 const REJECTIONS: Metric = (
     "evertoken_rejections_total",
@@ -247,10 +247,11 @@ pub fn stands(credential: &CredentialId, expires_at: Option<f64>, calls: u64, is
     gauge!(SUSPECT.0, of(credential)).set(if is_suspect { 1.0 } else { 0.0 });
 }
 
-/// Of how many credentials this is the worst that is known: of `credential` alone, if it is named.
+/// Of how many credentials this is the worst that is known: of `credential` alone, if it is named, and
+/// once of the fleet.
 pub fn found(credential: &str, finding: &str, credentials: u64) {
     let mut labels = Vec::new();
-    if is_named() {
+    if !credential.is_empty() {
         labels.push(Label::new("credential", credential.to_owned()));
     }
     labels.push(Label::new("finding", finding.to_owned()));

@@ -1,10 +1,11 @@
 //! Telling a person: a notice goes to a command or to a URL, as `[notify]` says.
 //!
-//! What is to be told, and by which worker of the fleet, the rules decide. Here it is put into words and
-//! delivered. No notice holds a token or a secret, and a URL, which is the secret of a robot, is printed
+//! What is to be told of a credential, and by which worker of the fleet, the rules decide; what is to be
+//! told of the fleet itself, `fleet` does. Here it is put into words and delivered. No notice holds a token or a secret, and a URL, which is the secret of a robot, is printed
 //! nowhere.
 
 mod command;
+mod fleet;
 mod message;
 mod post;
 
@@ -19,6 +20,7 @@ use tokio::time::{Instant, timeout};
 use tracing::{debug, info, warn};
 
 pub use self::{
+    fleet::tell_of_fleet,
     message::{Message, State},
     post::Shape,
 };

@@ -3,25 +3,33 @@
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::{signal::unix, sync::watch, task::JoinSet, time::timeout};
+use tokio::{
+    signal::unix,
+    sync::watch,
+    task::JoinSet,
+    time::{sleep, timeout},
+};
 use tracing::{debug, info, warn};
 
 use crate::{
     admin,
     board::Board,
-    clock::{self, WallClock},
+    clock::{self, StoreTime, WallClock},
     config::Settings,
     lease::Holder,
     metrics::{InvalidMetrics, Metrics},
-    notify::Notifier,
+    notify::{self, Notifier},
     presence::Presence,
     provider::{Credential, FetchError, InvalidTransport, fingerprint},
     refresh::{Cycle, Keeper},
-    store::{Hearing, Read},
+    store::Hearing,
 };
 
 /// Clocks that are no further apart than this, in seconds, agree.
 const CLOCKS_AGREE: u64 = 60;
+
+/// The time between two comparisons. The store is not asked for them.
+const COMPARE_EVERY: Duration = Duration::from_secs(10);
 
 /// How long a worker takes at the most to say that it ends.
 const LEAVE_WITHIN: Duration = Duration::from_millis(500);
@@ -97,11 +105,14 @@ pub async fn run(settings: Settings) -> Result<(), StartError> {
         Some(most) => keeper.with_calls_at_once(most),
         None => keeper,
     };
-    let keeper = match settings.notify {
-        Some(way) => keeper.telling_by(Notifier::new(way).map_err(StartError::Notify)?),
+    let notifier = settings.notify.map(Notifier::new).transpose().map_err(StartError::Notify)?;
+    let notifier = notifier.map(Arc::new);
+    let keeper = match &notifier {
+        Some(notifier) => keeper.telling_by(Arc::clone(notifier)),
         None => keeper,
     };
-    let clocks = compare_clocks(Arc::clone(&store) as _, reached.clone());
+    let fleet = notify::tell_of_fleet(notifier, Arc::clone(&board), store.holder().to_string());
+    let clocks = compare_clocks(Arc::clone(&board));
     let presence = Presence::new(Arc::clone(&store), Arc::clone(&board), settings_fingerprint);
     let presence = presence.run(reached.clone());
     let leaving = Arc::clone(&store);
@@ -130,6 +141,7 @@ pub async fn run(settings: Settings) -> Result<(), StartError> {
         // They go on for ever, and end with the worker.
         never = clocks => match never {},
         never = presence => match never {},
+        never = fleet => match never {},
         never = metrics.sum_up() => match never {},
     }
     // Who says that it ends is not silent. If the store is away, nobody waits for that.
@@ -176,19 +188,23 @@ fn warn_of_secrets_in_clear(credentials: &[Arc<Credential>]) {
     }
 }
 
-/// Once the store is reached, tells if this machine's clock is far from the store's. No token depends
-/// on it, but certificates do, and whoever reads the logs.
-async fn compare_clocks(store: Arc<dyn Read>, mut reached: watch::Receiver<bool>) -> Infallible {
-    if reached.wait_for(|reached| *reached).await.is_ok()
-        && let Ok((theirs, _)) = store.look(&[]).await
-    {
-        let ours = WallClock::System.now();
-        let off_by_s = ours.since(theirs).max(theirs.since(ours)).as_secs();
-        if CLOCKS_AGREE < off_by_s {
-            warn!(event = "clock.differs", off_by_s, ours = %ours, stores = %theirs,
-                "this machine's clock is far from the store's: set it right (NTP); no token depends \
-                 on it, but TLS refuses certificates by it");
+/// Tells while this machine's clock is far from the store's. No token depends on it, but certificates
+/// do, and whoever reads the logs.
+async fn compare_clocks(board: Arc<Board>) -> Infallible {
+    let mut was_off = false;
+    loop {
+        if let Some(theirs) = board.now().map(StoreTime::from_millis) {
+            let ours = WallClock::System.now();
+            let off_by_s = ours.since(theirs).max(theirs.since(ours)).as_secs();
+            let is_off = CLOCKS_AGREE < off_by_s;
+            if is_off && !was_off {
+                warn!(event = "clock.differs", off_by_s, ours = %ours, stores = %theirs,
+                    "this machine's clock is far from the store's: set it right (NTP); no token \
+                     depends on it, but TLS refuses certificates by it");
+            }
+            board.clock_is(is_off.then_some(off_by_s));
+            was_off = is_off;
         }
+        sleep(COMPARE_EVERY).await;
     }
-    std::future::pending().await
 }

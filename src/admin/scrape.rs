@@ -18,41 +18,54 @@ use crate::{
 /// not load the store: a thousand records are read every ten seconds at the most.
 const REST_PER_RECORD: Duration = Duration::from_millis(10);
 
-/// When the records were last read for a scrape, and what was found then.
+/// What was last told.
 #[derive(Default)]
-pub(super) struct RecordScrape(Mutex<(Option<Instant>, Findings)>);
+pub(super) struct RecordScrape(Mutex<Told>);
 
-/// By credential, if they are named, and finding: of how many it is the worst.
+#[derive(Default)]
+struct Told {
+    /// When the records were last read for a scrape, and what was found in them.
+    at: Option<Instant>,
+    found: Findings,
+    /// All that was told, of the fleet too.
+    findings: Findings,
+}
+
+/// By credential, if they are named, and finding: of how many it is the worst. What is of no credential
+/// counts once.
 type Findings = BTreeMap<(String, String), u64>;
 
 // === impl RecordScrape ===
 
 impl RecordScrape {
-    /// Tells the metrics how every credential stands, if it was not told just now.
+    /// Tells the metrics how every credential stands, if it was not told just now, and how the fleet.
     pub(super) async fn tell(&self, state: &AdminState) {
-        let mut last = self.0.lock().await;
-        let (told_at, findings) = &mut *last;
+        let mut told = self.0.lock().await;
         let records = u32::try_from(state.credentials.len()).unwrap_or(u32::MAX);
         let rest = REST_PER_RECORD * records;
-        if told_at.is_some_and(|at| clock::now() < at + rest) {
-            return;
-        }
-        match state.status().await {
-            Ok(status) => {
-                tell(state, &status);
-                tell_findings(&status, findings);
+        if told.at.is_none_or(|at| at + rest <= clock::now()) {
+            match state.status().await {
+                Ok(status) => {
+                    tell(state, &status);
+                    told.found = found_in(&status);
+                }
+                Err(error) => {
+                    debug!(event = "admin.scrape_without_records", error = %Chain(&*error),
+                        "a scrape goes without the records");
+                }
             }
-            Err(error) => {
-                debug!(event = "admin.scrape_without_records", error = %Chain(&*error),
-                    "a scrape goes without the records");
-            }
+            told.at = Some(clock::now());
         }
-        *told_at = Some(clock::now());
+        let mut found = told.found.clone();
+        for trouble in state.board.troubles() {
+            *found.entry((String::new(), trouble.finding)).or_default() += 1;
+        }
+        tell_findings(&found, &told.findings);
+        told.findings = found;
     }
 }
 
-/// What was found before and is over is told as 0.
-fn tell_findings(status: &Status, told: &mut Findings) {
+fn found_in(status: &Status) -> Findings {
     let is_named = status.credentials.len() <= MOST_NAMED;
     let mut found = Findings::new();
     for each in &status.credentials {
@@ -61,15 +74,19 @@ fn tell_findings(status: &Status, told: &mut Findings) {
             *found.entry((credential, finding.clone())).or_default() += 1;
         }
     }
-    for key @ (credential, finding) in told.keys() {
+    found
+}
+
+/// What was found `before` and is over is told as 0.
+fn tell_findings(found: &Findings, before: &Findings) {
+    for key @ (credential, finding) in before.keys() {
         if !found.contains_key(key) {
             metrics::found(credential, finding, 0);
         }
     }
-    for ((credential, finding), count) in &found {
+    for ((credential, finding), count) in found {
         metrics::found(credential, finding, *count);
     }
-    *told = found;
 }
 
 fn tell(state: &AdminState, status: &Status) {

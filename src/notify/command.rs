@@ -17,7 +17,7 @@ pub(super) async fn run(command: &[String], message: &Message) -> Result<(), Str
         .env_clear()
         .env("PATH", PATH)
         .env("EVERTOKEN_FINDING", &message.finding)
-        .env("EVERTOKEN_CREDENTIAL", &message.credential)
+        .env("EVERTOKEN_CREDENTIAL", message.credential.as_deref().unwrap_or_default())
         .env("EVERTOKEN_STATE", message.state.as_str())
         .env("EVERTOKEN_TEXT", &message.text)
         .stdin(Stdio::piped())

@@ -128,7 +128,7 @@ mod tests {
     fn message() -> Message {
         Message {
             finding: "secret.refused".to_owned(),
-            credential: "shop".to_owned(),
+            credential: Some("shop".to_owned()),
             state: State::Begun,
             since: Some(1_700_000_000_000),
             lasted_s: None,

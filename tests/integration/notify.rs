@@ -1,80 +1,19 @@
 //! A person is told: once by the fleet, that it is over too, and at least once whoever dies.
 
-use std::{
-    future::pending,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+pub(crate) mod receiver;
 
-use axum::{Router, body::Bytes, extract::State, http::Uri, routing::post};
+use std::time::Duration;
+
 use evertoken_testkit::{
     fleet::{APPID, Fleet, SECRET, issuer_settings},
-    wait_for, wait_until,
+    wait_for,
 };
 use redis::AsyncCommands;
 use serde_json::Value;
-use tokio::{net::TcpListener, task::JoinSet};
+
+use self::receiver::{HANGS, KEY, REFUSES, Receiver};
 
 const TWO_HOURS: Duration = Duration::from_secs(7200);
-
-/// What no output may show of a URL.
-const KEY: &str = "key-of-the-robot";
-
-/// What the receiver does with the next notice.
-const TAKES: usize = 0;
-const HANGS: usize = 1;
-const REFUSES: usize = 2;
-
-/// Somebody who is told, and all that they were told, with the path that it came by.
-struct Receiver {
-    url: String,
-    got: Arc<Mutex<Vec<(String, String)>>>,
-    does: Arc<AtomicUsize>,
-    _server: JoinSet<()>,
-}
-
-type Shared = (Arc<Mutex<Vec<(String, String)>>>, Arc<AtomicUsize>);
-
-// === impl Receiver ===
-
-impl Receiver {
-    async fn start() -> Self {
-        let (got, does) = Shared::default();
-        let take = async |State((got, does)): State<Shared>, uri: Uri, body: Bytes| {
-            let body = String::from_utf8(body.to_vec()).expect("a text");
-            got.lock().expect("a lock").push((uri.path().to_owned(), body));
-            match does.swap(TAKES, Ordering::SeqCst) {
-                HANGS => pending().await,
-                REFUSES => r#"{"errcode":310000,"errmsg":"keywords not in content"}"#,
-                _ => r#"{"errcode":0,"errmsg":"ok"}"#,
-            }
-        };
-        let shared = (Arc::clone(&got), Arc::clone(&does));
-        let routes = Router::new().route("/{*path}", post(take)).with_state(shared);
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let url = format!("http://{}/{KEY}", listener.local_addr().expect("an address"));
-        let mut server = JoinSet::new();
-        server.spawn(async move { axum::serve(listener, routes).await.expect("it serves") });
-        Self { url, got, does, _server: server }
-    }
-
-    fn next(&self, does: usize) {
-        self.does.store(does, Ordering::SeqCst);
-    }
-
-    /// What was told so far.
-    fn told(&self) -> Vec<(String, String)> {
-        self.got.lock().expect("a lock").clone()
-    }
-
-    async fn has_got(&self, count: usize) -> String {
-        wait_until("a person is told", || count <= self.told().len()).await;
-        self.told()[count - 1].1.clone()
-    }
-}
 
 /// A configuration whose secret is in a file, wrong at first; `more` is added to it.
 fn with_a_wrong_secret(fleet: &mut Fleet, more: &str) -> String {

@@ -1,6 +1,7 @@
 //! The page at `/`, in a real browser: what a person sees of a fleet, and what nobody may see.
 
 mod browser;
+mod failures;
 mod pictures;
 
 use std::time::Duration;

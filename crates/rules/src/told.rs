@@ -22,8 +22,8 @@ const CLAIM: Duration = Duration::from_secs(60);
 /// The same finding of one credential is told once in this time, however often it comes and goes.
 const APART: Duration = Duration::from_secs(3600);
 
-/// A token that may be dead for so long needs a person, and so does a credential that has no token and
-/// whose refreshes fail for so long.
+/// A token that may be dead for so long needs a person, and so does a credential whose refreshes fail for
+/// so long.
 const TOO_LONG: Duration = Duration::from_secs(600);
 
 /// The wait after a delivery that failed, by how many have: the last for all that follow.
@@ -90,7 +90,7 @@ impl Record {
     #[must_use]
     pub fn needs_a_person(&self, now: StoreTime, daily_quota: u64) -> Option<(String, StoreTime)> {
         self.waits_for_a_person()
-            .or_else(|| self.is_without_a_token(now))
+            .or_else(|| self.has_failed_long(now))
             .or_else(|| self.is_suspect_too_long(now))
             .or_else(|| self.dies_early(now))
             .or_else(|| self.has_used_most_calls(now, daily_quota))
@@ -104,11 +104,17 @@ impl Record {
         (failure.for_good || 0 < failure.to_mend).then_some((name, failure.since))
     }
 
-    /// Applications have no token, and no try brings one.
-    fn is_without_a_token(&self, now: StoreTime) -> Option<(&str, StoreTime)> {
-        let since = self.failure.as_ref().filter(|failure| 0 < failure.count)?.since;
+    /// No try brings a token, and applications may have none. Until the issuer's day ends, none will.
+    fn has_failed_long(&self, now: StoreTime) -> Option<(&str, StoreTime)> {
+        let failure = self.failure.as_ref().filter(|failure| 0 < failure.count)?;
         let has_ended = self.expires_at().is_none_or(|end| end <= now);
-        (has_ended && is_long(since, now)).then_some(("token.missing", since))
+        let name = match &*failure.finding {
+            "quota.used_up" => return Some((&failure.finding, failure.since)),
+            _ if has_ended => "token.missing",
+            "" => "refresh.failed",
+            name => name,
+        };
+        is_long(failure.since, now).then_some((name, failure.since))
     }
 
     fn is_suspect_too_long(&self, now: StoreTime) -> Option<(&str, StoreTime)> {
@@ -241,18 +247,20 @@ mod tests {
         Some((notice.name, notice.is_over))
     }
 
-    #[test]
-    fn a_healthy_record_is_never_written() {
-        let published = Published {
+    fn published() -> Published {
+        Published {
             epoch: evertoken_client::Epoch(4),
             by: String::new(),
             issued_at: NOW,
             expires_at: NOW.plus(APART),
-        };
+        }
+    }
+
+    #[test]
+    fn a_healthy_record_is_never_written() {
         let transient = Failure { count: 1, since: NOW, ..Failure::default() };
         for failure in [None, Some(transient)] {
-            let record =
-                Record { published: Some(published.clone()), failure, ..Record::default() };
+            let record = Record { published: Some(published()), failure, ..Record::default() };
             assert!(tell(&of(record), QUOTA).changes.is_none());
         }
     }
@@ -318,12 +326,23 @@ mod tests {
         let until = Some(NOW.plus(SECOND));
         let calls = |calls, assumed| Budget { calls, until, assumed, rate_limited_until: None };
         let failing = |since| Some(Failure { count: 3, since, ..Failure::default() });
+        let named = |name: &str, since| {
+            Some(Failure { count: 3, since, finding: name.to_owned(), ..Failure::default() })
+        };
+        let (down, spent) =
+            (|since| named("issuer.unreachable", since), named("quota.used_up", NOW));
         let none = Record::default;
         let deaths = Deaths { today: 3, until: NOW.plus(SECOND), ..Deaths::default() };
         let cases = [
             (Record { failure: Some(refused()), ..none() }, Some("secret.refused")),
             (Record { failure: failing(long_ago), ..none() }, Some("token.missing")),
             (Record { failure: failing(NOW), ..none() }, None),
+            (
+                Record { failure: down(long_ago), published: Some(published()), ..none() },
+                Some("issuer.unreachable"),
+            ),
+            (Record { failure: down(NOW), published: Some(published()), ..none() }, None),
+            (Record { failure: spent, ..none() }, Some("quota.used_up")),
             (
                 Record { doubt: doubt.clone(), due_at: Some(long_ago), ..none() },
                 Some("token.suspect"),

@@ -15,6 +15,8 @@ export class Fleet {
   constructor() {
     this.credentials = new Map();
     this.workers = [];
+    /// What is wrong with the fleet and not with one credential.
+    this.troubles = [];
     this.happened = [];
     this.store = null;
     this.worker = null;
@@ -40,7 +42,7 @@ export class Fleet {
       this.#behind = told.now - performance.now();
       this.told = told.now;
     }
-    for (const part of ["worker", "version", "total", "store", "workers"]) {
+    for (const part of ["worker", "version", "total", "store", "workers", "troubles"]) {
       if (told[part] !== undefined) this[part] = told[part];
     }
     const known = this.credentials.size;

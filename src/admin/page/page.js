@@ -58,10 +58,31 @@ function askForToken(again) {
 function show() {
   document.body.classList.remove("empty");
   showVerdict();
+  showTroubles();
   showStates();
   showTable();
   showWorkers();
   tick();
+}
+
+// The store that is away is told apart, with the age of what is shown.
+function showTroubles() {
+  const troubles = fleet.troubles.filter((each) => fleet.store?.up !== false || each.finding !== fleet.store.finding);
+  const place = at("troubles");
+  for (const shown of [...place.children]) {
+    if (!troubles.some((each) => each.finding === shown.dataset.finding)) shown.remove();
+  }
+  for (const each of troubles) {
+    let shown = place.querySelector(`[data-finding="${each.finding}"]`);
+    if (shown === null) {
+      shown = element("li", "card", element("p", "what"), element("p", "quiet"), remedy(each.finding));
+      shown.dataset.finding = each.finding;
+      place.append(shown);
+    }
+    say(shown.querySelector(".what"), sentence(each.text));
+    const since = each.since === null ? "" : `Since ${moment(each.since, fleet.now())}, for ${lasting(fleet.now() - each.since)}.`;
+    say(shown.querySelector(".quiet"), since);
+  }
 }
 
 function showVerdict() {
@@ -229,9 +250,14 @@ function showRemedy(name) {
   const place = at("away-remedy");
   if (name === null || place.dataset.finding === name && place.hasChildNodes()) return;
   place.dataset.finding = name;
+  place.replaceChildren(remedy(name));
+}
+
+// The name of what is wrong, with what it means and what to do.
+function remedy(name) {
   const more = element("details", null, element("summary", null, "What it means and what to do"));
   more.addEventListener("toggle", () => more.append(...(more.childElementCount > 1 ? [] : explain(name))));
-  place.replaceChildren(finding(name), more);
+  return element("div", null, finding(name), more);
 }
 
 // === what a person chooses ===

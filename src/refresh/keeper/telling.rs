@@ -72,8 +72,8 @@ impl Notices {
 impl Keeper {
     /// The same, and a person is told by this.
     #[must_use]
-    pub fn telling_by(mut self, notifier: Notifier) -> Self {
-        self.notices.notifier = Some(Arc::new(notifier));
+    pub fn telling_by(mut self, notifier: Arc<Notifier>) -> Self {
+        self.notices.notifier = Some(notifier);
         self
     }
 
@@ -148,6 +148,7 @@ async fn tell(
     let (now, telling) = store.tell(&credential.id, credential.daily_quota).await?;
     let Telling::Yours(notice) = telling else { return Ok(()) };
     let status = CredentialStatus::new(&credential, &glance, now);
-    let delivery = notifier.deliver(Message::new(&notice, &status, notifier.host(), now)).await;
+    let delivery =
+        notifier.deliver(Message::of_credential(&notice, &status, notifier.host(), now)).await;
     store.told(&credential.id, &notice, delivery).await
 }
