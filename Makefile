@@ -28,7 +28,7 @@ demo:
 
 # Most tests wait for a state of their own servers, so more of them run at once than there are cores.
 # Browsers, and ten thousand connections, would take the time from those that wait for a call.
-HEAVY = page:: under_ten_thousand
+HEAVY = page:: under_ten_thousand pages_that_take_nothing
 
 test:
 	@tools/need redis-server openssl python3 strace faketime nutcracker haproxy stunnel4 chromium chromedriver

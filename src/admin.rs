@@ -179,8 +179,8 @@ async fn status(
 
 async fn scrape(State(state): State<Arc<AdminState>>) -> impl IntoResponse {
     // What this worker has counted is told whether the store is there or not.
-    state.scrape.tell(&state).await;
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], state.metrics.render())
+    let page = state.scrape.page(&state).await;
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], page)
 }
 
 async fn events(

@@ -360,6 +360,10 @@ impl OnBoard {
         let mut shown = self.clone();
         let left = self.status.expires_at.zip(now);
         shown.status.expires_in = left.map(|(end, now)| end.saturating_sub(now) / 1000);
+        // Nobody may have seen it end: the store may be away.
+        if left.is_some_and(|(end, now)| end <= now) {
+            shown.status.state = State::Missing;
+        }
         shown
     }
 }

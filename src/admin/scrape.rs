@@ -3,6 +3,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use axum::body::Bytes;
 use tokio::{sync::Mutex, time::Instant};
 use tracing::debug;
 
@@ -29,6 +30,8 @@ struct Told {
     found: Findings,
     /// All that was told, of the fleet too.
     findings: Findings,
+    /// The last page, and when it was written.
+    page: Option<(Instant, Bytes)>,
 }
 
 /// By credential, if they are named, and finding: of how many it is the worst. What is of no credential
@@ -38,9 +41,17 @@ type Findings = BTreeMap<(String, String), u64>;
 // === impl RecordScrape ===
 
 impl RecordScrape {
-    /// Tells the metrics how every credential stands, if it was not told just now, and how the fleet.
-    pub(super) async fn tell(&self, state: &AdminState) {
+    /// All metrics: how every credential stands, unless that was told just now, how the fleet does, and
+    /// what this worker has counted. Whoever asks while a page is written gets the same one, so that a
+    /// crowd costs no more than two.
+    pub(super) async fn page(&self, state: &AdminState) -> Bytes {
+        let asked = clock::now();
         let mut told = self.0.lock().await;
+        if let Some((at, page)) = &told.page
+            && asked <= *at
+        {
+            return page.clone();
+        }
         let records = u32::try_from(state.credentials.len()).unwrap_or(u32::MAX);
         let rest = REST_PER_RECORD * records;
         if told.at.is_none_or(|at| at + rest <= clock::now()) {
@@ -62,6 +73,9 @@ impl RecordScrape {
         }
         tell_findings(&found, &told.findings);
         told.findings = found;
+        let page = Bytes::from(state.metrics.render());
+        told.page = Some((clock::now(), page.clone()));
+        page
     }
 }
 

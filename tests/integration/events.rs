@@ -12,6 +12,7 @@ use evertoken_testkit::{
     redis::free_port,
     wait_for,
 };
+use redis::AsyncCommands;
 use serde_json::Value;
 use tokio::{io::AsyncWriteExt, net::TcpSocket, time::timeout};
 
@@ -252,6 +253,33 @@ async fn workers_are_told_with_what_they_are_and_who_ends_leaves() {
         assert_eq!(fleet.workers[worker].told("settings.differ"), 0);
         assert_eq!(fleet.workers[worker].told("worker.silent"), 0);
     }
+    fleet.end().await;
+}
+
+#[tokio::test]
+async fn a_takeover_is_told() {
+    let (mut fleet, scraper, mut token) = fleet_of(2, "token").await;
+    fleet.issuer.set(|settings| settings.reply_latency_ms = 400).expect("settings");
+    let mut stream = Stream::open(&scraper).await;
+    let other = fleet.workers[1].lines("worker.started")[0]["holder"].clone();
+    let other = other.as_str().expect("its id").to_owned();
+    let mut connection = fleet.redis.connect().await;
+    // It is the one that tells, or the other one, that wins.
+    for _ in 0..50 {
+        fleet.make_due().await;
+        fleet.call_under_way().await;
+        let lock: Option<String> = connection.get("evertoken:{shop}:lock").await.expect("a lock");
+        if lock.is_some_and(|lock| lock.contains(&other)) {
+            fleet.workers[1].kill();
+            break;
+        }
+        token = fleet.published_after(&token).await;
+    }
+    let told = stream.until("the takeover", |event| event.has("taken_over")).await;
+    let happened = told.data["happened"].as_array().expect("a list");
+    let taken = happened.iter().find(|each| each["what"] == "taken_over").expect("it is there");
+    assert_eq!(taken["credential"], "shop");
+    assert_ne!(taken["holder"], other, "who took it over is told");
     fleet.end().await;
 }
 

@@ -148,6 +148,27 @@ async fn a_store_that_is_away_is_told_and_what_was_known_stays() {
 }
 
 #[tokio::test]
+async fn a_token_that_ends_while_the_store_is_away_is_shown_as_missing() {
+    let mut fleet = Fleet::durable(issuer_settings(Duration::from_secs(15))).await;
+    let scraper = Scraper::new();
+    let text = scraper.listening(&fleet.configuration("token", ""));
+    let configuration = fleet.write("evertoken.toml", &text);
+    fleet.start(&configuration);
+    fleet.published().await;
+    let browser = Browser::open(&address(&scraper)).await;
+    browser.shows(&row("shop"), &["fresh"]).await;
+    fleet.redis.stop();
+    browser.shows("#away", &["The store is away"]).await;
+    browser.shows(&row("shop"), &["missing", "ended", "Applications have no valid token"]).await;
+    browser.shows("#verdict", &["1 of 1 credential needs a look"]).await;
+    // Whoever comes now is told the same.
+    let late = Browser::open(&address(&scraper)).await;
+    late.shows(&row("shop"), &["missing", "ended"]).await;
+    fleet.redis.resume().await;
+    fleet.end().await;
+}
+
+#[tokio::test]
 async fn a_worker_that_is_gone_is_told_with_the_age_of_what_is_shown() {
     let (mut fleet, scraper) = fleet_of(1, 0).await;
     let browser = Browser::open(&address(&scraper)).await;

@@ -54,6 +54,18 @@ export class Fleet {
     }
   }
 
+  /// Takes from those whose token has ended what they were, and tells whether there were any: while the
+  /// store is away, nobody else does.
+  endTokens() {
+    let any = false;
+    for (const each of this.credentials.values()) {
+      if (each.state === "missing" || each.expires_at === null || this.now() < each.expires_at) continue;
+      each.state = "missing";
+      any = true;
+    }
+    return any;
+  }
+
   // Comparing names takes long; their order changes only when credentials come and go.
   #sortNames() {
     const ids = [...this.credentials.keys()].sort(this.#name.compare);

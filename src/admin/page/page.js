@@ -33,7 +33,7 @@ follow("events", {
   asked: askForToken,
 });
 load();
-setInterval(tick, 1000);
+setInterval(() => (fleet.endTokens() ? show() : tick()), 1000);
 
 function askForToken(again) {
   const [gate, field] = [at("gate"), at("gate-token")];
