@@ -261,20 +261,24 @@ async fn no_token_and_no_secret_is_in_the_page_or_in_anything_it_loads() {
     fleet.end().await;
 }
 
+async fn axe_finds_nothing(browser: &Browser) {
+    browser.ask::<Option<bool>>(&format!("{AXE}; window.axe = axe")).await;
+    let found = "return axe.run().then((found) => found.violations.map(
+        (each) => each.id + ': ' + each.nodes.map((node) => node.html).join(', ')))";
+    let found: Vec<String> = browser.ask(found).await;
+    assert!(found.is_empty(), "{found:#?}");
+}
+
 #[tokio::test]
 async fn axe_finds_nothing_to_complain_of_on_wide_and_narrow_in_light_and_dark() {
     let (fleet, scraper) = fleet_in_trouble().await;
     let browser = Browser::open(&address(&scraper)).await;
     browser.shows(&row("shop3"), &["suspect"]).await;
-    browser.ask::<Option<bool>>(&format!("{AXE}; window.axe = axe")).await;
     for (width, scheme) in [(1400, "light"), (1400, "dark"), (360, "light"), (360, "dark")] {
         browser.look(width, 900, scheme).await;
-        let found = "return axe.run().then((found) => found.violations.map(
-            (each) => each.id + ': ' + each.nodes.map((node) => node.html).join(', ')))";
-        let found: Vec<String> = browser.ask(found).await;
-        assert!(found.is_empty(), "{width} {scheme}: {found:#?}");
+        axe_finds_nothing(&browser).await;
         let wide: u32 = browser.ask("return document.documentElement.scrollWidth").await;
-        assert!(wide <= width, "it fits into {width}: {wide}");
+        assert!(wide <= width, "{scheme}: it fits into {width}: {wide}");
     }
     fleet.end().await;
 }

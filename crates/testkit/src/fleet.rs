@@ -335,3 +335,13 @@ impl Fleet {
         }
     }
 }
+
+/// A test that fails leaves its files, and says where: the logs tell why.
+impl Drop for Fleet {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.directory.disable_cleanup(true);
+            eprintln!("the logs of this test are in {}", self.path().display());
+        }
+    }
+}

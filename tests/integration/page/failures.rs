@@ -139,6 +139,7 @@ impl Watched {
         let open = format!("document.querySelector('{place} summary').click()");
         self.browser.ask::<Option<bool>>(&open).await;
         self.browser.shows(place, &["To do:"]).await;
+        super::axe_finds_nothing(&self.browser).await;
         // Which tokens there are, and until when each lasts, stays to be seen.
         self.browser.shows(&row("shop"), &["until"]).await;
         self.scraper.scrape_until(&format!("evertoken_finding{{finding=\"{name}\"}}"), 1.0).await;
