@@ -338,6 +338,7 @@ impl Fleet {
 
 /// A test that fails leaves its files, and says where: the logs tell why.
 impl Drop for Fleet {
+    #[expect(clippy::print_stderr, reason = "it belongs to the test's output")]
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.directory.disable_cleanup(true);

@@ -3,11 +3,12 @@
 use std::{
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
+    time::Duration,
 };
 
 use serde_json::Value;
 
-use crate::wait_until;
+use crate::{CAP, wait_until};
 
 /// A running process of evertoken. It is killed when dropped.
 pub struct Process {
@@ -95,13 +96,31 @@ impl Process {
         self.child.id()
     }
 
-    /// Sends a signal, by its name: `TERM`, `INT`, `KILL`, `STOP`, `CONT`.
+    /// Sends a signal, by its name: `TERM`, `INT`, `KILL`, `STOP`, `CONT`. After `STOP` it stands.
     pub fn signal(&self, name: &str) {
         let status = Command::new("kill")
             .args([&format!("-{name}"), &self.child.id().to_string()])
             .status()
             .expect("kill runs");
         assert!(status.success(), "kill -{name}");
+        // One of the threads gets the signal; until it runs, the others go on.
+        let started = evertoken_clock::now();
+        while name == "STOP" && !self.stands() {
+            assert!(started.elapsed() < CAP, "it does not stand");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Whether all of its threads are stopped.
+    fn stands(&self) -> bool {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.id())).expect("its threads");
+        tasks.flatten().all(|task| {
+            let status = std::fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+            // Behind the name, which is in brackets. A thread that has ended meanwhile has none.
+            let state =
+                status.rsplit_once(") ").map(|(_, rest)| rest.starts_with(['T', 't', 'Z', 'X']));
+            state.unwrap_or(true)
+        })
     }
 
     /// Kills it at once, and takes it from the process table.

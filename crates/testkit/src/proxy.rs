@@ -1,4 +1,5 @@
-//! Proxies before a Redis that are in use, as real processes: Twemproxy, HAProxy, stunnel.
+//! Proxies that are in use, as real processes: before a Redis (Twemproxy, HAProxy, stunnel) and on the way
+//! out (tinyproxy, microsocks).
 
 use std::{
     path::Path,
@@ -73,6 +74,26 @@ impl Proxy {
         Self::start(directory, "haproxy", text, &["-f"]).await
     }
 
+    /// tinyproxy on the way out, for this user and password, to these ports alone.
+    pub async fn http(directory: &Path, user: &str, password: &str, ports: &[u16]) -> Self {
+        let ports: String = ports.iter().map(|port| format!("ConnectPort {port}\n")).collect();
+        let text = |port: u16| {
+            format!(
+                "Port {port}\nListen 127.0.0.1\nMaxClients 20\nTimeout 60\nLogLevel Connect\n\
+                 BasicAuth {user} {password}\n{ports}"
+            )
+        };
+        Self::start(directory, "tinyproxy", text, &["-d", "-c"]).await
+    }
+
+    /// microsocks on the way out, for this user and password.
+    pub async fn socks(directory: &Path, user: &str, password: &str) -> Self {
+        let port = free_port();
+        let text = port.to_string();
+        let arguments = ["-i", "127.0.0.1", "-p", &text, "-u", user, "-P", password];
+        Self::run(directory, "microsocks", port, &arguments).await
+    }
+
     async fn start(
         directory: &Path,
         program: &str,
@@ -82,10 +103,14 @@ impl Proxy {
         let port = free_port();
         let file = directory.join(format!("{program}.conf"));
         std::fs::write(&file, text(port)).expect("a file");
+        let file = file.display().to_string();
+        Self::run(directory, program, port, &[arguments, &[&file]].concat()).await
+    }
+
+    async fn run(directory: &Path, program: &str, port: u16, arguments: &[&str]) -> Self {
         let log = std::fs::File::create(directory.join(format!("{program}.log"))).expect("a file");
         let child = Command::new(program)
             .args(arguments)
-            .arg(&file)
             .current_dir(directory)
             .stdout(Stdio::null())
             .stderr(Stdio::from(log))
