@@ -31,7 +31,7 @@ demo:
 HEAVY = page:: under_ten_thousand pages_that_take_nothing
 
 test:
-	@tools/need redis-server openssl python3 strace faketime nutcracker haproxy stunnel4 chromium chromedriver
+	@tools/need redis-server openssl python3 strace faketime nutcracker haproxy stunnel4 tinyproxy microsocks chromium chromedriver
 	tools/deploy
 	$(CARGO) test --locked --workspace --lib --bins
 	$(CARGO) test --locked --workspace --exclude evertoken --test '*'

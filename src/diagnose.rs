@@ -156,7 +156,7 @@ async fn credentials(settings: &Settings) -> Result<Vec<Finding>, InvalidTranspo
         return Ok(vec![Finding::danger("settings.no_credential", text)]);
     }
     let mut findings = Vec::new();
-    settings.transport.ready()?;
+    settings.transport.ready().await?;
     if let Err(why) = tls::authorities() {
         findings.push(Finding::danger("issuer.tls", Chain(&why).to_string()));
     }

@@ -63,7 +63,7 @@ pub async fn run(settings: Settings) -> Result<(), StartError> {
     let mut terminate = unix::signal(unix::SignalKind::terminate()).map_err(StartError::Signals)?;
     let mut interrupt = unix::signal(unix::SignalKind::interrupt()).map_err(StartError::Signals)?;
     raise_open_files();
-    settings.transport.ready().map_err(StartError::Transport)?;
+    settings.transport.ready().await.map_err(StartError::Transport)?;
     let settings_fingerprint = fingerprint_of(&settings);
     if let Some(token) = settings.admin.as_ref().and_then(|admin| admin.token.as_ref()) {
         let deadline = clock::now() + settings.times.request_timeout;

@@ -93,7 +93,7 @@ async fn fetched(
     if let Some(token) = ours(&*store, credential).await? {
         return Ok(token);
     }
-    settings.transport.ready()?;
+    settings.transport.ready().await?;
     // Nobody stops this cycle: it ends by itself.
     let (_stop, stopping) = watch::channel(false);
     let cycle = Cycle { store: Arc::clone(&store), times: settings.times, stopping };

@@ -1,7 +1,7 @@
 //! The tree to settings. What cannot be read is a mistake, and reading goes on, so that all
 //! mistakes are told at once.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 
 use super::{
     AdminSettings, Environment, Mistake, Settings, StoreSettings,
@@ -13,7 +13,7 @@ use super::{
 use crate::{
     credential::Chain,
     credential::CredentialId,
-    provider::{BaseUrls, Credential, Transport},
+    provider::{BaseUrls, Credential, Transport, Way},
     refresh::Times,
     store::{Certificates, StoreUrl, some_certificate, some_key},
 };
@@ -42,10 +42,16 @@ pub(super) fn settings(
 
     no_door(door, mistakes);
     let store = read_store(store, mistakes);
-    let (times, calls_at_once) = read_worker(worker, mistakes);
+    let read = read_worker(worker, environment, mistakes);
+    let ReadWorker { times, calls_at_once, way, authorities } = read;
     let admin = read_admin(admin, environment, mistakes);
     let notify = notify::read(notices, environment, mistakes);
     let transport = Transport::new(times.request_timeout);
+    let transport = match authorities {
+        Some(file) => transport.trusting(file),
+        None => transport,
+    };
+    let transport = transport.by(way);
     let credentials = read_credentials(credentials, environment, &transport, mistakes).into();
     let store = store?;
     Some(Settings { store, times, calls_at_once, admin, notify, credentials, transport, origin })
@@ -88,7 +94,7 @@ fn read_store(table: Table, mistakes: &mut Vec<Mistake>) -> Option<StoreSettings
 fn read_certificates(table: Table, mistakes: &mut Vec<Mistake>) -> Option<Option<Certificates>> {
     let before = mistakes.len();
     let mut section = Section::new("store.tls.", table, mistakes);
-    let authority = section.file("ca_cert_file", some_certificate);
+    let authority = section.file("ca_cert_file", some_certificate).map(|(_, pem)| pem);
     let place = ["cert_file", "key_file"]
         .into_iter()
         .find_map(|name| section.table.get(name).map(|node| node.place.clone()));
@@ -97,8 +103,8 @@ fn read_certificates(table: Table, mistakes: &mut Vec<Mistake>) -> Option<Option
         let message = "store.tls.cert_file and store.tls.key_file go together";
         section.mistake(&place.unwrap_or_else(|| Place::named("store.tls")), message.to_owned());
     }
-    let certificate = section.file("cert_file", some_certificate);
-    let key = section.file("key_file", some_key);
+    let certificate = section.file("cert_file", some_certificate).map(|(_, pem)| pem);
+    let key = section.file("key_file", some_key).map(|(_, pem)| pem);
     section.end();
     if before < mistakes.len() {
         return None;
@@ -108,7 +114,16 @@ fn read_certificates(table: Table, mistakes: &mut Vec<Mistake>) -> Option<Option
     Some(any.then(|| Certificates::new(authority, client)))
 }
 
-fn read_worker(table: Table, mistakes: &mut Vec<Mistake>) -> (Times, Option<usize>) {
+/// What `[worker]` says.
+struct ReadWorker {
+    times: Times,
+    calls_at_once: Option<usize>,
+    way: Way,
+    /// A file of authorities that are trusted beside the machine's.
+    authorities: Option<PathBuf>,
+}
+
+fn read_worker(table: Table, environment: &Environment, mistakes: &mut Vec<Mistake>) -> ReadWorker {
     let mut section = Section::new("worker.", table, mistakes);
     let place = ["lease", "request_timeout"]
         .into_iter()
@@ -126,9 +141,13 @@ fn read_worker(table: Table, mistakes: &mut Vec<Mistake>) -> (Times, Option<usiz
         section.mistake(&place.unwrap_or_else(|| Place::named("the defaults")), message);
     }
     let calls_at_once = section.positive("calls_at_once");
-    section.end();
     let calls_at_once = calls_at_once.map(|most| usize::try_from(most).unwrap_or(usize::MAX));
-    (Times { request_timeout, lease }, calls_at_once)
+    let authorities = section.file("ca_cert_file", some_certificate).map(|(path, _)| path);
+    let mut fields =
+        CredentialFields { section, place: &Place::named("worker"), environment, last: &mut None };
+    let way = Way::read(&mut fields);
+    fields.section.end();
+    ReadWorker { times: Times { request_timeout, lease }, calls_at_once, way, authorities }
 }
 
 fn read_admin(

@@ -1,6 +1,6 @@
 //! A section of the tree, taken apart key by key. What is wrong is noted, and reading goes on.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use super::{
     Environment, Mistake,
@@ -160,12 +160,12 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// The bytes of a file that is named, if they are what it should hold.
+    /// A file that is named, and its bytes, if they are what it should hold.
     pub(super) fn file(
         &mut self,
         name: &'static str,
         look: impl FnOnce(&[u8]) -> Result<(), InvalidPem>,
-    ) -> Option<Vec<u8>> {
+    ) -> Option<(PathBuf, Vec<u8>)> {
         self.parsed(name, |path| {
             let bytes = std::fs::read(path).map_err(|error| {
                 let relative = !path.starts_with('/');
@@ -173,7 +173,7 @@ impl<'a> Section<'a> {
                 format!("the file {path}{looked_for} cannot be read: {error}")
             })?;
             look(&bytes).map_err(|invalid| format!("the file {path} is of no use: {invalid}"))?;
-            Ok(bytes)
+            Ok((PathBuf::from(path), bytes))
         })
     }
 

@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+mod proxies;
+
 use super::*;
 
 const WHOLE: &str = r#"

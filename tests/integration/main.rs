@@ -45,3 +45,4 @@ mod takeover;
 mod tls;
 mod traces;
 mod wakes;
+mod way_out;

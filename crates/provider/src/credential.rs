@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use evertoken_client::CredentialId;
 use evertoken_rules::policy::{Issuance, default_quiet_period};
 
-use crate::{Fields, KINDS, Kind, Provider, Transport, fingerprint::fingerprint};
+use crate::{Fields, KINDS, Kind, Provider, Transport, Way, fingerprint::fingerprint};
 
 /// Minutes are of use with real tokens, and 288 calls a day at five of them. The bound leaves room
 /// for a simulator in which two hours take seconds.
@@ -61,7 +61,8 @@ impl Credential {
     ) -> Option<Self> {
         let kind = fields.parsed("provider", |text| kind(kinds, text));
         let read = kind.or(kinds.first()).map(|kind| kind.read)?;
-        let provider = read(fields, transport);
+        let transport = transport.by(Way::read(fields));
+        let provider = read(fields, &transport);
         let refresh_before = fields.duration("refresh_before", SHORTEST_REFRESH_BEFORE);
         let quiet_period = fields.duration("quiet_period", Duration::ZERO);
         let daily_quota = fields.positive("daily_quota");

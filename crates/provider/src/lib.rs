@@ -26,6 +26,7 @@ mod fingerprint;
 mod issued;
 mod lookups;
 mod on_time;
+mod proxy;
 mod registry;
 mod route;
 mod secret;
@@ -48,6 +49,7 @@ pub use self::{
     fields::Fields,
     fingerprint::fingerprint,
     issued::{Inputs, Issued, Probed},
+    proxy::{Proxy, Way},
     registry::{KINDS, Kind},
     secret::{Secret, SecretSource},
     secret_file::SecretFile,

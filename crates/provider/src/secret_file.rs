@@ -41,6 +41,11 @@ impl SecretFile {
         Self { path: path.as_ref().into(), turn: Arc::new(Semaphore::new(1)) }
     }
 
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     pub(crate) async fn read(&self, deadline: Instant) -> Result<Secret, FetchError> {
         let path = self.path.clone();
         let turn = Arc::clone(&self.turn);

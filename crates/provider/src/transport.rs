@@ -1,20 +1,26 @@
 //! HTTP as providers need it: one attempt is one request, and errors never carry a URL.
 //!
-//! No retries, no redirects, no proxies, no connection reuse: a connection that is used once cannot
-//! have a request repeated on it. Answers are limited to [`MAX_ANSWER`] bytes.
+//! No retries, no redirects, no proxies but those that are configured, no connection reuse: a connection
+//! that is used once cannot have a request repeated on it. Answers are limited to [`MAX_ANSWER`] bytes.
+
+mod failed;
 
 use std::{
     error::Error,
+    fs,
+    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use evertoken_rules::policy::PERMANENT_WAIT;
 use evertoken_tls::Refusal;
-use reqwest::{Client, Request, Response, Url, header};
+use reqwest::{Certificate, Client, Request, Response, Url, header};
 use tokio::time::{Instant, timeout_at};
 
-use crate::{Fate, FetchError, Remedy, Trouble, lookups::Lookups, on_time::OnTime, route::Route};
+use crate::{
+    Fate, FetchError, Proxy, Remedy, Secret, Trouble, Way, lookups::Lookups, on_time::OnTime,
+    route::Route,
+};
 
 /// The longest answer that is read, in bytes.
 const MAX_ANSWER: usize = 64 * 1024;
@@ -22,7 +28,7 @@ const MAX_ANSWER: usize = 64 * 1024;
 /// The trusted authorities are read again for a refused certificate once in this time.
 const READ_AGAIN: Duration = Duration::from_secs(30);
 
-/// A client for all issuers, built when it is first needed. Cheap to clone.
+/// A client for all issuers that are reached one way, built when it is first needed. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Transport(Arc<Shared>);
 
@@ -30,14 +36,19 @@ pub struct Transport(Arc<Shared>);
 struct Shared {
     connect_timeout: Duration,
     lookups: Arc<Lookups>,
+    proxy: Option<Proxy>,
+    /// A file of authorities that are trusted beside the machine's.
+    authorities: Option<PathBuf>,
     current: Mutex<Current>,
+    /// Those for the other ways that credentials have.
+    others: Mutex<Vec<Transport>>,
 }
 
 /// The client, with the authorities as they were read when it was built.
 #[derive(Debug, Default)]
 struct Current {
     client: Option<Client>,
-    /// Whether the authorities are to be read again.
+    /// Whether the authorities, and the proxy's password, are to be read again.
     is_stale: bool,
     /// When that was last said.
     stale_since: Option<Instant>,
@@ -67,25 +78,79 @@ impl Transport {
         // A third for each connection leaves time for one more base URL, and for the answer.
         let connect_timeout = request_timeout / 3;
         let lookups = Arc::new(Lookups::new(connect_timeout));
-        Self(Arc::new(Shared { connect_timeout, lookups, current: Mutex::default() }))
+        Self::of(connect_timeout, lookups, None, None)
     }
 
-    /// Builds the client, so that the first call finds it.
+    fn of(
+        connect_timeout: Duration,
+        lookups: Arc<Lookups>,
+        proxy: Option<Proxy>,
+        authorities: Option<PathBuf>,
+    ) -> Self {
+        let (current, others) = Default::default();
+        Self(Arc::new(Shared { connect_timeout, lookups, proxy, authorities, current, others }))
+    }
+
+    /// The same, with the authorities of this file beside the machine's.
+    #[must_use]
+    pub fn trusting(&self, authorities: PathBuf) -> Self {
+        let Shared { connect_timeout, lookups, proxy, .. } = &*self.0;
+        Self::of(*connect_timeout, Arc::clone(lookups), proxy.clone(), Some(authorities))
+    }
+
+    /// The same by this way. Those that are asked for one way are one.
+    #[must_use]
+    pub fn by(&self, way: Way) -> Self {
+        let proxy = match way {
+            Way::Usual => return self.clone(),
+            Way::Direct => None,
+            Way::By(proxy) => Some(proxy),
+        };
+        let Shared { connect_timeout, lookups, authorities, others, .. } = &*self.0;
+        let mut others = others.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_it = |other: &&Self| match (&other.0.proxy, &proxy) {
+            (None, None) => true,
+            (Some(other), Some(proxy)) => other.is(proxy),
+            _ => false,
+        };
+        if let Some(known) = [self].into_iter().chain(&*others).find(is_it) {
+            return known.clone();
+        }
+        let new = Self::of(*connect_timeout, Arc::clone(lookups), proxy, authorities.clone());
+        others.push(new.clone());
+        new
+    }
+
+    /// Builds the client, so that the first call finds it. A password that cannot be read is told by
+    /// the first call.
     ///
     /// # Errors
     /// If the client cannot be built.
-    pub fn ready(&self) -> Result<(), InvalidTransport> {
-        self.client().map(drop)
+    pub async fn ready(&self) -> Result<(), InvalidTransport> {
+        match self.password(evertoken_clock::now() + self.0.connect_timeout).await {
+            Ok(password) => self.client(&password).map(drop),
+            Err(_) => Ok(()),
+        }
     }
 
-    fn client(&self) -> Result<Client, InvalidTransport> {
-        let Shared { connect_timeout, lookups, .. } = &*self.0;
+    async fn password(&self, deadline: Instant) -> Result<Secret, FetchError> {
+        let is_built = {
+            let current = self.current();
+            current.client.is_some() && !current.is_stale
+        };
+        match &self.0.proxy {
+            Some(proxy) if !is_built => proxy.password(deadline).await,
+            _ => Ok(Secret::new("")),
+        }
+    }
+
+    fn client(&self, password: &Secret) -> Result<Client, InvalidTransport> {
         let mut current = self.current();
         if let (Some(client), false) = (&current.client, current.is_stale) {
             return Ok(client.clone());
         }
         current.is_stale = false;
-        match (build(*connect_timeout, Arc::clone(lookups)), &current.client) {
+        match (self.0.build(password), &current.client) {
             (Ok(built), _) => Ok(current.client.insert(built).clone()),
             // The bundle may be half written: what was read before is better than nothing.
             (Err(_), Some(before)) => Ok(before.clone()),
@@ -93,8 +158,8 @@ impl Transport {
         }
     }
 
-    /// Has the next call read the authorities again: one may have been added since.
-    fn doubt_authorities(&self) {
+    /// Has the next call read the authorities and the password again: they may have changed since.
+    fn doubt_what_was_read(&self) {
         let now = evertoken_clock::now();
         let mut current = self.current();
         let rests = |since: Instant| now.duration_since(since) < READ_AGAIN;
@@ -119,7 +184,9 @@ impl Transport {
         request: impl Fn(&Client, &Url) -> Result<Request, reqwest::Error>,
         read: impl FnOnce(Answer) -> Result<T, FetchError>,
     ) -> Result<T, FetchError> {
-        let client = self.client().map_err(not_built)?;
+        let password = self.password(deadline).await?;
+        let client = self.client(&password).map_err(failed::not_built)?;
+        let proxy = self.0.proxy.as_ref();
         let mut refused = None;
         for (at, base) in route.entries() {
             let soonest = evertoken_clock::now() + self.0.connect_timeout;
@@ -127,12 +194,13 @@ impl Transport {
             if late {
                 break;
             }
-            let request = request(&client, base).map_err(malformed)?;
-            let answered = timeout_at(deadline, exchange(&client, request, base)).await;
-            match answered.unwrap_or_else(|_elapsed| Err(timed_out())) {
+            let request = request(&client, base).map_err(failed::malformed)?;
+            let answered = timeout_at(deadline, exchange(&client, request, base, proxy)).await;
+            match answered.unwrap_or_else(|_elapsed| Err(failed::timed_out())) {
                 Err(error) if error.fate == Fate::NotSent => {
-                    if evertoken_tls::refusal(&error) == Some(Refusal::Authority) {
-                        self.doubt_authorities();
+                    let is_unknown = evertoken_tls::refusal(&error) == Some(Refusal::Authority);
+                    if is_unknown || error.trouble == Trouble::ProxyRefused {
+                        self.doubt_what_was_read();
                     }
                     route.leave(at);
                     refused = Some(error);
@@ -157,135 +225,75 @@ impl Transport {
     }
 }
 
-async fn exchange(client: &Client, request: Request, base: &Url) -> Result<Answer, FetchError> {
+async fn exchange(
+    client: &Client,
+    request: Request,
+    base: &Url,
+    proxy: Option<&Proxy>,
+) -> Result<Answer, FetchError> {
     let answered = client.execute(request).await;
-    let mut response = answered.map_err(|error| not_answered(error, base))?;
+    let mut response = answered.map_err(|error| failed::not_answered(error, base, proxy))?;
     let status = response.status().as_u16();
+    if let Some(proxy) = proxy
+        && status == 407
+        && proxy.forwards(base)
+    {
+        return Err(failed::login_wanted(proxy));
+    }
     let media_type = media_type(&response);
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(cut_short)? {
+    while let Some(chunk) = response.chunk().await.map_err(failed::cut_short)? {
         if MAX_ANSWER < body.len() + chunk.len() {
             let message = format!("the answer (HTTP {status}) is longer than 64 KiB");
-            return Err(unclear(message));
+            return Err(failed::unclear(message));
         }
         body.extend_from_slice(&chunk);
     }
     Ok(Answer { status, media_type, body })
 }
 
-fn build(connect_timeout: Duration, lookups: Arc<Lookups>) -> Result<Client, InvalidTransport> {
-    evertoken_tls::use_ring();
-    Client::builder()
-        .user_agent(concat!("evertoken/", env!("CARGO_PKG_VERSION")))
-        .redirect(reqwest::redirect::Policy::none())
-        .retry(reqwest::retry::never())
-        .no_proxy()
-        .referer(false)
-        // A connection taken from a pool may be closed under the request, which is then sent
-        // again on another. A connection of its own rules that out.
-        .pool_max_idle_per_host(0)
-        .connect_timeout(connect_timeout)
-        .connector_layer(OnTime(connect_timeout))
-        .dns_resolver(lookups)
-        .build()
-        .map_err(|error| {
-            InvalidTransport(match evertoken_tls::authorities() {
-                Ok(()) => Arc::new(error),
-                Err(why) => Arc::new(why),
-            })
+// === impl Shared ===
+
+impl Shared {
+    fn build(&self, password: &Secret) -> Result<Client, InvalidTransport> {
+        evertoken_tls::use_ring();
+        let mut builder = Client::builder()
+            .user_agent(concat!("evertoken/", env!("CARGO_PKG_VERSION")))
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .no_proxy()
+            .referer(false)
+            // A connection taken from a pool may be closed under the request, which is then sent
+            // again on another. A connection of its own rules that out.
+            .pool_max_idle_per_host(0)
+            .connect_timeout(self.connect_timeout)
+            .connector_layer(OnTime(self.connect_timeout))
+            .dns_resolver(Arc::clone(&self.lookups));
+        if let Some(file) = &self.authorities {
+            builder = builder.tls_certs_merge(authorities(file)?);
+        }
+        if let Some(proxy) = &self.proxy {
+            let proxy = proxy.with(password).map_err(InvalidTransport::new)?;
+            builder = builder.proxy(proxy);
+        }
+        builder.build().map_err(|error| match evertoken_tls::authorities() {
+            Ok(()) => InvalidTransport::new(error),
+            Err(why) => InvalidTransport::new(why),
         })
-}
-
-// === errors, without URLs ===
-
-fn not_built(error: InvalidTransport) -> FetchError {
-    // Another worker may have what this machine lacks.
-    let remedy = Remedy::AnotherWorker(PERMANENT_WAIT);
-    FetchError::new(Trouble::IssuerTls, remedy, Fate::NotSent, "no issuer can be called")
-        .caused_by(error)
-}
-
-fn malformed(error: reqwest::Error) -> FetchError {
-    let message = "the request cannot be formed";
-    FetchError::new(Trouble::RequestMalformed, Remedy::Operator, Fate::NotSent, message)
-        .caused_by(error.without_url())
-}
-
-fn not_answered(error: reqwest::Error, base: &Url) -> FetchError {
-    let error = error.without_url();
-    // A base URL has neither user nor query: its host and port can be told.
-    let issuer = base.authority();
-    if error.is_connect() {
-        let (trouble, message) = if error.is_timeout() {
-            let message = format!("the issuer at {issuer} could not be reached in time");
-            (Trouble::IssuerUnreachable, message)
-        } else if let Some(refusal) = evertoken_tls::refusal(&error) {
-            let how = mended(refusal);
-            (
-                Trouble::IssuerTls,
-                format!("the issuer at {issuer} cannot be spoken to by TLS: {how}"),
-            )
-        } else {
-            let message =
-                format!("the issuer at {issuer} cannot be reached (see base_url and the network)");
-            (Trouble::IssuerUnreachable, message)
-        };
-        return FetchError::new(trouble, Remedy::Retry, Fate::NotSent, message).caused_by(error);
-    }
-    let hint = match base.scheme() {
-        "http" => " (base_url is http://: is it to be https://?)",
-        _ => "",
-    };
-    let message = format!("the connection to {issuer} broke after the request was sent{hint}");
-    unclear(message).caused_by(error)
-}
-
-/// What a refusal of TLS asks of an operator.
-fn mended(refusal: Refusal) -> &'static str {
-    match refusal {
-        Refusal::Ended => "its certificate has ended: renew it; or is this machine's clock ahead?",
-        Refusal::NotYet => "its certificate is not valid yet: is this machine's clock behind?",
-        Refusal::OtherName => {
-            "its certificate is for another host: use the host's name as in the certificate"
-        }
-        Refusal::NoName => {
-            "its certificate names no host, and a common name alone does not count: make it anew \
-             with subjectAltName=DNS:HOST"
-        }
-        Refusal::Authority => {
-            "its certificate is of an authority that this machine does not trust, or signed by \
-             itself: install the authority's certificate (a running worker reads them again), or \
-             name its file in SSL_CERT_FILE and restart"
-        }
-        Refusal::IsAuthority => {
-            "it has a certificate that is an authority's own: sign another one with it for the \
-             server, or make it anew with basicConstraints=CA:FALSE"
-        }
-        Refusal::Weak => {
-            "its certificate is signed in a way that is not safe any more, as with SHA-1: have it \
-             signed with SHA-256"
-        }
-        Refusal::Unread => {
-            "the certificates of authorities cannot be read: see SSL_CERT_FILE and SSL_CERT_DIR"
-        }
-        Refusal::Plain => "it does not answer in TLS: check base_url",
-        Refusal::OursWanted | Refusal::Alert => "it refuses this client: check base_url",
-        Refusal::Other => "the handshake failed",
     }
 }
 
-/// Nobody knows what the issuer did.
-fn unclear(message: impl Into<String>) -> FetchError {
-    FetchError::new(Trouble::IssuerUnclear, Remedy::Retry, Fate::Unknown, message).unanswered()
+// === impl InvalidTransport ===
+
+impl InvalidTransport {
+    fn new(why: impl Error + Send + Sync + 'static) -> Self {
+        Self(Arc::new(why))
+    }
 }
 
-fn cut_short(error: reqwest::Error) -> FetchError {
-    unclear("the answer was cut short").caused_by(error.without_url())
-}
-
-fn timed_out() -> FetchError {
-    let message = "the issuer did not answer in time";
-    FetchError::new(Trouble::IssuerSlow, Remedy::Retry, Fate::Unknown, message).unanswered()
+fn authorities(file: &PathBuf) -> Result<Vec<Certificate>, InvalidTransport> {
+    let bytes = fs::read(file).map_err(InvalidTransport::new)?;
+    Certificate::from_pem_bundle(&bytes).map_err(InvalidTransport::new)
 }
 
 fn media_type(response: &Response) -> String {

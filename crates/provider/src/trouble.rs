@@ -24,6 +24,10 @@ pub enum Trouble {
     IssuerBusy,
     /// No connection to the issuer could be made.
     IssuerUnreachable,
+    /// No way to the issuer could be made by the proxy.
+    ProxyUnreachable,
+    /// The proxy has refused.
+    ProxyRefused,
     /// TLS with the issuer failed.
     IssuerTls,
     /// The issuer did not answer in time.
@@ -44,7 +48,7 @@ pub enum Trouble {
 
 impl Trouble {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 19] = [
         Self::SecretRefused,
         Self::SecretUnreadable,
         Self::AccountUnknown,
@@ -55,6 +59,8 @@ impl Trouble {
         Self::RateLimited,
         Self::IssuerBusy,
         Self::IssuerUnreachable,
+        Self::ProxyUnreachable,
+        Self::ProxyRefused,
         Self::IssuerTls,
         Self::IssuerSlow,
         Self::IssuerUnclear,
@@ -78,6 +84,8 @@ impl Trouble {
             Self::RateLimited => "issuer.rate_limited",
             Self::IssuerBusy => "issuer.busy",
             Self::IssuerUnreachable => "issuer.unreachable",
+            Self::ProxyUnreachable => "proxy.unreachable",
+            Self::ProxyRefused => "proxy.refused",
             Self::IssuerTls => "issuer.tls",
             Self::IssuerSlow => "issuer.slow",
             Self::IssuerUnclear => "issuer.unclear",

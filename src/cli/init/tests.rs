@@ -24,6 +24,7 @@ fn directory() -> TempDir {
     let write = |name: &str, text: &str| {
         std::fs::write(directory.path().join(name), text).expect("a file");
     };
+    write("corp.pem", &certified.cert.pem());
     write("redis-ca.pem", &certified.cert.pem());
     write("client.pem", &certified.cert.pem());
     write("client.key", &certified.signing_key.serialize_pem());
