@@ -26,7 +26,8 @@ pub(crate) struct Presence {
     me: Worker,
     /// Those that were said to be silent.
     silent: Vec<String>,
-    differs: bool,
+    /// In how many exchanges in a row this worker's settings differed.
+    differed: u32,
 }
 
 // === impl Presence ===
@@ -42,7 +43,7 @@ impl Presence {
             seen_at: 0,
             settings,
         };
-        Self { store, board, me, silent: Vec::new(), differs: false }
+        Self { store, board, me, silent: Vec::new(), differed: 0 }
     }
 
     /// Tells of this worker and hears of the others, for ever, once the store is reached.
@@ -105,7 +106,9 @@ impl Presence {
 
     fn tell_difference(&mut self) {
         let differs = self.board.differs(&self.me.holder);
-        if differs && !self.differs {
+        self.differed = if differs { self.differed.saturating_add(1) } else { 0 };
+        // At the first, one that has just started may be known before those that run for long.
+        if self.differed == 2 {
             warn!(
                 event = "settings.differ",
                 settings = self.me.settings,
@@ -113,6 +116,5 @@ impl Presence {
                  started with the same configuration?"
             );
         }
-        self.differs = differs;
     }
 }

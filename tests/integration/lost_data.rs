@@ -94,10 +94,12 @@ async fn a_hundred_tokens_come_back_from_memory_without_a_call() {
     let before = wait_for("a hundred tokens are published", whole).await;
     // One that starts after the loss knows nothing, and would fetch what it misses.
     fleet.all_know().await;
+    // More than a hundred, if the machine was too busy for some of them.
+    let calls = fleet.issuer.summary(None).calls;
     flush(&mut fleet.redis.connect().await).await;
     let after = wait_for("a hundred tokens are back", whole).await;
     assert_eq!(before, after);
-    assert_eq!(fleet.issuer.summary(None).calls, 100);
+    assert_eq!(fleet.issuer.summary(None).calls, calls);
     fleet.end().await;
 }
 
