@@ -51,8 +51,8 @@ pub struct CredentialStatus {
     pub calls_today: u64,
     /// That number is a guess: the store lost the count.
     pub calls_assumed: bool,
-    /// Calls that its day has.
-    pub daily_quota: u64,
+    /// Calls that its day has; none if they are not counted.
+    pub daily_quota: Option<u64>,
     /// Failed refreshes in a row.
     pub failures: u32,
     /// What went wrong last, until the next success; or that tokens die early again and again; or
@@ -139,7 +139,8 @@ impl CredentialStatus {
             epoch: Some(record.epoch().0).filter(|epoch| *epoch != 0),
             calls_today: if now < calls.until { calls.count } else { 0 },
             calls_assumed: calls.assumed && now < calls.until,
-            daily_quota: credential.daily_quota,
+            daily_quota: Some(credential.daily_quota)
+                .filter(|quota| *quota != policy::NO_DAILY_QUOTA),
             failures: record.failures(),
             due_in: due_at.map(|moment| moment.since(now)),
             leased: glance.leased,

@@ -53,6 +53,13 @@ pub(super) async fn refresh(
 ) -> Result<(), CommandError> {
     known(settings, id)?;
     let credential = settings.credential(id).ok();
+    if revoke && credential.is_some_and(Credential::overlaps) {
+        let message = format!(
+            "the issuer of {id} voids no token when it gives another: have it revoked there, then \
+             evertoken refresh {id}"
+        );
+        return Err(CommandError::Usage(Mistakes::one("--revoke", message)));
+    }
     let manner = Manner::of(revoke, credential);
     // Who only asks need not have it configured: then it is the most that any day allows.
     let daily_quota = credential.map_or(u64::MAX, |credential| credential.daily_quota);

@@ -97,6 +97,12 @@ impl Credential {
     pub fn issues_anew(&self) -> bool {
         self.provider.issuance() == Issuance::Anew
     }
+
+    /// Whether no call ends the life of a token that was given before.
+    #[must_use]
+    pub fn overlaps(&self) -> bool {
+        self.provider.issuance() == Issuance::Overlaps
+    }
 }
 
 impl fmt::Debug for Credential {

@@ -303,11 +303,8 @@ impl Question<'_> {
         if is_another {
             self.forget_the_other();
         }
-        let quota = without_reserve(request.daily_quota);
         let why = if self.lost {
-            // Of a window that was lost, nobody knows the count: only the reserve is left of it.
-            self.window.assumed |= self.window.calls < quota;
-            self.window.calls = self.window.calls.max(quota);
+            self.window.assume_used(request.daily_quota);
             Some(STORE_LOST)
         } else if self.is_abandoned() && (request.issues_anew || self.was_revoking()) {
             Some(WORKER_LOST)

@@ -17,6 +17,8 @@ pub enum Issuance {
         /// The time before the end in which a call gives a new token.
         window: Duration,
     },
+    /// Every call gives a new token, and those before live on to their own end. OAuth.
+    Overlaps,
 }
 
 /// What is published when a refresh has failed.
@@ -29,6 +31,9 @@ pub enum Standing {
     /// No valid token stands: applications are waiting.
     Nothing,
 }
+
+/// The calls a day of an issuer that counts none.
+pub const NO_DAILY_QUOTA: u64 = u64::MAX;
 
 /// The shortest lifetime that is believed. Real issuers give minutes to days (`pitfalls.md` P9);
 /// the bound leaves room for a simulator in which two hours take seconds.
@@ -90,7 +95,8 @@ const MISSING_WAIT: (Duration, Duration) = (Duration::from_secs(1), Duration::fr
 
 /// How long after its issue a token with this lifetime is due for a refresh.
 ///
-/// Issuers that give a new token each call: when a quarter of the lifetime is left, ±10 %.
+/// Issuers that give a new token each call: when a quarter of the lifetime is left, ±10 %, whether the one
+/// before lives on or not.
 /// Issuers that repeat: inside the window before the end, early enough to leave two thirds of it.
 /// `refresh_before` overrides the lead; half of the lifetime is the most that it can be.
 #[must_use]
@@ -102,12 +108,16 @@ pub fn due_after(
 ) -> Duration {
     let most = lifetime / 2;
     let lead = match (refresh_before, issuance) {
-        (Some(before), Issuance::Anew) => before.mul_f64(spread(draw, 0.9, 1.1)).min(most),
+        (Some(before), Issuance::Anew | Issuance::Overlaps) => {
+            before.mul_f64(spread(draw, 0.9, 1.1)).min(most)
+        }
         // A call before the window only gets the same token again.
         (Some(before), Issuance::Repeats { window }) => {
             before.min(window).mul_f64(spread(draw, 0.9, 1.0)).min(most)
         }
-        (None, Issuance::Anew) => (lifetime / 4).mul_f64(spread(draw, 0.9, 1.1)),
+        (None, Issuance::Anew | Issuance::Overlaps) => {
+            (lifetime / 4).mul_f64(spread(draw, 0.9, 1.1))
+        }
         (None, Issuance::Repeats { window }) => {
             let window = if lifetime < window { lifetime / 4 } else { window };
             window.mul_f64(spread(draw, 0.7, 0.9))
@@ -121,7 +131,7 @@ pub fn due_after(
 #[must_use]
 pub fn default_quiet_period(issuance: Issuance) -> Duration {
     match issuance {
-        Issuance::Repeats { .. } => Duration::ZERO,
+        Issuance::Repeats { .. } | Issuance::Overlaps => Duration::ZERO,
         Issuance::Anew => Duration::from_secs(15),
     }
 }

@@ -102,8 +102,9 @@ class Row {
     mark(this.holder, "title", each.holder ? `worker ${each.holder}` : null);
     say(this.lease, each.leased ? "holds it now" : each.holder ? "held it last" : "");
     this.group.classList.toggle("leased", each.leased);
-    say(this.calls, `${number(each.calls_today)} of ${number(each.daily_quota)}`);
-    this.calls.classList.toggle("much", each.daily_quota * 0.9 <= each.calls_today);
+    const { calls_today: calls, daily_quota: quota } = each;
+    say(this.calls, quota === null ? number(calls) : `${number(calls)} of ${number(quota)}`);
+    this.calls.classList.toggle("much", quota !== null && quota * 0.9 <= calls);
     say(this.assumed, each.calls_assumed ? "assumed: the count was lost" : "");
     if (hasTrouble(each) || each.reported) {
       this.why ??= new Why(this.group);

@@ -322,7 +322,9 @@ impl Credential {
     /// The least time between two calls by plan.
     pub(super) fn soonest(&self, lifetime: Duration) -> Duration {
         match self.issuance {
-            Issuance::Anew => policy::due_after(self.issuance, None, lifetime, 1.0),
+            Issuance::Anew | Issuance::Overlaps => {
+                policy::due_after(self.issuance, None, lifetime, 1.0)
+            }
             // Lifetimes are told in whole seconds. A token that is repeated after a kill comes due
             // up to a second early, and still not before its window.
             Issuance::Repeats { window } => lifetime.saturating_sub(window),

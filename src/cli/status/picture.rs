@@ -108,7 +108,8 @@ pub(super) fn words(credential: &CredentialStatus, width: Option<usize>) -> Vec<
     if let Some(holder) = &credential.holder {
         line("last holder", format!("worker {holder}"));
     }
-    line("calls today", format!("{} of {}", credential.calls_today, credential.daily_quota));
+    let of = credential.daily_quota.map(|quota| format!(" of {quota}")).unwrap_or_default();
+    line("calls today", format!("{}{of}", credential.calls_today));
     if credential.calls_assumed {
         line("", "assumed: the store lost their number".to_owned());
     }
@@ -171,7 +172,8 @@ fn next(credential: &CredentialStatus) -> String {
 
 fn calls(credential: &CredentialStatus) -> String {
     let assumed = if credential.calls_assumed { " (assumed)" } else { "" };
-    format!("{}/{}{assumed}", credential.calls_today, credential.daily_quota)
+    let of = credential.daily_quota.map(|quota| format!("/{quota}")).unwrap_or_default();
+    format!("{}{of}{assumed}", credential.calls_today)
 }
 
 /// The two largest units, as `1h 43m`.

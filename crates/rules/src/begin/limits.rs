@@ -48,6 +48,17 @@ impl Window {
         }
     }
 
+    /// Of a day that was lost, nobody knows the count: only the reserve is left of it. Where nothing is
+    /// counted, nothing is lost.
+    pub(super) fn assume_used(&mut self, quota: u64) {
+        if quota == policy::NO_DAILY_QUOTA {
+            return;
+        }
+        let used = without_reserve(quota);
+        self.assumed |= self.calls < used;
+        self.calls = self.calls.max(used);
+    }
+
     /// Until when no more of `quota` is left, if none is. The last tenth of it is kept for need,
     /// which this call has from `urgent_at` on.
     pub(super) fn used_until(
@@ -66,4 +77,27 @@ impl Window {
 /// What is left of a quota without the tenth that is kept for tokens that are gone or may be dead.
 pub(crate) fn without_reserve(quota: u64) -> u64 {
     quota - quota / 10
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn window(calls: u64) -> Window {
+        let ends = StoreTime::from_millis(1_000);
+        Window { calls, assumed: false, requests: 0, revoked: 0, requests_used: false, ends }
+    }
+
+    #[test]
+    fn of_a_day_that_was_lost_nine_tenths_count_as_used_unless_nothing_is_counted() {
+        for (quota, calls, used, assumed) in [
+            (2_000, 7, 1_800, true),
+            (2_000, 1_900, 1_900, false),
+            (policy::NO_DAILY_QUOTA, 7, 7, false),
+        ] {
+            let mut window = window(calls);
+            window.assume_used(quota);
+            assert_eq!((window.calls, window.assumed), (used, assumed), "{quota}");
+        }
+    }
 }

@@ -16,7 +16,7 @@ fn fresh(id: &str) -> CredentialStatus {
         holder: Some("1a2b3c4d-0000-4000-8000-000000000000".to_owned()),
         calls_today: 1,
         calls_assumed: false,
-        daily_quota: 500_000,
+        daily_quota: Some(500_000),
         failures: 0,
         error: None,
         finding: None,
