@@ -19,6 +19,7 @@
 //! answer     how an answer is written, or spoiled
 //! wire       connections that can be reset or slowed
 //! wechat     WeChat's endpoints over HTTP
+//! oauth      another issuer: OAuth client credentials, with a state of its own
 //! control    control over HTTP
 //! ```
 //!
@@ -36,6 +37,7 @@ mod issuer;
 mod journal;
 mod ledger;
 mod mint;
+mod oauth;
 mod orders;
 mod settings;
 mod wechat;
@@ -56,6 +58,7 @@ pub use issuer::CallerState;
 pub use journal::{CallFilter, CallRecord, Outcome};
 pub use ledger::{TokenRecord, TokenState, Verdict};
 pub use mint::TokenValue;
+pub use oauth::{OAuth, OAuthCall, OAuthFault, OAuthSettings};
 pub use orders::{InvalidOrder, Summary};
 pub use settings::{Accounts, InvalidSettings, Settings};
 
@@ -70,6 +73,7 @@ const STOP_PATIENCE: Duration = Duration::from_secs(2);
 pub struct Simulator {
     addr: SocketAddr,
     office: Arc<Office>,
+    oauth: OAuth,
     closing: watch::Sender<bool>,
     serving: Option<JoinHandle<()>>,
 }
@@ -101,7 +105,9 @@ impl Simulator {
         let (closing, is_closing) = watch::channel(false);
         let issuer = Mutex::new(Issuer::new(settings));
         let office = Arc::new(Office { issuer, closing: is_closing.clone() });
+        let oauth = OAuth::default();
         let router = wechat::routes().merge(control::routes()).with_state(office.clone());
+        let router = router.merge(oauth::routes(oauth.clone()));
         let door = Door { listener, closing: is_closing.clone() };
         let service = router.into_make_service_with_connect_info::<Peer>();
         let mut stopped = is_closing;
@@ -116,12 +122,17 @@ impl Simulator {
             }
         });
         tracing::debug!(%addr, "simulator started");
-        Ok(Self { addr, office, closing, serving: Some(serving) })
+        Ok(Self { addr, office, oauth, closing, serving: Some(serving) })
     }
 
     /// Where it listens.
     pub fn addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// Its OAuth issuer, at `/oauth2/token`.
+    pub fn oauth(&self) -> &OAuth {
+        &self.oauth
     }
 
     /// `http://ADDR`, the base URL of WeChat's endpoints.

@@ -1,0 +1,164 @@
+//! What the OAuth issuer remembers, and how it judges a request. It reads no clock: the time is handed
+//! in.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use serde_json::{Value, json};
+
+use super::super::mint::{Mint, TokenValue};
+use super::request::TokenRequest;
+use super::{OAuthCall, OAuthFault};
+
+/// How the OAuth issuer behaves.
+#[derive(Clone, Debug)]
+pub struct OAuthSettings {
+    /// Life of a token, in milliseconds.
+    pub lifetime_ms: u64,
+    /// Delay before a call is answered, in milliseconds.
+    pub latency_ms: u64,
+    /// Length of a token in characters.
+    pub token_len: usize,
+}
+
+/// A client that is registered.
+#[derive(Default)]
+pub(super) struct OAuthClient {
+    pub(super) secret: String,
+    /// What it may ask for; anything if none.
+    pub(super) scopes: Option<Vec<String>>,
+}
+
+/// A token and its end.
+pub(super) struct IssuedToken {
+    pub(super) value: TokenValue,
+    dies_at: u64,
+}
+
+/// All that it remembers.
+pub(super) struct State {
+    pub(super) settings: OAuthSettings,
+    pub(super) clients: BTreeMap<String, OAuthClient>,
+    pub(super) tokens: Vec<IssuedToken>,
+    pub(super) calls: Vec<OAuthCall>,
+    pub(super) faults: VecDeque<OAuthFault>,
+    mint: Mint,
+}
+
+/// An answer, before a fault may change it.
+pub(super) struct Judged {
+    pub(super) status: u16,
+    pub(super) body: Value,
+}
+
+/// An error of RFC 6749 section 5.2.
+type Refusal = (u16, &'static str);
+
+// === impl State ===
+
+impl Default for OAuthSettings {
+    fn default() -> Self {
+        Self { lifetime_ms: 3_600_000, latency_ms: 0, token_len: 64 }
+    }
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            settings: OAuthSettings::default(),
+            clients: BTreeMap::new(),
+            tokens: Vec::new(),
+            calls: Vec::new(),
+            faults: VecDeque::new(),
+            mint: Mint::new(),
+        }
+    }
+}
+
+impl State {
+    /// Notes a call that a fault answers.
+    pub(super) fn spoiled(&mut self, request: &TokenRequest, now_ms: u64) {
+        self.note(request, "fault", None, now_ms);
+    }
+
+    /// Judges a request, and issues a token if all is well.
+    pub(super) fn judge(&mut self, request: &TokenRequest, now_ms: u64) -> Judged {
+        if let Err((status, error)) = self.check(request) {
+            self.note(request, error, None, now_ms);
+            return Judged { status, body: json!({ "error": error }) };
+        }
+        let OAuthSettings { lifetime_ms, token_len, .. } = self.settings;
+        let value = self.mint.token(token_len).value;
+        let dies_at = now_ms.saturating_add(lifetime_ms);
+        self.tokens.push(IssuedToken { value: value.clone(), dies_at });
+        self.note(request, "issued", Some(value.clone()), now_ms);
+        let mut body = json!({
+            "access_token": value.as_str(),
+            "token_type": "Bearer",
+            "expires_in": (lifetime_ms / 1000).max(1),
+        });
+        if let (Some(body), Some(scope)) = (body.as_object_mut(), request.param("scope")) {
+            body.insert("scope".to_owned(), scope.into());
+        }
+        Judged { status: 200, body }
+    }
+
+    fn check(&self, request: &TokenRequest) -> Result<(), Refusal> {
+        if !request.is_well_formed() {
+            return Err((400, "invalid_request"));
+        }
+        let client = self.clients.get(request.client_id());
+        let open = format!("secret-of-{}", request.client_id());
+        let expected = match client {
+            Some(client) => client.secret.as_str(),
+            None if request.client_id().starts_with("client-") => &open,
+            None => return Err((401, "invalid_client")),
+        };
+        if request.secret() != Some(expected) {
+            return Err((401, "invalid_client"));
+        }
+        match request.param("grant_type") {
+            Some("client_credentials") => {}
+            // Zoom's word for the same, which names the account.
+            Some("account_credentials") if request.param("account_id").is_some() => {}
+            Some(_) => return Err((400, "unsupported_grant_type")),
+            None => return Err((400, "invalid_request")),
+        }
+        let asked = request.param("scope").unwrap_or_default();
+        let allowed = client.and_then(|client| client.scopes.as_ref());
+        let may =
+            |scope: &str| allowed.is_none_or(|allowed| allowed.iter().any(|each| each == scope));
+        if asked.split(' ').all(|scope| scope.is_empty() || may(scope)) {
+            Ok(())
+        } else {
+            Err((400, "invalid_scope"))
+        }
+    }
+
+    fn note(
+        &mut self,
+        request: &TokenRequest,
+        outcome: &str,
+        token: Option<TokenValue>,
+        arrived_ms: u64,
+    ) {
+        self.calls.push(OAuthCall {
+            arrived_ms,
+            client_id: request.client_id().to_owned(),
+            is_basic: request.is_basic(),
+            params: request.public(),
+            outcome: outcome.to_owned(),
+            token,
+        });
+    }
+
+    pub(super) fn is_alive(&self, token: &str, now_ms: u64) -> bool {
+        let is_it = |known: &&IssuedToken| known.value.as_str() == token;
+        self.tokens.iter().find(is_it).is_some_and(|known| now_ms < known.dies_at)
+    }
+
+    pub(super) fn revoke(&mut self, token: &str, now_ms: u64) {
+        for known in self.tokens.iter_mut().filter(|known| known.value.as_str() == token) {
+            known.dies_at = known.dies_at.min(now_ms);
+        }
+    }
+}
