@@ -182,7 +182,7 @@ async fn of_credential(credential: &Credential, deadline: Instant) -> Vec<Findin
     findings.extend(provider.in_clear().map(|place| {
         let text = format!(
             "the secret goes to {place} in clear, and everything on the way can read it: make \
-             base_url https://"
+             its URL https://"
         );
         Finding::danger("issuer.in_clear", text)
     }));

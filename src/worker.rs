@@ -184,7 +184,7 @@ fn warn_of_secrets_in_clear(credentials: &[Arc<Credential>]) {
     if let Some((id, place)) = all.next() {
         warn!(event = "issuer.in_clear", credentials = 1 + all.count(), credential = %id, place,
             "secrets go over a network in clear, and everything on the way can read them: make \
-             base_url https://");
+             the URL https://");
     }
 }
 

@@ -23,6 +23,15 @@ impl Fields for CredentialFields<'_> {
         self.section.text(name).map(|(_, text)| text)
     }
 
+    fn texts(&mut self, name: &'static str) -> Option<Vec<String>> {
+        let (_, texts) = self.section.texts(name)?;
+        Some(texts.into_iter().map(|(_, text)| text).collect())
+    }
+
+    fn table(&mut self, name: &'static str) -> Option<Vec<(String, String)>> {
+        self.section.pairs(name)
+    }
+
     fn duration(&mut self, name: &'static str, shortest: Duration) -> Option<Duration> {
         self.section.duration(name, shortest)
     }

@@ -87,6 +87,28 @@ impl<'a> Section<'a> {
         Some((place, texts))
     }
 
+    /// Texts by name; a number is the text that it is written as.
+    pub(super) fn pairs(&mut self, name: &'static str) -> Option<Vec<(String, String)>> {
+        let Node { place, value, .. } = self.take(name)?;
+        let text = |value| match value {
+            Value::Text(text) => Some(text),
+            Value::Number(number) => Some(number.to_string()),
+            _ => None,
+        };
+        let pairs: Option<Vec<_>> = match value {
+            Value::Table(table) => {
+                table.into_iter().map(|(key, node)| Some((key, text(node.value)?))).collect()
+            }
+            _ => None,
+        };
+        if pairs.is_none() {
+            let message =
+                format!("{}{name} must hold texts by name: {{ NAME = \"…\" }}", self.prefix);
+            self.mistake(&place, message);
+        }
+        pairs
+    }
+
     /// A secret, or where it is read from.
     pub(super) fn secret(
         &mut self,

@@ -28,6 +28,7 @@ mod lost_data;
 mod metrics;
 mod mistakes;
 mod notify;
+mod oauth;
 mod one_request;
 mod outage;
 mod page;

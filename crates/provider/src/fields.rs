@@ -10,6 +10,12 @@ pub trait Fields {
     /// A text.
     fn text(&mut self, name: &'static str) -> Option<String>;
 
+    /// Texts: a list, or one.
+    fn texts(&mut self, name: &'static str) -> Option<Vec<String>>;
+
+    /// Texts by name, in the order in which they were given.
+    fn table(&mut self, name: &'static str) -> Option<Vec<(String, String)>>;
+
     /// A time of `shortest` or more.
     fn duration(&mut self, name: &'static str, shortest: Duration) -> Option<Duration>;
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use evertoken_client::{CredentialId, Token};
+use evertoken_client::{CredentialId, StoreTime, Token};
 
 use crate::{FetchError, Secret};
 
@@ -24,6 +24,8 @@ pub struct Issued {
 pub struct Inputs {
     /// The tokens of the credentials that the provider has named.
     pub tokens: Vec<(CredentialId, Token)>,
+    /// The store's time when the lease was granted: the one clock by which anything may be dated.
+    pub granted_at: StoreTime,
     /// The grant to ask with, where the secret is a state.
     pub grant: Option<Secret>,
     /// The issuer is to give another token than the one that stands, and to void that one. Where every
@@ -90,7 +92,7 @@ mod tests {
         let inputs = Inputs {
             tokens: vec![("shop".parse().expect("an id"), token)],
             grant: Some(Secret::new("gr4nt")),
-            revoke: false,
+            ..Inputs::default()
         };
         let printed = format!("{issued:?} {issued:#?} {inputs:?}");
         assert!(!printed.contains("t0k3n") && !printed.contains("gr4nt"), "{printed}");

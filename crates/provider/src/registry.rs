@@ -1,9 +1,12 @@
 //! The kinds of issuers that are built in.
 
-use crate::{Fields, Provider, Transport, wechat};
+use crate::{Fields, Provider, Transport, oauth2, wechat};
 
 /// Every kind, the default first. To add one: its module, and its line here.
-pub const KINDS: &[Kind] = &[Kind { name: wechat::KIND, read: wechat::WeChat::read }];
+pub const KINDS: &[Kind] = &[
+    Kind { name: wechat::KIND, read: wechat::WeChat::read },
+    Kind { name: oauth2::KIND, read: oauth2::OAuth2::read },
+];
 
 /// A kind of issuer.
 #[derive(Clone, Copy, Debug)]

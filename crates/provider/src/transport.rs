@@ -19,7 +19,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::{
     Fate, FetchError, Proxy, Remedy, Secret, Trouble, Way, lookups::Lookups, on_time::OnTime,
-    route::Route,
+    route::Route, times::Times,
 };
 
 /// The longest answer that is read, in bytes.
@@ -65,6 +65,8 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     /// The media type as far as it was told, for messages.
     pub(crate) media_type: String,
+    /// What its headers tell of time.
+    pub(crate) times: Times,
     /// The body, at most [`MAX_ANSWER`] bytes.
     pub(crate) body: Vec<u8>,
 }
@@ -241,6 +243,7 @@ async fn exchange(
         return Err(failed::login_wanted(proxy));
     }
     let media_type = media_type(&response);
+    let times = Times::of(response.headers());
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(failed::cut_short)? {
         if MAX_ANSWER < body.len() + chunk.len() {
@@ -249,7 +252,7 @@ async fn exchange(
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(Answer { status, media_type, body })
+    Ok(Answer { status, media_type, times, body })
 }
 
 // === impl Shared ===

@@ -17,6 +17,7 @@ mod pasted;
 mod probe;
 mod settings;
 
+pub(crate) use self::answer::object;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub use self::fuzz_properties::hold as fuzz_answer;

@@ -69,7 +69,8 @@ impl Cycle {
             let _ = self.store.release(&credential.id, lease, false).await;
         }
         let grant = permit.grant.as_ref().map(|grant| Secret::new(grant.current.expose()));
-        Ok(inputs?.map(|inputs| Inputs { grant, revoke: lease.is_revocation(), ..inputs }))
+        let (granted_at, revoke) = (lease.granted_at, lease.is_revocation());
+        Ok(inputs?.map(|inputs| Inputs { grant, granted_at, revoke, ..inputs }))
     }
 
     /// The issuer has refused the call because the token of another credential is dead. It is

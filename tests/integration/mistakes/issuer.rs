@@ -197,7 +197,7 @@ async fn a_secret_that_goes_over_a_network_in_clear_is_a_danger_and_said_once_at
     assert_eq!(checked.status.code(), Some(0), "{}", checked.stdout);
     tells(
         &checked.stdout,
-        &["danger  shop: the secret goes to 192.0.2.1:8080 in clear", "make base_url https://"],
+        &["danger  shop: the secret goes to 192.0.2.1:8080 in clear", "make its URL https://"],
     );
     fleet.start(&configuration);
     fleet.told(0, "store.reached").await;

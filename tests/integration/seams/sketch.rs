@@ -24,6 +24,16 @@ impl Fields for Section {
         self.fields.remove(name)
     }
 
+    fn texts(&mut self, name: &'static str) -> Option<Vec<String>> {
+        Some(self.text(name)?.split(',').map(str::to_owned).collect())
+    }
+
+    fn table(&mut self, name: &'static str) -> Option<Vec<(String, String)>> {
+        let text = self.text(name)?;
+        let pair = |text: &str| text.split_once('=').map(|(key, value)| (key.into(), value.into()));
+        text.split(',').map(pair).collect()
+    }
+
     fn duration(&mut self, name: &'static str, _shortest: Duration) -> Option<Duration> {
         humantime::parse_duration(&self.text(name)?).ok()
     }

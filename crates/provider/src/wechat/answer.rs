@@ -82,7 +82,7 @@ pub(super) fn read(
 ///
 /// # Errors
 /// What an answer that is none does: "is not a JSON object".
-pub(super) fn object(body: &[u8]) -> Result<Map<String, Value>, &'static str> {
+pub(crate) fn object(body: &[u8]) -> Result<Map<String, Value>, &'static str> {
     if body.starts_with(GZIP) {
         return Err("is packed with gzip, which was not asked for: what stands between?");
     }

@@ -1,0 +1,63 @@
+//! What an answer of an OAuth issuer means: bytes to a token, or to an error by remedy. Pure.
+
+use evertoken_client::{StoreTime, Token};
+use serde_json::Value;
+
+use super::{expiry::Expiry, path::Path, refusal};
+use crate::{Fate, FetchError, Issued, Remedy, Trouble, transport::Answer, wechat::object};
+
+/// Where what matters stands in an answer.
+#[derive(Clone, Debug)]
+pub(super) struct Shape {
+    pub(super) token_field: Path,
+    pub(super) expiry: Expiry,
+}
+
+// === impl Shape ===
+
+impl Shape {
+    /// Reads an answer to the client `asker`, whose call was granted at `granted_at`.
+    ///
+    /// # Errors
+    /// What the issuer says, by its remedy. Whoever answers with something else, with a token that
+    /// cannot be found for one, is asked again when a person may have mended it.
+    pub(super) fn read(
+        &self,
+        asker: &str,
+        granted_at: StoreTime,
+        answer: &Answer,
+    ) -> Result<Issued, FetchError> {
+        let is_success = (200..300).contains(&answer.status);
+        let object = match object(&answer.body) {
+            Ok(object) => object,
+            Err(_) if !is_success => return Err(refusal::untold(answer, "is an error")),
+            Err(what) => return Err(refusal::untold(answer, what)),
+        };
+        // Some say so with the status of a success.
+        if let Some(Value::String(code)) = object.get("error") {
+            return Err(refusal::told(code, asker, answer));
+        }
+        if !is_success {
+            return Err(refusal::untold(answer, "is an error"));
+        }
+        let odd = |what: &str| {
+            let Answer { status, media_type, body, .. } = answer;
+            let size = body.len();
+            let message = format!("the answer {what} (HTTP {status}, {media_type}, {size} bytes)");
+            FetchError::new(Trouble::IssuerUnclear, Remedy::Operator, Fate::Unknown, message)
+        };
+        let field = self.token_field.as_str();
+        let Some(Value::String(token)) = self.token_field.find(&object) else {
+            return Err(odd(&format!("has no token in {field}: see token_field")));
+        };
+        let token = Token::new(token).map_err(|invalid| {
+            odd(&format!("has a token in {field} that cannot be one")).caused_by(invalid)
+        })?;
+        let now = answer.times.date.unwrap_or(granted_at);
+        let lifetime = self.expiry.lifetime(&object, token.expose(), now);
+        Ok(Issued::new(token, lifetime.map_err(|what| odd(&what))?))
+    }
+}
+
+#[cfg(test)]
+mod tests;
