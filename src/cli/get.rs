@@ -7,6 +7,7 @@ use std::{
 };
 
 use serde::Serialize;
+use serde_json::Value;
 use tokio::sync::watch;
 
 use super::{CommandError, ask::record, known, reader, say, store};
@@ -31,6 +32,8 @@ struct Answer<'a> {
     expires_in: u64,
     expires_at: u64,
     epoch: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fields: Option<Value>,
 }
 
 pub(super) async fn run(
@@ -41,8 +44,13 @@ pub(super) async fn run(
 ) -> Result<(), CommandError> {
     known(settings, id)?;
     if fetch {
-        let fetched = fetched(settings, id, store(settings)).await?;
-        return print(id, &fetched, as_json);
+        let store = store(settings);
+        let fetched = fetched(settings, id, Arc::clone(&store)).await?;
+        return if as_json {
+            print_json(settings, id, &*store, fetched).await
+        } else {
+            Ok(writeln!(stdout(), "{}", fetched.token.expose())?)
+        };
     }
     let store = reader(settings);
     let none = || {
@@ -51,7 +59,8 @@ pub(super) async fn run(
         ))
     };
     if as_json {
-        return print(id, &store.token_with_expiry(id).await?.ok_or_else(none)?, true);
+        let token = store.token_with_expiry(id).await?.ok_or_else(none)?;
+        return print_json(settings, id, store.as_ref(), token).await;
     }
     if let Ok(credential) = settings.credential(id)
         && is_of_another(store.as_ref(), credential).await.unwrap_or(false)
@@ -66,9 +75,24 @@ pub(super) async fn run(
     Ok(writeln!(stdout(), "{}", token.expose())?)
 }
 
-fn print(id: &CredentialId, token: &TokenWithExpiry, as_json: bool) -> Result<(), CommandError> {
-    if !as_json {
-        return Ok(writeln!(stdout(), "{}", token.token.expose())?);
+/// What stands beside the token is shown if the configuration has any.
+async fn print_json(
+    settings: &Settings,
+    id: &CredentialId,
+    store: &dyn Read,
+    mut token: TokenWithExpiry,
+) -> Result<(), CommandError> {
+    let has_fields = settings.credential(id).is_ok_and(|each| each.provider.has_fields());
+    let mut fields = None;
+    if has_fields {
+        loop {
+            fields = store.fields(id).await?;
+            match store.token_with_expiry(id).await? {
+                // Between the two looks another token came, with other fields.
+                Some(now) if now.epoch != token.epoch => token = now,
+                _ => break,
+            }
+        }
     }
     let answer = Answer {
         id: id.as_str(),
@@ -76,6 +100,7 @@ fn print(id: &CredentialId, token: &TokenWithExpiry, as_json: bool) -> Result<()
         expires_in: token.expires_in.as_secs(),
         expires_at: token.expires_at.as_millis(),
         epoch: token.epoch.0,
+        fields: fields.and_then(|text| serde_json::from_str(&text).ok()),
     };
     let text = serde_json::to_string(&answer).map_err(std::io::Error::other)?;
     Ok(writeln!(stdout(), "{text}")?)

@@ -240,6 +240,39 @@ async fn a_pause_that_an_oauth_issuer_asks_for_is_kept_by_all_workers() {
     end(fleet).await;
 }
 
+#[tokio::test]
+async fn what_the_settings_name_stands_beside_the_token_and_is_shown_by_get() {
+    let mut fleet = fleet().await;
+    let url = OAuthFault::Changed(json!({ "instance_url": "https://eu1.example", "id": "no" }));
+    fleet.issuer.oauth().fault(url, 2);
+    let text = configuration(&fleet, "fields = [\"instance_url\", \"absent\"]");
+    let configuration = fleet.write("evertoken.toml", &text);
+    let get = ["get", "shop", "--fetch", "--json", "--config", &configuration];
+    let got: Value = serde_json::from_str(&fleet.command(&get).await.stdout).expect("JSON");
+    let expected = json!({ "instance_url": "https://eu1.example" });
+    assert_eq!(got["fields"], expected);
+    fleet.start(&configuration);
+    fleet.all_know().await;
+    fleet.make_due().await;
+    let token = fleet.published_after(got["token"].as_str().expect("a token")).await;
+    let mut connection = fleet.redis.connect().await;
+    let (fields, fields_left, left): (String, i64, i64) = redis::pipe()
+        .get("evertoken:{shop}:fields")
+        .pttl("evertoken:{shop}:fields")
+        .pttl("evertoken:{shop}:token")
+        .query_async(&mut connection)
+        .await
+        .expect("redis answers");
+    assert_eq!(serde_json::from_str::<Value>(&fields).expect("JSON"), expected);
+    assert!((left - fields_left).abs() < 100, "one life: {left} and {fields_left} ms");
+    let got: Value = serde_json::from_str(
+        &fleet.command(&["get", "shop", "--json", "--config", &configuration]).await.stdout,
+    )
+    .expect("JSON");
+    assert_eq!((&got["fields"], &got["token"]), (&expected, &token.into()));
+    end(fleet).await;
+}
+
 /// An owner may revoke a token at any time; an application reports it, and the next one stands.
 #[tokio::test]
 async fn a_revoked_oauth_token_is_replaced_when_it_is_reported() {

@@ -33,6 +33,13 @@ impl Keys {
         self.of(id, "token")
     }
 
+    /// What its issuer gave beside the token, an object of JSON, where the configuration keeps any. It
+    /// expires with the token.
+    #[must_use]
+    pub fn fields(&self, id: &CredentialId) -> String {
+        self.of(id, "fields")
+    }
+
     /// The token that an application reports as dead.
     #[must_use]
     pub fn rejected(&self, id: &CredentialId) -> String {

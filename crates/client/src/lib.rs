@@ -19,5 +19,5 @@ pub use self::{
     id::{CredentialId, InvalidId, MAX_ID_LEN},
     keys::Keys,
     time::{StoreTime, millis},
-    token::{InvalidToken, MAX_TOKEN_LEN, Token},
+    token::{InvalidToken, MAX_FIELDS_LEN, MAX_TOKEN_LEN, Token},
 };

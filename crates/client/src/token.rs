@@ -8,9 +8,15 @@ use secrecy::{ExposeSecret, SecretString};
 /// issuers' JWTs need 4 KB (`wechat-api.md` sections 1.2 and 9.1).
 pub const MAX_TOKEN_LEN: usize = 4096;
 
+/// The longest text that stands beside a token, in bytes.
+pub const MAX_FIELDS_LEN: usize = 4096;
+
 /// What an issuer gives and applications use: 1 to [`MAX_TOKEN_LEN`] visible ASCII characters.
 #[derive(Clone)]
-pub struct Token(SecretString);
+pub struct Token {
+    text: SecretString,
+    fields: Option<SecretString>,
+}
 
 /// The text is not a token.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -49,13 +55,26 @@ impl Token {
         if ["undefined", "null", "none", "nil"].iter().any(|word| text.eq_ignore_ascii_case(word)) {
             return Err(InvalidToken::Placeholder);
         }
-        Ok(Self(text.to_owned().into()))
+        Ok(Self { text: text.to_owned().into(), fields: None })
     }
 
     /// The bytes that one must not see. Only the store and the `get` command call this.
     #[must_use]
     pub fn expose(&self) -> &str {
-        self.0.expose_secret()
+        self.text.expose_secret()
+    }
+
+    /// The same with what its issuer gave beside it, an object of JSON: it is published, and ends, with
+    /// the token.
+    #[must_use]
+    pub fn with_fields(self, fields: impl Into<String>) -> Self {
+        Self { fields: Some(fields.into().into()), ..self }
+    }
+
+    /// What stands beside it, if anything does. Some of it may be secret.
+    #[must_use]
+    pub fn fields(&self) -> Option<&str> {
+        self.fields.as_ref().map(ExposeSecret::expose_secret)
     }
 }
 
@@ -66,6 +85,7 @@ impl fmt::Debug for Token {
 }
 
 impl PartialEq for Token {
+    /// What stands beside it is no part of it.
     fn eq(&self, other: &Self) -> bool {
         self.expose() == other.expose()
     }
@@ -77,8 +97,9 @@ mod tests {
 
     #[test]
     fn a_token_does_not_print_itself() {
-        let token = Token::new("t0k3n").expect("a token");
-        assert!(!format!("{token:?} {token:#?}").contains("t0k3n"));
+        let token = Token::new("t0k3n").expect("a token").with_fields("{f13ld}");
+        let printed = format!("{token:?} {token:#?}");
+        assert!(!printed.contains("t0k3n") && !printed.contains("f13ld"), "{printed}");
     }
 
     #[test]

@@ -97,6 +97,11 @@ pub trait Provider: fmt::Debug + Send + Sync {
         false
     }
 
+    /// Whether something of an answer is published beside the token.
+    fn has_fields(&self) -> bool {
+        false
+    }
+
     /// A fingerprint of the settings, the secret among them, that changes when they change. It lets a
     /// worker see that what the issuer refused is not what it would send now. It is a short hash:
     /// eight hexadecimal digits, too few to tell the secret. Empty if the secret cannot be read by

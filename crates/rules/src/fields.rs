@@ -201,17 +201,33 @@ fn json<T: Serialize>(part: &T) -> Option<String> {
     serde_json::to_string(part).ok()
 }
 
-/// A token inside a part. The record is no place that readers may read.
+/// A token inside a part, with what stands beside it. The record is no place that readers may read.
 pub(crate) mod token {
     use evertoken_client::Token;
-    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+
+    #[derive(Deserialize, Serialize)]
+    #[serde(untagged)]
+    enum Written {
+        Alone(String),
+        WithFields(String, String),
+    }
 
     pub(crate) fn serialize<S: Serializer>(token: &Token, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_str(token.expose())
+        let text = token.expose().to_owned();
+        let written = match token.fields() {
+            None => Written::Alone(text),
+            Some(fields) => Written::WithFields(text, fields.to_owned()),
+        };
+        written.serialize(to)
     }
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Token, D::Error> {
-        Token::new(&String::deserialize(from)?).map_err(|_| D::Error::custom("no token"))
+        let token = |text: &str| Token::new(text).map_err(|_| D::Error::custom("no token"));
+        match Written::deserialize(from)? {
+            Written::Alone(text) => token(&text),
+            Written::WithFields(text, fields) => Ok(token(&text)?.with_fields(fields)),
+        }
     }
 }
 

@@ -176,6 +176,11 @@ impl Read for FileStore {
         Ok(Some(TokenWithExpiry { token, expires_at, expires_in, epoch }))
     }
 
+    async fn fields(&self, id: &CredentialId) -> Result<Option<String>, StoreError> {
+        let id = id.clone();
+        self.blocking(move |files| files.fields(&id)).await
+    }
+
     async fn look(&self, ids: &[CredentialId]) -> Result<Timed<Vec<Glance>>, StoreError> {
         self.blocking(Files::is_ours).await?;
         let now = self.files.now();

@@ -66,6 +66,12 @@ pub trait Read: Send + Sync {
         id: &CredentialId,
     ) -> Result<Option<TokenWithExpiry>, StoreError>;
 
+    /// What stands beside the token, an object of JSON, if anything does.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn fields(&self, id: &CredentialId) -> Result<Option<String>, StoreError>;
+
     /// A look at each of `ids`, in their order, in one round trip. An entry that evertoken did not
     /// write reads as an empty glance; `begin` says what is wrong with it.
     ///

@@ -139,6 +139,10 @@ impl Read for RedisStore {
         self.load_token_with_expiry(id).await
     }
 
+    async fn fields(&self, id: &CredentialId) -> Result<Option<String>, StoreError> {
+        self.load_fields(id).await
+    }
+
     async fn look(&self, ids: &[CredentialId]) -> Result<Timed<Vec<Glance>>, StoreError> {
         self.look_at(ids).await
     }

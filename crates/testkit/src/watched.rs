@@ -83,6 +83,10 @@ impl<W: Watcher> Read for Watched<W> {
         self.store.token_with_expiry(id).await
     }
 
+    async fn fields(&self, id: &CredentialId) -> Result<Option<String>, StoreError> {
+        self.store.fields(id).await
+    }
+
     async fn look(&self, ids: &[CredentialId]) -> Result<Timed<Vec<Glance>>, StoreError> {
         self.watcher.looks(ids);
         self.store.look(ids).await.map(|answer| self.watcher.looked(answer))

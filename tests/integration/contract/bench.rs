@@ -31,6 +31,9 @@ pub(crate) trait Bench: Sized {
     /// The token, as applications read it.
     async fn shown(&self, id: &CredentialId) -> Option<String>;
 
+    /// What stands beside it, as applications read it.
+    async fn shown_fields(&self, id: &CredentialId) -> Option<String>;
+
     /// Something else stands in the token's place.
     async fn replace_token(&self, id: &CredentialId, text: &str);
 

@@ -4,6 +4,8 @@
 mod ask;
 #[path = "begin.rs"]
 mod begin;
+#[path = "beside.rs"]
+mod beside;
 #[path = "commit.rs"]
 mod commit;
 #[path = "complete.rs"]

@@ -4,6 +4,8 @@
 mod ask;
 #[path = "begin.rs"]
 mod begin;
+#[path = "beside.rs"]
+mod beside;
 mod clock;
 #[path = "commit.rs"]
 mod commit;
@@ -50,6 +52,7 @@ use super::*;
 const TOKEN: &str = "evertoken:{shop}:token";
 const LOCK: &str = "evertoken:{shop}:lock";
 const RECORD: &str = "evertoken:{shop}:record";
+const FIELDS: &str = "evertoken:{shop}:fields";
 const REJECTED: &str = "evertoken:{shop}:rejected";
 
 type Pair = super::Pair<OnRedis>;

@@ -1,7 +1,7 @@
 //! What an answer of an OAuth issuer means: bytes to a token, or to an error by remedy. Pure.
 
-use evertoken_client::{StoreTime, Token};
-use serde_json::Value;
+use evertoken_client::{MAX_FIELDS_LEN, StoreTime, Token};
+use serde_json::{Map, Value};
 
 use super::{expiry::Expiry, path::Path, refusal};
 use crate::{Fate, FetchError, Issued, Remedy, Trouble, transport::Answer, wechat::object};
@@ -11,6 +11,8 @@ use crate::{Fate, FetchError, Issued, Remedy, Trouble, transport::Answer, wechat
 pub(super) struct Shape {
     pub(super) token_field: Path,
     pub(super) expiry: Expiry,
+    /// What else of it stands beside the token.
+    pub(super) beside: Vec<Path>,
 }
 
 // === impl Shape ===
@@ -55,7 +57,30 @@ impl Shape {
         })?;
         let now = answer.times.date.unwrap_or(granted_at);
         let lifetime = self.expiry.lifetime(&object, token.expose(), now);
-        Ok(Issued::new(token, lifetime.map_err(|what| odd(&what))?))
+        let lifetime = lifetime.map_err(|what| odd(&what))?;
+        let token = match self.beside(&object) {
+            Some(fields) if MAX_FIELDS_LEN < fields.len() => {
+                return Err(odd(
+                    "has more beside the token than the 4096 bytes that fit: see fields",
+                ));
+            }
+            Some(fields) => token.with_fields(fields),
+            None => token,
+        };
+        Ok(Issued::new(token, lifetime))
+    }
+
+    /// What is to stand beside the token, if anything is: an object with what is there of it, by the
+    /// paths as they are configured.
+    fn beside(&self, answer: &Map<String, Value>) -> Option<String> {
+        if self.beside.is_empty() {
+            return None;
+        }
+        let found = self
+            .beside
+            .iter()
+            .filter_map(|path| Some((path.as_str().to_owned(), path.find(answer)?.clone())));
+        Some(Value::Object(found.collect()).to_string())
     }
 }
 

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::{
     KIND,
+    path::Path,
     settings::{Auth, Settings, impossible},
 };
 use crate::{
@@ -47,11 +48,12 @@ impl OAuth2 {
     /// Of the secret and of which token it is for, and of what goes with them; empty if it cannot be
     /// read by `deadline`.
     async fn fingerprint(&self, deadline: Instant, more: Vec<&str>) -> String {
-        let Settings { client_id, client_secret, scope, params, .. } = &self.settings;
+        let Settings { client_id, client_secret, scope, params, shape, .. } = &self.settings;
         let Ok(secret) = client_secret.read(deadline).await else { return String::new() };
         let params = params.fingerprint();
         let scope = scope.as_deref().unwrap_or_default();
-        fingerprint([&**client_id, scope, &params, secret.expose()].into_iter().chain(more))
+        let parts = [&**client_id, scope, &params, secret.expose()].into_iter().chain(more);
+        fingerprint(parts.chain(shape.beside.iter().map(Path::as_str)))
     }
 
     fn request(&self, client: &Client, url: &Url, secret: &Secret) -> reqwest::Result<Request> {
@@ -108,6 +110,10 @@ impl Provider for OAuth2 {
 
     fn in_clear(&self) -> Option<&str> {
         self.settings.token_urls.in_clear()
+    }
+
+    fn has_fields(&self) -> bool {
+        !self.settings.shape.beside.is_empty()
     }
 
     fn settings_fingerprint(&self, deadline: Instant) -> BoxFuture<'_, String> {

@@ -99,6 +99,7 @@ impl Settings {
         let params = Params::read(fields);
         let token_field = fields.parsed("token_field", Path::parse);
         let expiry = Expiry::read(fields);
+        let beside = beside(fields);
         let why = "knows no call that asks an OAuth issuer whether a token still works";
         fields.unsupported("verify_every", why);
         let token_urls = fields.required(
@@ -120,9 +121,16 @@ impl Settings {
             auth: auth.unwrap_or(Auth::Basic),
             scope,
             params,
-            shape: Shape { token_field: token_field?, expiry: expiry? },
+            shape: Shape { token_field: token_field?, expiry: expiry?, beside },
         })
     }
+}
+
+/// Reads `fields`: what of an answer stands beside the token.
+fn beside(fields: &mut dyn Fields) -> Vec<Path> {
+    let texts = fields.texts("fields").unwrap_or_default();
+    let paths: Result<_, _> = texts.iter().map(|text| Path::parse(text)).collect();
+    paths.map_err(|why: String| fields.wrong("fields", &why)).unwrap_or_default()
 }
 
 /// What tells a client's token from its others, as operators read it: the path, for tenants stand there,

@@ -135,10 +135,14 @@ impl Directory {
         read(&text).map_err(|Newer| StoreError::at(StoreErrorCode::NewerVersion, path.display()))
     }
 
-    /// The token's file as it stands, whoever wrote it.
-    pub(super) fn token_file(&self, id: &CredentialId) -> Result<Option<String>, StoreError> {
-        match read_file(&self.file(id, "token")) {
-            Ok(token) => Ok(String::from_utf8(token).ok().filter(|token| !token.is_empty())),
+    /// A file that applications read, as it stands, whoever wrote it.
+    pub(super) fn shown(
+        &self,
+        id: &CredentialId,
+        name: &str,
+    ) -> Result<Option<String>, StoreError> {
+        match read_file(&self.file(id, name)) {
+            Ok(text) => Ok(String::from_utf8(text).ok().filter(|text| !text.is_empty())),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(self.failed("cannot be read", error)),
         }
@@ -162,17 +166,18 @@ impl Directory {
         written.map_err(|error| self.failed("cannot be written", error))
     }
 
-    /// Brings the token's file, which applications read, in line with the record.
-    pub(super) fn show_token(
+    /// Brings a file that applications read in line with the record.
+    pub(super) fn show(
         &self,
         id: &CredentialId,
-        token: Option<&str>,
+        name: &str,
+        text: Option<&str>,
     ) -> Result<(), StoreError> {
-        let path = self.file(id, "token");
+        let path = self.file(id, name);
         let shown = read_file(&path).ok();
-        let result = match token {
-            Some(token) if shown.as_deref() == Some(token.as_bytes()) => Ok(()),
-            Some(token) => self.replace(&path, token.as_bytes()),
+        let result = match text {
+            Some(text) if shown.as_deref() == Some(text.as_bytes()) => Ok(()),
+            Some(text) => self.replace(&path, text.as_bytes()),
             None if shown.is_none() => Ok(()),
             None => fs::remove_file(&path),
         };

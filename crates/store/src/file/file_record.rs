@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
+use evertoken_client::Token;
 use evertoken_rules::{CLOCK_TOLERANCE, FIELDS, Foreign, Grant, Lock, Record, Snapshot};
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +25,9 @@ pub(super) struct FileRecord {
     written_uptime: u64,
     written_boot: Option<String>,
     token: Option<String>,
+    /// What stands beside the token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fields: Option<String>,
     /// The token that an application reports as dead, and when it did.
     reported: Option<(String, u64)>,
     /// What the issuer is asked with next, where that is a state; the one before; how many there
@@ -100,6 +104,16 @@ impl FileRecord {
         self.token.is_some()
     }
 
+    /// Whether something stands beside the token, be it valid or not.
+    pub(super) fn has_fields(&self) -> bool {
+        self.fields.is_some()
+    }
+
+    /// What stands beside the token.
+    pub(super) fn fields(&self) -> Option<&str> {
+        self.fields.as_deref()
+    }
+
     /// Whether anything of a record is there.
     pub(super) fn has_record(&self) -> bool {
         !self.record.is_empty()
@@ -118,7 +132,9 @@ impl FileRecord {
     }
 
     /// Publishes a token. A report about it, or about the one before, is dealt with.
-    pub(super) fn publish(&mut self, token: &str, clear_report: bool) {
+    pub(super) fn publish(&mut self, published: &Token, clear_report: bool) {
+        let token = published.expose();
+        self.fields = published.fields().map(str::to_owned);
         let before = self.token.replace(token.to_owned());
         let is_dealt_with = |report: &str| report == token || Some(report) == before.as_deref();
         self.reported =
@@ -127,7 +143,7 @@ impl FileRecord {
 
     /// Nothing is published any more.
     pub(super) fn withdraw(&mut self) {
-        (self.token, self.reported) = (None, None);
+        (self.token, self.fields, self.reported) = (None, None, None);
     }
 
     pub(super) fn report(&mut self, token: &str, now: StoreTime) {
@@ -201,7 +217,7 @@ mod tests {
         };
         let due_at = Some(at(11));
         file.set_record(&Record { published: Some(published), due_at, ..Record::default() });
-        file.publish("t", true);
+        file.publish(&Token::new("t").expect("a token"), true);
         file.written(at(10), Some(up(HOUR)));
         file
     }

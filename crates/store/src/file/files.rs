@@ -48,6 +48,11 @@ pub(super) struct Seen {
     pub(super) in_line: bool,
 }
 
+/// What stands beside a token, for as long as that is valid.
+fn beside<'a>(file: &'a FileRecord, snapshot: &Snapshot) -> Option<&'a str> {
+    file.fields().filter(|_| snapshot.has_token())
+}
+
 // === impl Seen ===
 
 impl Seen {
@@ -98,9 +103,16 @@ impl Files {
             Read::Whole(file) => Ok(self.snapshot(&file, Lock::Free).token),
             // Then nobody knows its end, and what applications read is all there is.
             Read::Absent | Read::Damaged => {
-                Ok(self.directory.token_file(id)?.map(|token| Foreign::new(&*token)))
+                Ok(self.directory.shown(id, "token")?.map(|token| Foreign::new(&*token)))
             }
         }
+    }
+
+    /// What stands beside the token that is valid.
+    pub(super) fn fields(&self, id: &CredentialId) -> Result<Option<String>, StoreError> {
+        self.directory.is_ours()?;
+        let Read::Whole(file) = self.directory.record(id)? else { return Ok(None) };
+        Ok(beside(&file, &self.snapshot(&file, Lock::Free)).map(str::to_owned))
     }
 
     pub(super) fn load(&self, id: &CredentialId) -> Result<Snapshot, StoreError> {
@@ -128,8 +140,10 @@ impl Files {
             Read::Absent | Read::Damaged => (FileRecord::default(), false),
         };
         let snapshot = self.snapshot(&file, Lock::Free);
-        let shown = self.directory.token_file(id)?;
-        let in_line = shown.as_deref() == snapshot.token.as_ref().map(Foreign::expose);
+        let shown = self.directory.shown(id, "token")?;
+        let in_line = shown.as_deref() == snapshot.token.as_ref().map(Foreign::expose)
+            && (!file.has_fields()
+                || self.directory.shown(id, "fields")?.as_deref() == beside(&file, &snapshot));
         let was_set = file.is_of_another_clock(snapshot.now, self.clock.uptime().as_ref());
         let in_line = (in_line || !file.knows_a_token()) && !was_set;
         Ok(Seen { snapshot, has_record: is_whole && file.has_record(), in_line })
@@ -159,10 +173,11 @@ impl Files {
             }
             if changes.withdraw {
                 file.withdraw();
-                self.directory.show_token(id, None)?;
+                self.directory.show(id, "token", None)?;
+                self.directory.show(id, "fields", None)?;
             }
             if let Some(token) = &changes.token {
-                file.publish(token.expose(), changes.clear_report);
+                file.publish(token, changes.clear_report);
             }
             Ok((now, Committed::Done(revision)))
         })
@@ -233,7 +248,10 @@ impl Files {
         // Of a token that the record does not know, nobody knows that it is over: it is served until
         // its successor is written.
         if file.knows_a_token() {
-            self.directory.show_token(id, snapshot.token.as_ref().map(Foreign::expose))?;
+            if before.has_fields() || file.has_fields() {
+                self.directory.show(id, "fields", beside(&file, &snapshot))?;
+            }
+            self.directory.show(id, "token", snapshot.token.as_ref().map(Foreign::expose))?;
         }
         let seen = Seen { snapshot, has_record: file.has_record(), in_line: true };
         Ok(Turn::Done(done, Box::new(seen)))

@@ -6,7 +6,9 @@
 --
 -- It follows time.lua.
 --
--- KEYS  1 record  2 lock  3 token  4 rejected  5 grant, if one is given
+-- KEYS  1 record  2 lock  3 token  4 rejected
+--       5 grant              if one is given, or the next key is
+--       6 fields             if any are given, or the token goes
 -- ARGV  1 revision           that was loaded; 0 if there is none
 --       2 decided at         ms, the store's time that the decision was made for
 --       3 within             ms that may lie between that time and now
@@ -20,7 +22,8 @@
 --      10 grant              that the issuer is asked with next, or empty
 --      11 previous           grant, or empty
 --      12 generation         of the grant
---      13 set                how many of the arguments that follow are fields to set, with a value each,
+--      13 fields             to stand beside the token that is published, or empty
+--      14 set                how many of the arguments that follow are fields to set, with a value each,
 --                            four fields in a row; the rest are fields to delete
 --
 -- Answers {'committed', now, revision}, or {'conflict', now, revision}: nothing was changed.
@@ -60,14 +63,17 @@ end
 if ARGV[10] ~= '' then
   redis.call('HSET', KEYS[5], 'current', ARGV[10], 'previous', ARGV[11], 'generation', ARGV[12])
 end
-if ARGV[9] == 'withdraw' then redis.call('DEL', KEYS[3], KEYS[4]) end
+if ARGV[9] == 'withdraw' then redis.call('DEL', KEYS[3], KEYS[4], KEYS[6]) end
+if ARGV[13] ~= '' then
+  redis.call('SET', KEYS[6], ARGV[13], 'PX', ms(tonumber(ARGV[8]) - now))
+end
 if ARGV[7] ~= '' then redis.call('SET', KEYS[3], ARGV[7], 'PX', ms(tonumber(ARGV[8]) - now)) end
 
 -- At least the time, so that two histories of one record do not have a revision in common.
 revision = math.max(revision + 1, now)
 redis.call('HSET', KEYS[1], 'revision', ms(revision))
-local rest = 14 + tonumber(ARGV[13])
-for at = 14, rest - 1, 8 do
+local rest = 15 + tonumber(ARGV[14])
+for at = 15, rest - 1, 8 do
   redis.call('HSET', KEYS[1], ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3],
     ARGV[at + 4], ARGV[at + 5], ARGV[at + 6], ARGV[at + 7])
 end

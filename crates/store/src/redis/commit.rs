@@ -5,7 +5,7 @@ use crate::{
     Committed, StoreError, StoreErrorCode, Timed,
     protocol::{COMMIT_WITHIN, changed_fields},
 };
-use evertoken_client::{CredentialId, messages::Changed};
+use evertoken_client::{CredentialId, Token, messages::Changed};
 use evertoken_clock::millis;
 use evertoken_rules::{Changes, Foreign, Grant, LockChange, Message, Snapshot};
 
@@ -44,7 +44,9 @@ impl RedisStore {
                 (true, false) => "clear",
                 (false, false) => "",
             });
-        add_grant(&mut call, &self.keys, id, changes.grant.as_ref());
+        add_grant(&mut call, changes.grant.as_ref());
+        call.arg(changes.token.as_ref().and_then(Token::fields).unwrap_or_default());
+        add_keys(&mut call, &self.keys, id, changes);
         add_fields(&mut call, seen, changes);
         let (answer, now, revision): (String, u64, u64) =
             match self.commit.run(&mut on, &call).await {
@@ -101,12 +103,22 @@ fn spelled(keys: &Keys, id: &CredentialId, message: Message) -> (String, String)
     }
 }
 
-/// The key is named only where there is a grant: few users of a Redis need a right to it.
-fn add_grant(call: &mut Arguments, keys: &Keys, id: &CredentialId, grant: Option<&Grant>) {
+/// These keys are named only where they are used: few users of a Redis need a right to them.
+fn add_keys(call: &mut Arguments, keys: &Keys, id: &CredentialId, changes: &Changes) {
+    let has_fields = changes.token.as_ref().is_some_and(|token| token.fields().is_some());
+    let names_fields = has_fields || changes.withdraw;
+    if changes.grant.is_some() || names_fields {
+        call.key(keys.grant(id));
+    }
+    if names_fields {
+        call.key(keys.fields(id));
+    }
+}
+
+fn add_grant(call: &mut Arguments, grant: Option<&Grant>) {
     match grant {
         None => call.arg("").arg("").arg(""),
         Some(Grant { current, previous, generation }) => call
-            .key(keys.grant(id))
             .arg(current.expose())
             .arg(previous.as_ref().map_or("", Foreign::expose))
             .arg(generation),

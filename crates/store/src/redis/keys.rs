@@ -45,6 +45,11 @@ impl Keys {
         self.public.of(id, "grant")
     }
 
+    /// What stands beside the token, an object of JSON. It expires with the token.
+    pub(super) fn fields(&self, id: &CredentialId) -> String {
+        self.public.fields(id)
+    }
+
     /// A uuid that tells whether the store lost its data.
     pub(super) fn canary(&self) -> String {
         format!("{}:canary", self.public.prefix())
@@ -91,6 +96,7 @@ mod tests {
         assert_eq!(keys.record(&id), "evertoken:{shop}:record");
         assert_eq!(keys.rejected(&id), "evertoken:{shop}:rejected");
         assert_eq!(keys.grant(&id), "evertoken:{shop}:grant");
+        assert_eq!(keys.fields(&id), "evertoken:{shop}:fields");
         assert_eq!(keys.canary(), "evertoken:canary");
         assert_eq!(keys.changed_channel(), "evertoken:changed");
         assert_eq!(keys.rejected_channel(), "evertoken:rejected");

@@ -17,7 +17,7 @@ use redis::{RedisError, Value};
 use super::{RedisStore, answers, errors, link::Connected};
 use crate::{Glance, StoreError, StoreErrorCode, Timed, TokenWithExpiry};
 use evertoken_client::Epoch;
-use evertoken_client::{CredentialId, MAX_TOKEN_LEN, Token};
+use evertoken_client::{CredentialId, MAX_FIELDS_LEN, MAX_TOKEN_LEN, Token};
 use evertoken_clock::StoreTime;
 
 /// A lock without an end was not set by evertoken; somebody has to remove it.
@@ -221,6 +221,17 @@ impl RedisStore {
             Value::BulkString(token) => answers::token(&token).map(Some),
             _ => Ok(None),
         }
+    }
+
+    pub(super) async fn load_fields(
+        &self,
+        id: &CredentialId,
+    ) -> Result<Option<String>, StoreError> {
+        let key = self.keys.fields(id);
+        let mut pipeline = redis::pipe();
+        pipeline.ignore_errors().getrange(&key, 0, MAX_FIELDS_LEN as isize);
+        let answer = self.query::<Answers>(&pipeline).await?.pop().unwrap_or(Ok(Value::Nil));
+        Ok(text(&self.entry(&key, answer)?).filter(|fields| !fields.is_empty()))
     }
 
     /// The token, and what the record says of it. A commit between the two reads is noticed by the

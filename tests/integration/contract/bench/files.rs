@@ -86,6 +86,10 @@ impl Bench for OnFiles {
         fs::read_to_string(self.file(id, "token")).ok()
     }
 
+    async fn shown_fields(&self, id: &CredentialId) -> Option<String> {
+        fs::read_to_string(self.file(id, "fields")).ok()
+    }
+
     async fn replace_token(&self, id: &CredentialId, text: &str) {
         self.change(id, |record| drop(record.insert("token".to_owned(), json!(text))));
     }

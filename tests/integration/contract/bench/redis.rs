@@ -81,6 +81,10 @@ impl Bench for OnRedis {
         self.get(&key(id, "token")).await
     }
 
+    async fn shown_fields(&self, id: &CredentialId) -> Option<String> {
+        self.get(&key(id, "fields")).await
+    }
+
     async fn replace_token(&self, id: &CredentialId, text: &str) {
         self.command(&["SET", &key(id, "token"), text]).await;
     }

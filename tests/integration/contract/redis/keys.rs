@@ -10,7 +10,9 @@ use evertoken::{
 use evertoken_rules as rules;
 use evertoken_testkit::CAP;
 
-use super::{LIFE, LOCK, Pair, REJECTED, TOKEN, failure, offer, publication, request, token};
+use super::{
+    FIELDS, LIFE, LOCK, Pair, REJECTED, TOKEN, failure, offer, publication, request, token,
+};
 
 #[tokio::test]
 async fn a_lease_is_a_lock_that_tells_its_holder_and_attempt_and_ends_by_its_ttl() {
@@ -46,6 +48,16 @@ async fn the_key_of_a_token_lives_as_long_as_the_token() {
     let ttl = pair.bench.pttl(TOKEN).await;
     assert!(0 < ttl && ttl as u128 <= LIFE.as_millis(), "{ttl}");
     assert!(!format!("{:?}", pair.record().await).contains("first"), "no token in the record");
+}
+
+#[tokio::test]
+async fn the_key_of_what_stands_beside_a_token_lives_as_long_as_the_token() {
+    let pair = Pair::new().await;
+    let lease = pair.grant(&pair.a).await;
+    let token = token("first").with_fields("{}");
+    pair.complete(&pair.a, &lease, publication(&lease, &token)).await;
+    let (fields, token) = (pair.bench.pttl(FIELDS).await, pair.bench.pttl(TOKEN).await);
+    assert!(0 < token && token <= fields && fields as u128 <= LIFE.as_millis(), "{fields} {token}");
 }
 
 #[tokio::test]

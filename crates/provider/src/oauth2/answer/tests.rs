@@ -10,7 +10,7 @@ use crate::times::Times;
 const NOW: StoreTime = StoreTime::from_millis(1_700_010_000_000);
 
 fn shape(token_field: &str, expiry: Expiry) -> Shape {
-    Shape { token_field: Path::parse(token_field).expect("a path"), expiry }
+    Shape { token_field: Path::parse(token_field).expect("a path"), expiry, beside: Vec::new() }
 }
 
 fn plain() -> Shape {
@@ -45,6 +45,29 @@ fn a_token_is_found_where_the_settings_say() {
     let answer = answer(201, body.to_string().as_bytes(), Times::default());
     let issued = shape("data.token", ends).read("reporter", NOW, &answer).expect("a token");
     assert_eq!((issued.token.expose(), issued.lifetime.as_secs()), ("t0k3n", 600));
+}
+
+#[test]
+fn what_is_to_stand_beside_the_token_is_kept_as_it_is_and_no_more() {
+    let beside = ["instance_url", "data.ids", "absent"];
+    let beside = beside.iter().map(|path| Path::parse(path).expect("a path")).collect();
+    let shape = Shape { beside, ..plain() };
+    let read = |instance_url: &str| {
+        let body = json!({"access_token": "t", "expires_in": 60, "id": "no",
+            "instance_url": instance_url, "data": {"ids": [1, 2]}});
+        shape.read("reporter", NOW, &answer(200, body.to_string().as_bytes(), Times::default()))
+    };
+    let issued = read("https://eu1.example").expect("a token");
+    let fields: Value = serde_json::from_str(issued.token.fields().expect("fields")).expect("JSON");
+    assert_eq!(fields, json!({"instance_url": "https://eu1.example", "data.ids": [1, 2]}));
+    let error = read(&"x".repeat(4096)).expect_err("too much");
+    assert!(error.to_string().contains("see fields"), "{error}");
+    let plain = plain().read(
+        "reporter",
+        NOW,
+        &answer(200, br#"{"access_token":"t","expires_in":60}"#, Times::default()),
+    );
+    assert_eq!(plain.expect("a token").token.fields(), None);
 }
 
 #[test]
