@@ -20,6 +20,7 @@
 //! wire       connections that can be reset or slowed
 //! wechat     WeChat's endpoints over HTTP
 //! oauth      another issuer: OAuth client credentials, with a state of its own
+//! github     GitHub, which gives tokens to apps
 //! control    control over HTTP
 //! ```
 //!
@@ -33,6 +34,7 @@ mod account;
 mod answer;
 mod control;
 mod fault;
+mod github;
 mod issuer;
 mod journal;
 mod ledger;
@@ -54,6 +56,7 @@ use tokio::task::JoinHandle;
 
 pub use account::{AccountState, Endpoint};
 pub use fault::{Fault, FaultKind};
+pub use github::{GitHub, GitHubCall, GitHubFault};
 pub use issuer::CallerState;
 pub use journal::{CallFilter, CallRecord, Outcome};
 pub use ledger::{TokenRecord, TokenState, Verdict};
@@ -74,6 +77,7 @@ pub struct Simulator {
     addr: SocketAddr,
     office: Arc<Office>,
     oauth: OAuth,
+    github: GitHub,
     closing: watch::Sender<bool>,
     serving: Option<JoinHandle<()>>,
 }
@@ -105,9 +109,10 @@ impl Simulator {
         let (closing, is_closing) = watch::channel(false);
         let issuer = Mutex::new(Issuer::new(settings));
         let office = Arc::new(Office { issuer, closing: is_closing.clone() });
-        let oauth = OAuth::default();
+        let (oauth, github) = (OAuth::default(), GitHub::default());
         let router = wechat::routes().merge(control::routes()).with_state(office.clone());
         let router = router.merge(oauth::routes(oauth.clone()));
+        let router = router.merge(github::routes(github.clone()));
         let door = Door { listener, closing: is_closing.clone() };
         let service = router.into_make_service_with_connect_info::<Peer>();
         let mut stopped = is_closing;
@@ -122,7 +127,7 @@ impl Simulator {
             }
         });
         tracing::debug!(%addr, "simulator started");
-        Ok(Self { addr, office, oauth, closing, serving: Some(serving) })
+        Ok(Self { addr, office, oauth, github, closing, serving: Some(serving) })
     }
 
     /// Where it listens.
@@ -133,6 +138,11 @@ impl Simulator {
     /// Its OAuth issuer, at `/oauth2/token`.
     pub fn oauth(&self) -> &OAuth {
         &self.oauth
+    }
+
+    /// GitHub, as apps see it.
+    pub fn github(&self) -> &GitHub {
+        &self.github
     }
 
     /// `http://ADDR`, the base URL of WeChat's endpoints.

@@ -5,9 +5,10 @@
 //! `/oauth2/userinfo`, takes a token as RFC 6750 says.
 //!
 //! - `state`: clients, tokens, calls, faults; and how a request is judged. Pure.
-//! - `request`: what a request says.
+//! - `request`: what a request says. `assertion`: what its client has signed.
 //! - `http`: the two endpoints.
 
+mod assertion;
 mod http;
 mod request;
 mod state;
@@ -16,6 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
 
+pub(super) use self::assertion::Assertion;
 pub(super) use self::http::routes;
 pub use self::state::OAuthSettings;
 use self::state::State;
@@ -70,6 +72,12 @@ impl OAuth {
     /// `secret-of-client-NAME`) holds for all others.
     pub fn client(&self, id: &str, secret: &str) {
         self.state().clients.entry(id.to_owned()).or_default().secret = secret.to_owned();
+    }
+
+    /// Registers a client that signs with the private half of this `PUBLIC KEY` in PEM.
+    pub fn key(&self, id: &str, public_key: &str) {
+        let mut state = self.state();
+        state.clients.entry(id.to_owned()).or_default().public_key = Some(public_key.to_owned());
     }
 
     /// The scopes that a registered client may ask for: any, until this is called.

@@ -3,6 +3,8 @@
 use axum::http::{HeaderMap, header};
 use base64::{Engine, engine::general_purpose::STANDARD};
 
+use super::assertion::Assertion;
+
 /// A request, read but not judged.
 #[derive(Debug, Default)]
 pub(super) struct TokenRequest {
@@ -42,9 +44,11 @@ impl TokenRequest {
     }
 
     /// Who it says that it comes from.
-    pub(super) fn client_id(&self) -> &str {
-        let basic = self.basic.as_ref().map(|(id, _)| id.as_str());
-        basic.or_else(|| self.param("client_id")).unwrap_or_default()
+    pub(super) fn client_id(&self) -> String {
+        let basic = self.basic.as_ref().map(|(id, _)| id.clone());
+        let signed = || Some(Assertion::read(self.param("assertion")?)?.claim("iss").to_owned());
+        let shown = basic.or_else(|| self.param("client_id").map(str::to_owned));
+        shown.or_else(signed).unwrap_or_default()
     }
 
     /// The secret that it shows.
@@ -94,7 +98,7 @@ mod tests {
     fn the_example_of_the_rfc_is_understood() {
         let basic = ("authorization", "Basic czZCaGRSa3F0MzpnWDFmQmF0M2JW");
         let request = request(&[FORM, basic], "grant_type=client_credentials");
-        assert_eq!((request.client_id(), request.secret()), ("s6BhdRkqt3", Some("gX1fBat3bV")));
+        assert_eq!((&*request.client_id(), request.secret()), ("s6BhdRkqt3", Some("gX1fBat3bV")));
         assert_eq!(request.param("grant_type"), Some("client_credentials"));
         assert!(request.is_well_formed() && request.is_basic());
     }

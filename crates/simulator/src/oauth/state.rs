@@ -1,11 +1,12 @@
 //! What the OAuth issuer remembers, and how it judges a request. It reads no clock: the time is handed
 //! in.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde_json::{Value, json};
 
 use super::super::mint::{Mint, TokenValue};
+use super::assertion::Assertion;
 use super::request::TokenRequest;
 use super::{OAuthCall, OAuthFault};
 
@@ -18,12 +19,16 @@ pub struct OAuthSettings {
     pub latency_ms: u64,
     /// Length of a token in characters.
     pub token_len: usize,
+    /// What an assertion may be for, beside the token endpoint itself.
+    pub audience: String,
 }
 
 /// A client that is registered.
 #[derive(Default)]
 pub(super) struct OAuthClient {
     pub(super) secret: String,
+    /// What it signs with, if it signs.
+    pub(super) public_key: Option<String>,
     /// What it may ask for; anything if none.
     pub(super) scopes: Option<Vec<String>>,
 }
@@ -41,6 +46,8 @@ pub(super) struct State {
     pub(super) tokens: Vec<IssuedToken>,
     pub(super) calls: Vec<OAuthCall>,
     pub(super) faults: VecDeque<OAuthFault>,
+    /// The ids of the assertions that were taken: each is taken once.
+    taken: BTreeSet<String>,
     mint: Mint,
 }
 
@@ -50,6 +57,9 @@ pub(super) struct Judged {
     pub(super) body: Value,
 }
 
+const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+const CLIENT_ASSERTION: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
 /// An error of RFC 6749 section 5.2.
 type Refusal = (u16, &'static str);
 
@@ -57,7 +67,7 @@ type Refusal = (u16, &'static str);
 
 impl Default for OAuthSettings {
     fn default() -> Self {
-        Self { lifetime_ms: 3_600_000, latency_ms: 0, token_len: 64 }
+        Self { lifetime_ms: 3_600_000, latency_ms: 0, token_len: 64, audience: String::new() }
     }
 }
 
@@ -69,6 +79,7 @@ impl Default for State {
             tokens: Vec::new(),
             calls: Vec::new(),
             faults: VecDeque::new(),
+            taken: BTreeSet::new(),
             mint: Mint::new(),
         }
     }
@@ -82,7 +93,7 @@ impl State {
 
     /// Judges a request, and issues a token if all is well.
     pub(super) fn judge(&mut self, request: &TokenRequest, now_ms: u64) -> Judged {
-        if let Err((status, error)) = self.check(request) {
+        if let Err((status, error)) = self.check(request, now_ms) {
             self.note(request, error, None, now_ms);
             return Judged { status, body: json!({ "error": error }) };
         }
@@ -102,36 +113,67 @@ impl State {
         Judged { status: 200, body }
     }
 
-    fn check(&self, request: &TokenRequest) -> Result<(), Refusal> {
+    fn check(&mut self, request: &TokenRequest, now_ms: u64) -> Result<(), Refusal> {
         if !request.is_well_formed() {
             return Err((400, "invalid_request"));
         }
-        let client = self.clients.get(request.client_id());
-        let open = format!("secret-of-{}", request.client_id());
-        let expected = match client {
-            Some(client) => client.secret.as_str(),
-            None if request.client_id().starts_with("client-") => &open,
-            None => return Err((401, "invalid_client")),
-        };
-        if request.secret() != Some(expected) {
-            return Err((401, "invalid_client"));
-        }
-        match request.param("grant_type") {
-            Some("client_credentials") => {}
-            // Zoom's word for the same, which names the account.
-            Some("account_credentials") if request.param("account_id").is_some() => {}
-            Some(_) => return Err((400, "unsupported_grant_type")),
+        let scope = match request.param("grant_type") {
             None => return Err((400, "invalid_request")),
-        }
-        let asked = request.param("scope").unwrap_or_default();
+            Some(JWT_BEARER) => {
+                let assertion = request.param("assertion").and_then(Assertion::read);
+                let assertion = assertion.ok_or((400, "invalid_grant"))?;
+                self.take(&assertion, now_ms).ok_or((400, "invalid_grant"))?;
+                assertion.claim("scope").to_owned()
+            }
+            Some(grant_type) => {
+                self.authenticate(request, now_ms)?;
+                match grant_type {
+                    "client_credentials" => {}
+                    // Zoom's word for the same, which names the account.
+                    "account_credentials" if request.param("account_id").is_some() => {}
+                    _ => return Err((400, "unsupported_grant_type")),
+                }
+                request.param("scope").unwrap_or_default().to_owned()
+            }
+        };
+        let client = self.clients.get(&request.client_id());
         let allowed = client.and_then(|client| client.scopes.as_ref());
         let may =
             |scope: &str| allowed.is_none_or(|allowed| allowed.iter().any(|each| each == scope));
-        if asked.split(' ').all(|scope| scope.is_empty() || may(scope)) {
+        if scope.split(' ').all(|scope| scope.is_empty() || may(scope)) {
             Ok(())
         } else {
             Err((400, "invalid_scope"))
         }
+    }
+
+    /// The client shows its secret, or an assertion in its place.
+    fn authenticate(&mut self, request: &TokenRequest, now_ms: u64) -> Result<(), Refusal> {
+        let unknown = (401, "invalid_client");
+        if let Some(assertion) = request.param("client_assertion") {
+            let is_jwt = request.param("client_assertion_type") == Some(CLIENT_ASSERTION);
+            let assertion = Assertion::read(assertion).filter(|_| is_jwt).ok_or(unknown)?;
+            let is_its_own = assertion.claim("sub") == assertion.claim("iss");
+            return self.take(&assertion, now_ms).filter(|()| is_its_own).ok_or(unknown);
+        }
+        let id = request.client_id();
+        let open = format!("secret-of-{id}");
+        let expected = match self.clients.get(&id) {
+            Some(client) => client.secret.as_str(),
+            None if id.starts_with("client-") => &open,
+            None => return Err(unknown),
+        };
+        if request.secret() == Some(expected) { Ok(()) } else { Err(unknown) }
+    }
+
+    /// Takes an assertion, once, from a client whose key is known, if it is for this endpoint.
+    fn take(&mut self, assertion: &Assertion<'_>, now_ms: u64) -> Option<()> {
+        let key = self.clients.get(assertion.claim("iss"))?.public_key.as_ref()?;
+        let audience = assertion.claim("aud");
+        let is_for_us = audience.ends_with("/oauth2/token") || audience == self.settings.audience;
+        let id = assertion.claim("jti").to_owned();
+        let is_good = is_for_us && assertion.is_valid(key, now_ms) && !id.is_empty();
+        (is_good && self.taken.insert(id)).then_some(())
     }
 
     fn note(
@@ -143,7 +185,7 @@ impl State {
     ) {
         self.calls.push(OAuthCall {
             arrived_ms,
-            client_id: request.client_id().to_owned(),
+            client_id: request.client_id(),
             is_basic: request.is_basic(),
             params: request.public(),
             outcome: outcome.to_owned(),
