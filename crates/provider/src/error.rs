@@ -83,6 +83,12 @@ impl FetchError {
         self.unanswered
     }
 
+    /// The same with more to say.
+    #[must_use]
+    pub(crate) fn and(self, more: &str) -> Self {
+        Self { message: self.message + more, ..self }
+    }
+
     /// With what caused it. The cause must not carry a URL or a payload.
     #[must_use]
     pub fn caused_by(mut self, source: impl Error + Send + Sync + 'static) -> Self {

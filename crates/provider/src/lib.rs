@@ -24,6 +24,7 @@ mod error;
 mod fields;
 mod fingerprint;
 mod issued;
+mod jwt;
 mod lookups;
 pub mod oauth2;
 mod on_time;

@@ -6,6 +6,7 @@ use crate::{Fields, Provider, Transport, oauth2, wechat};
 pub const KINDS: &[Kind] = &[
     Kind { name: wechat::KIND, read: wechat::WeChat::read },
     Kind { name: oauth2::KIND, read: oauth2::OAuth2::read },
+    Kind { name: oauth2::KIND_JWT, read: oauth2::OAuth2::read_jwt },
 ];
 
 /// A kind of issuer.

@@ -55,7 +55,7 @@ impl SecretSource {
     pub(crate) async fn read_possible(
         &self,
         deadline: Instant,
-        impossible: fn(&str) -> Option<String>,
+        impossible: impl Fn(&str) -> Option<String>,
     ) -> Result<Secret, FetchError> {
         let secret = self.read(deadline).await?;
         match (impossible(secret.expose()), self) {

@@ -9,6 +9,9 @@ use reqwest::header::{self, HeaderMap};
 /// Nobody is made to wait for longer than this by a header.
 const LONGEST_WAIT: Duration = Duration::from_secs(86_400);
 
+/// Clocks that differ by less are right enough for signatures.
+const APART: Duration = Duration::from_secs(30);
+
 /// What the headers of an answer tell of time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Times {
@@ -37,6 +40,18 @@ impl Times {
         let bounded = |wait: Duration| wait.clamp(Duration::from_secs(1), LONGEST_WAIT);
         Self { date, retry_after: retry_after.or(reset).map(bounded) }
     }
+
+    /// That the issuer's clock is far from the store's, if it is; what is added to a sentence. A
+    /// signature that is dated by one is judged by the other.
+    pub(crate) fn apart(&self, now: StoreTime) -> String {
+        let Some(date) = self.date else { return String::new() };
+        let (ahead, behind) = (now.since(date), date.since(now));
+        let (by, way) = if behind < ahead { (ahead, "ahead of") } else { (behind, "behind") };
+        if by <= APART {
+            return String::new();
+        }
+        format!("; the store's clock is {} s {way} the issuer's: see to the clocks", by.as_secs())
+    }
 }
 
 fn store_time(moment: SystemTime) -> StoreTime {
@@ -63,6 +78,17 @@ mod tests {
         let reset = ("x-ratelimit-reset", "1700010600");
         assert_eq!(wait(&[DATE, ("x-ratelimit-remaining", "0"), reset]), Some(600));
         assert_eq!(wait(&[DATE, ("x-ratelimit-remaining", "9"), reset]), None, "something is left");
+    }
+
+    #[test]
+    fn a_clock_that_is_far_from_the_issuers_is_told() {
+        let at =
+            |seconds| StoreTime::from_millis(1_700_010_000_000).plus(Duration::from_secs(seconds));
+        let times = Times { date: Some(at(1000)), retry_after: None };
+        assert_eq!([times.apart(at(1000)), times.apart(at(1030))], ["", ""]);
+        assert!(times.apart(at(1120)).contains("120 s ahead of the issuer's"));
+        assert!(times.apart(at(700)).contains("300 s behind the issuer's"));
+        assert_eq!(Times::default().apart(at(0)), "");
     }
 
     #[test]

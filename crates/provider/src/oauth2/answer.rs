@@ -3,7 +3,7 @@
 use evertoken_client::{MAX_FIELDS_LEN, StoreTime, Token};
 use serde_json::{Map, Value};
 
-use super::{expiry::Expiry, path::Path, refusal};
+use super::{expiry::Expiry, path::Path, proof::Proof, refusal};
 use crate::{Fate, FetchError, Issued, Remedy, Trouble, transport::Answer, wechat::object};
 
 /// Where what matters stands in an answer.
@@ -18,14 +18,14 @@ pub(super) struct Shape {
 // === impl Shape ===
 
 impl Shape {
-    /// Reads an answer to the client `asker`, whose call was granted at `granted_at`.
+    /// Reads an answer to a client that has shown `proof` in a call that was granted at `granted_at`.
     ///
     /// # Errors
     /// What the issuer says, by its remedy. Whoever answers with something else, with a token that
     /// cannot be found for one, is asked again when a person may have mended it.
     pub(super) fn read(
         &self,
-        asker: &str,
+        proof: &Proof,
         granted_at: StoreTime,
         answer: &Answer,
     ) -> Result<Issued, FetchError> {
@@ -37,7 +37,10 @@ impl Shape {
         };
         // Some say so with the status of a success.
         if let Some(Value::String(code)) = object.get("error") {
-            return Err(refusal::told(code, asker, answer));
+            let error = refusal::told(code, proof.client(), answer);
+            // An assertion is dated by the store's clock; a secret is not.
+            let is_dated = matches!(proof, Proof::Assertion(_));
+            return Err(if is_dated { error.and(&answer.times.apart(granted_at)) } else { error });
         }
         if !is_success {
             return Err(refusal::untold(answer, "is an error"));

@@ -4,15 +4,16 @@ use std::time::Duration;
 
 use evertoken_client::Token;
 use evertoken_rules::policy::{Issuance, NO_DAILY_QUOTA};
-use form_urlencoded::{Serializer, byte_serialize};
+use form_urlencoded::Serializer;
 use futures_util::future::BoxFuture;
 use reqwest::{Client, Request, Url, header};
 use tokio::time::Instant;
 
 use super::{
-    KIND,
+    KIND, KIND_JWT,
     path::Path,
-    settings::{Auth, Settings, impossible},
+    proof::{Proof, Shown},
+    settings::Settings,
 };
 use crate::{
     Account, Fate, FetchError, Fields, Inputs, Issued, Probed, Provider, Remedy, Secret, Transport,
@@ -30,70 +31,78 @@ pub struct OAuth2 {
 // === impl OAuth2 ===
 
 impl OAuth2 {
+    fn new(settings: Settings, transport: &Transport) -> Self {
+        let route = Route::new(settings.token_urls.clone());
+        Self { settings, route, transport: transport.clone() }
+    }
+
+    /// A client that has a secret.
     pub(crate) fn read(
         fields: &mut dyn Fields,
         transport: &Transport,
     ) -> Option<Box<dyn Provider>> {
-        let settings = Settings::read(fields)?;
-        let route = Route::new(settings.token_urls.clone());
-        Some(Box::new(Self { settings, route, transport: transport.clone() }))
+        Some(Box::new(Self::new(Settings::with_secret(fields)?, transport)))
+    }
+
+    /// A client that signs assertions.
+    pub(crate) fn read_jwt(
+        fields: &mut dyn Fields,
+        transport: &Transport,
+    ) -> Option<Box<dyn Provider>> {
+        Some(Box::new(Self::new(Settings::with_key(fields)?, transport)))
     }
 
     /// The secret as it is now, if it can be one.
     async fn secret(&self, deadline: Instant) -> Result<Secret, FetchError> {
-        let impossible = |text: &str| impossible(text).map(str::to_owned);
-        self.settings.client_secret.read_possible(deadline, impossible).await
+        let proof = &self.settings.proof;
+        proof.source().read_possible(deadline, |secret| proof.impossible(secret)).await
     }
 
     /// Of the secret and of which token it is for, and of what goes with them; empty if it cannot be
     /// read by `deadline`.
     async fn fingerprint(&self, deadline: Instant, more: Vec<&str>) -> String {
-        let Settings { client_id, client_secret, scope, params, shape, .. } = &self.settings;
-        let Ok(secret) = client_secret.read(deadline).await else { return String::new() };
-        let params = params.fingerprint();
-        let scope = scope.as_deref().unwrap_or_default();
-        let parts = [&**client_id, scope, &params, secret.expose()].into_iter().chain(more);
+        let Settings { proof, wanted, shape, .. } = &self.settings;
+        let Ok(secret) = proof.source().read(deadline).await else { return String::new() };
+        let parts = [proof.client(), wanted, secret.expose()].into_iter().chain(more);
         fingerprint(parts.chain(shape.beside.iter().map(Path::as_str)))
     }
 
-    fn request(&self, client: &Client, url: &Url, secret: &Secret) -> reqwest::Result<Request> {
-        let Settings { client_id, auth, scope, params, .. } = &self.settings;
+    fn request(&self, client: &Client, url: &Url, shown: &Shown) -> reqwest::Result<Request> {
+        let Settings { proof, scope, params, .. } = &self.settings;
         let mut form = Serializer::new(String::new());
         if !params.names("grant_type") {
-            form.append_pair("grant_type", "client_credentials");
+            form.append_pair("grant_type", proof.grant_type());
         }
-        if let Some(scope) = scope {
+        if let Some(scope) = scope.as_ref().filter(|_| proof.sends_scope()) {
             form.append_pair("scope", scope);
         }
         form.extend_pairs(&params.0);
-        let mut request = client.post(url.clone()).header(header::ACCEPT, "application/json");
-        match auth {
-            // Both are encoded as in a form before they are joined (RFC 6749 section 2.3.1).
-            Auth::Basic => {
-                let [id, secret] = [&**client_id, secret.expose()]
-                    .map(|text| byte_serialize(text.as_bytes()).collect::<String>());
-                request = request.basic_auth(id, Some(secret));
-            }
-            Auth::Body => {
-                form.append_pair("client_id", client_id);
-                form.append_pair("client_secret", secret.expose());
-            }
-        }
-        request
+        let request = client.post(url.clone()).header(header::ACCEPT, "application/json");
+        proof
+            .add(shown, &mut form, request)
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body(form.finish())
             .build()
     }
 }
 
+/// The request cannot be made on this machine; another may do better.
+fn unsigned(what: &str) -> FetchError {
+    let message = format!("what proves the client {what}");
+    FetchError::new(Trouble::SecretUnreadable, Remedy::Retry, Fate::NotSent, message)
+}
+
 impl Provider for OAuth2 {
     fn kind(&self) -> &'static str {
-        KIND
+        match self.settings.proof {
+            Proof::Secret { .. } => KIND,
+            Proof::Assertion(_) => KIND_JWT,
+        }
     }
 
     fn account(&self) -> Account<'_> {
-        let Settings { token_urls, client_id, wanted, .. } = &self.settings;
-        Account { issuer: token_urls.host(), name: client_id, token: wanted }
+        let Settings { token_urls, proof, wanted, .. } = &self.settings;
+        Account { issuer: token_urls.host(), name: proof.client(), token: wanted }
     }
 
     fn issuance(&self) -> Issuance {
@@ -118,10 +127,10 @@ impl Provider for OAuth2 {
 
     fn settings_fingerprint(&self, deadline: Instant) -> BoxFuture<'_, String> {
         Box::pin(async move {
-            let Settings { token_urls, auth, shape, .. } = &self.settings;
+            let Settings { token_urls, proof, shape, .. } = &self.settings;
             let expiry = shape.expiry.spelled();
             let urls = token_urls.iter().map(Url::as_str);
-            let how = [auth.as_str(), shape.token_field.as_str(), &expiry];
+            let how = [shape.token_field.as_str(), &expiry].into_iter().chain(proof.words());
             self.fingerprint(deadline, urls.chain(how).collect()).await
         })
     }
@@ -141,9 +150,12 @@ impl Provider for OAuth2 {
     ) -> BoxFuture<'a, Result<Issued, FetchError>> {
         Box::pin(async move {
             let secret = self.secret(deadline).await?;
-            let Settings { client_id, shape, .. } = &self.settings;
-            let request = |client: &Client, url: &Url| self.request(client, url, &secret);
-            let read = |answer: Answer| shape.read(client_id, inputs.granted_at, &answer);
+            let Settings { proof, scope, shape, .. } = &self.settings;
+            let now = inputs.granted_at;
+            let shown =
+                proof.show(secret, scope.as_deref(), now).map_err(|what| unsigned(&what))?;
+            let request = |client: &Client, url: &Url| self.request(client, url, &shown);
+            let read = |answer: Answer| shape.read(proof, now, &answer);
             self.transport.call(&self.route, deadline, request, read).await
         })
     }

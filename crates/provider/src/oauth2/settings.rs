@@ -1,37 +1,30 @@
 //! The settings of a client, in OAuth's words.
 
-use std::fmt;
-
-use super::{answer::Shape, expiry::Expiry, path::Path};
-use crate::{BaseUrls, Fields, SecretSource, fingerprint::fingerprint};
+use super::{
+    answer::Shape,
+    expiry::Expiry,
+    params::Params,
+    path::Path,
+    proof::{Assertion, Auth, Proof, StandsFor, impossible},
+};
+use crate::{BaseUrls, Fields, SecretSource, jwt::Algorithm};
 
 /// Shown to whoever has to write one.
 const TOKEN_URL: &str = "https://issuer.example/oauth2/token";
 
 /// Parameters that have settings of their own.
-const OWN: [(&str, &str); 3] =
+const PARAMS: [(&str, &str); 3] =
     [("scope", "scope"), ("client_id", "client_id"), ("client_secret", "client_secret")];
 
-/// How a client shows its secret (RFC 6749 section 2.3.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Auth {
-    /// By HTTP Basic, which every issuer has to take.
-    Basic,
-    /// As `client_id` and `client_secret` in the body.
-    Body,
-}
-
-/// Further parameters of a request, in their order. One may be a secret, so none prints itself.
-#[derive(Clone, Default)]
-pub(super) struct Params(pub(super) Vec<(String, String)>);
+/// Claims that have settings of their own, or are made for each assertion.
+const CLAIMS: [(&str, &str); 4] =
+    [("iss", "issuer"), ("sub", "subject"), ("aud", "audience"), ("scope", "scope")];
 
 /// One client at an issuer.
 #[derive(Clone, Debug)]
 pub(super) struct Settings {
     pub(super) token_urls: BaseUrls,
-    pub(super) client_id: Box<str>,
-    pub(super) client_secret: SecretSource,
-    pub(super) auth: Auth,
+    pub(super) proof: Proof,
     pub(super) scope: Option<String>,
     pub(super) params: Params,
     pub(super) shape: Shape,
@@ -39,119 +32,113 @@ pub(super) struct Settings {
     pub(super) wanted: String,
 }
 
-// === impl Auth ===
-
-impl Auth {
-    const ALL: [(&str, Self); 2] = [("basic", Self::Basic), ("body", Self::Body)];
-
-    /// As the configuration spells it.
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Self::Basic => "basic",
-            Self::Body => "body",
-        }
-    }
-}
-
-// === impl Params ===
-
-impl Params {
-    /// Reads `params`. What has a setting of its own is not one.
-    fn read(fields: &mut dyn Fields) -> Self {
-        let params = fields.table("params").unwrap_or_default();
-        for (name, setting) in OWN {
-            if params.iter().any(|(given, _)| given == name) {
-                fields.wrong("params", &format!("{name} has a setting of its own: {setting}"));
-            }
-        }
-        Self(params)
-    }
-
-    pub(super) fn names(&self, name: &str) -> bool {
-        self.0.iter().any(|(given, _)| given == name)
-    }
-
-    /// A short hash of all of them.
-    pub(super) fn fingerprint(&self) -> String {
-        fingerprint(self.0.iter().flat_map(|(name, value)| [name.as_str(), value.as_str()]))
-    }
-}
-
-impl fmt::Debug for Params {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.0.iter().map(|(name, _)| name)).finish()
-    }
-}
-
 // === impl Settings ===
 
 impl Settings {
-    /// Reads all that are this kind's own; `None` if any is missing or wrong.
-    pub(super) fn read(fields: &mut dyn Fields) -> Option<Self> {
+    /// Reads the settings of a client that has a secret; `None` if any is missing or wrong.
+    pub(super) fn with_secret(fields: &mut dyn Fields) -> Option<Self> {
+        Self::read(fields, &PARAMS, |fields, _| {
+            let client_id = fields.parsed("client_id", a_name);
+            let secret = fields.secret("client_secret");
+            let auth = fields.choice("auth", "a way to show a secret", &Auth::ALL);
+            let client_id =
+                fields.required("client_id", "what the issuer calls this client", client_id);
+            let what = "what proves it: a text, { file = \"…\" } or { env = \"…\" }";
+            let secret = fields.required("client_secret", what, secret);
+            let auth = auth.unwrap_or(Auth::Basic);
+            Some(Proof::Secret { client_id: client_id?, secret: secret?, auth })
+        })
+    }
+
+    /// The same of one that signs assertions.
+    pub(super) fn with_key(fields: &mut dyn Fields) -> Option<Self> {
+        Self::read(fields, &[], |fields, token_urls| {
+            let issuer = fields.parsed("issuer", a_name);
+            let subject = fields.text("subject");
+            let audience = fields.text("audience");
+            let claims = Params::read(fields, "claims", &CLAIMS);
+            let algorithm = fields.choice("algorithm", "an algorithm", &Algorithm::ALL);
+            let algorithm = algorithm.unwrap_or(Algorithm::Rs256);
+            let key = signing_key(fields, algorithm);
+            let key_id = fields.text("key_id");
+            let all = [("grant", StandsFor::Grant), ("client", StandsFor::Client)];
+            let stands_for = fields.choice("assertion", "what an assertion stands for", &all);
+            let what = "who signs: the client's id, or the e-mail address of the service account";
+            let issuer = fields.required("issuer", what, issuer);
+            let what = "the private key, in PEM: { file = \"…\" }";
+            let key = fields.required("key", what, key);
+            let token_url = || token_urls?.iter().next().map(ToString::to_string);
+            Some(Proof::Assertion(Assertion {
+                issuer: issuer?,
+                subject,
+                audience: audience.or_else(token_url)?,
+                claims,
+                key: key?,
+                key_id,
+                algorithm,
+                stands_for: stands_for.unwrap_or(StandsFor::Grant),
+            }))
+        })
+    }
+
+    /// Reads what all clients share, and how this one proves itself.
+    fn read(
+        fields: &mut dyn Fields,
+        own: &[(&str, &str)],
+        proof: impl FnOnce(&mut dyn Fields, Option<&BaseUrls>) -> Option<Proof>,
+    ) -> Option<Self> {
         let token_urls = fields.base_urls("token_url", TOKEN_URL);
-        let client_id = fields.parsed("client_id", |text| {
-            let what = impossible(text).map(str::to_owned);
-            what.map_or_else(|| Ok(text.into()), |what| Err(format!("it {what}")))
-        });
-        let client_secret = fields.secret("client_secret");
-        let auth = fields.choice("auth", "a way to show a secret", &Auth::ALL);
+        let proof = proof(fields, token_urls.as_ref());
         let scope = fields.text("scope");
-        let params = Params::read(fields);
-        let token_field = fields.parsed("token_field", Path::parse);
-        let expiry = Expiry::read(fields);
-        let beside = beside(fields);
+        let params = Params::read(fields, "params", own);
+        let shape = shape(fields);
         let why = "knows no call that asks an OAuth issuer whether a token still works";
         fields.unsupported("verify_every", why);
-        let token_urls = fields.required(
-            "token_url",
-            &format!("where tokens are given, as {TOKEN_URL}"),
-            token_urls,
-        );
-        let client_id =
-            fields.required("client_id", "what the issuer calls this client", client_id);
-        let what = "what proves it: a text, { file = \"…\" } or { env = \"…\" }";
-        let client_secret = fields.required("client_secret", what, client_secret);
-        let token_field = token_field.or_else(|| Path::parse("access_token").ok());
-        let token_urls = token_urls?;
-        Some(Self {
-            wanted: wanted(&token_urls, scope.as_deref(), &params),
-            token_urls,
-            client_id: client_id?,
-            client_secret: client_secret?,
-            auth: auth.unwrap_or(Auth::Basic),
-            scope,
-            params,
-            shape: Shape { token_field: token_field?, expiry: expiry?, beside },
-        })
+        let what = format!("where tokens are given, as {TOKEN_URL}");
+        let token_urls = fields.required("token_url", &what, token_urls)?;
+        let proof = proof?;
+        let wanted = wanted(&token_urls, &proof, scope.as_deref(), &params);
+        Some(Self { token_urls, proof, scope, params, shape: shape?, wanted })
     }
 }
 
-/// Reads `fields`: what of an answer stands beside the token.
-fn beside(fields: &mut dyn Fields) -> Vec<Path> {
+fn a_name(text: &str) -> Result<Box<str>, String> {
+    impossible(text).map_or_else(|| Ok(text.into()), |what| Err(format!("it {what}")))
+}
+
+/// A value is judged at once; a file when it is read.
+fn signing_key(fields: &mut dyn Fields, algorithm: Algorithm) -> Option<SecretSource> {
+    let key = fields.secret("key")?;
+    if let SecretSource::Value(value) = &key
+        && let Err(what) = crate::jwt::SigningKey::read(value.expose(), algorithm)
+    {
+        fields.wrong("key", &format!("it {what}"));
+        return None;
+    }
+    Some(key)
+}
+
+/// Reads where in an answer what matters stands.
+fn shape(fields: &mut dyn Fields) -> Option<Shape> {
+    let token_field = fields.parsed("token_field", Path::parse);
+    let expiry = Expiry::read(fields);
     let texts = fields.texts("fields").unwrap_or_default();
-    let paths: Result<_, _> = texts.iter().map(|text| Path::parse(text)).collect();
-    paths.map_err(|why: String| fields.wrong("fields", &why)).unwrap_or_default()
+    let beside: Result<_, String> = texts.iter().map(|text| Path::parse(text)).collect();
+    let beside = beside.map_err(|why| fields.wrong("fields", &why)).unwrap_or_default();
+    let token_field = token_field.or_else(|| Path::parse("access_token").ok());
+    Some(Shape { token_field: token_field?, expiry: expiry?, beside })
 }
 
 /// What tells a client's token from its others, as operators read it: the path, for tenants stand there,
-/// and the scope. Parameters may be secrets: they are told apart, and not told.
-fn wanted(token_urls: &BaseUrls, scope: Option<&str>, params: &Params) -> String {
+/// for whom it is, and the scope. Parameters may be secrets: they are told apart, and not told.
+fn wanted(token_urls: &BaseUrls, proof: &Proof, scope: Option<&str>, params: &Params) -> String {
     let path = token_urls.iter().next().map(|url| url.path().to_owned()).unwrap_or_default();
-    let scope = scope.map(|scope| format!(" {scope}")).unwrap_or_default();
-    let params =
-        if params.0.is_empty() { String::new() } else { format!(" {}", params.fingerprint()) };
-    format!("{path}{scope}{params}")
-}
-
-/// Why this can be neither the id nor the secret of a client: a sentence that lacks its subject.
-pub(super) fn impossible(text: &str) -> Option<&'static str> {
-    if text.chars().any(char::is_control) {
-        Some("has more than one line, or control characters: leave one line, with nothing else")
-    } else if ["${", "$(", "{{"].iter().any(|start| text.starts_with(start)) {
-        Some("is a placeholder that nothing has filled in: put the value there")
-    } else if text.is_empty() {
-        Some("is empty")
-    } else {
-        None
-    }
+    let (subject, claims) = match proof {
+        Proof::Secret { .. } => (None, &Params::default()),
+        Proof::Assertion(assertion) => (assertion.subject.as_deref(), &assertion.claims),
+    };
+    let hash = |params: &Params| (!params.0.is_empty()).then(|| params.fingerprint());
+    let (params, claims) = (hash(params), hash(claims));
+    let parts = [Some(&*path), subject, scope, params.as_deref(), claims.as_deref()];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(" ")
 }

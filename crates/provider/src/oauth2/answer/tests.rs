@@ -4,10 +4,15 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::times::Times;
+use crate::{Secret, SecretSource, oauth2::proof::Auth, times::Times};
 
 /// 2023-11-15T01:00:00Z.
 const NOW: StoreTime = StoreTime::from_millis(1_700_010_000_000);
+
+fn reporter() -> Proof {
+    let secret = SecretSource::Value(Secret::new("s3cr3t"));
+    Proof::Secret { client_id: "reporter".into(), secret, auth: Auth::Basic }
+}
 
 fn shape(token_field: &str, expiry: Expiry) -> Shape {
     Shape { token_field: Path::parse(token_field).expect("a path"), expiry, beside: Vec::new() }
@@ -22,7 +27,7 @@ fn answer(status: u16, body: &[u8], times: Times) -> Answer {
 }
 
 fn read(status: u16, body: &str, times: Times) -> Result<Issued, FetchError> {
-    plain().read("reporter", NOW, &answer(status, body.as_bytes(), times))
+    plain().read(&reporter(), NOW, &answer(status, body.as_bytes(), times))
 }
 
 fn refused(status: u16, body: &str) -> FetchError {
@@ -43,7 +48,7 @@ fn a_token_is_found_where_the_settings_say() {
     let body = json!({"code": 0, "data": {"token": "t0k3n", "ends": "2023-11-15T01:10:00Z"}});
     let ends = Expiry::At(Path::parse("data.ends").expect("a path"));
     let answer = answer(201, body.to_string().as_bytes(), Times::default());
-    let issued = shape("data.token", ends).read("reporter", NOW, &answer).expect("a token");
+    let issued = shape("data.token", ends).read(&reporter(), NOW, &answer).expect("a token");
     assert_eq!((issued.token.expose(), issued.lifetime.as_secs()), ("t0k3n", 600));
 }
 
@@ -55,7 +60,7 @@ fn what_is_to_stand_beside_the_token_is_kept_as_it_is_and_no_more() {
     let read = |instance_url: &str| {
         let body = json!({"access_token": "t", "expires_in": 60, "id": "no",
             "instance_url": instance_url, "data": {"ids": [1, 2]}});
-        shape.read("reporter", NOW, &answer(200, body.to_string().as_bytes(), Times::default()))
+        shape.read(&reporter(), NOW, &answer(200, body.to_string().as_bytes(), Times::default()))
     };
     let issued = read("https://eu1.example").expect("a token");
     let fields: Value = serde_json::from_str(issued.token.fields().expect("fields")).expect("JSON");
@@ -63,7 +68,7 @@ fn what_is_to_stand_beside_the_token_is_kept_as_it_is_and_no_more() {
     let error = read(&"x".repeat(4096)).expect_err("too much");
     assert!(error.to_string().contains("see fields"), "{error}");
     let plain = plain().read(
-        "reporter",
+        &reporter(),
         NOW,
         &answer(200, br#"{"access_token":"t","expires_in":60}"#, Times::default()),
     );
@@ -77,7 +82,7 @@ fn what_the_issuer_dates_is_reckoned_from_its_own_clock() {
     let date = Some(NOW.minus(Duration::from_secs(3600)));
     let body = br#"{"access_token":"t","ends":"2023-11-15T00:10:00Z"}"#;
     let answer = answer(200, body, Times { date, retry_after: None });
-    let issued = shape("access_token", ends).read("reporter", NOW, &answer).expect("a token");
+    let issued = shape("access_token", ends).read(&reporter(), NOW, &answer).expect("a token");
     assert_eq!(issued.lifetime.as_secs(), 600);
 }
 
@@ -168,7 +173,7 @@ proptest! {
     fn no_bytes_are_taken_for_a_token_that_are_none(
         status in 100..600u16, body in prop::collection::vec(any::<u8>(), 0..80),
     ) {
-        let read = plain().read("reporter", NOW, &answer(status, &body, Times::default()));
+        let read = plain().read(&reporter(), NOW, &answer(status, &body, Times::default()));
         prop_assert!(read.is_err());
     }
 }
