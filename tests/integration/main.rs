@@ -21,6 +21,7 @@ mod failures;
 mod files;
 mod foreign;
 mod garbage;
+mod github;
 mod issuer;
 mod killed;
 mod listener;

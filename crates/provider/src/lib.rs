@@ -23,6 +23,7 @@ mod credential;
 mod error;
 mod fields;
 mod fingerprint;
+pub mod github;
 mod issued;
 mod jwt;
 mod lookups;

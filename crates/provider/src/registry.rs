@@ -1,12 +1,13 @@
 //! The kinds of issuers that are built in.
 
-use crate::{Fields, Provider, Transport, oauth2, wechat};
+use crate::{Fields, Provider, Transport, github, oauth2, wechat};
 
 /// Every kind, the default first. To add one: its module, and its line here.
 pub const KINDS: &[Kind] = &[
     Kind { name: wechat::KIND, read: wechat::WeChat::read },
     Kind { name: oauth2::KIND, read: oauth2::OAuth2::read },
     Kind { name: oauth2::KIND_JWT, read: oauth2::OAuth2::read_jwt },
+    Kind { name: github::KIND, read: github::GitHubApp::read },
 ];
 
 /// A kind of issuer.

@@ -1,0 +1,149 @@
+//! The request to GitHub.
+
+use std::time::Duration;
+
+use evertoken_client::{StoreTime, Token};
+use evertoken_rules::policy::{Issuance, NO_DAILY_QUOTA};
+use futures_util::future::BoxFuture;
+use reqwest::{Client, Request, Url};
+use serde_json::Map;
+use tokio::time::Instant;
+
+use super::{KIND, answer, settings::Settings};
+use crate::{
+    Account, Fate, FetchError, Fields, Inputs, Issued, Probed, Provider, Remedy, Secret, Transport,
+    Trouble,
+    fingerprint::fingerprint,
+    jwt::{Algorithm, SigningKey},
+    route::Route,
+    transport::Answer,
+};
+
+/// The version of GitHub's API that is spoken.
+const API_VERSION: &str = "2022-11-28";
+
+/// The life of the app's JWT, which is sent at once. GitHub takes ten minutes.
+const JWT_LIFE: Duration = Duration::from_secs(300);
+
+/// Speaks to GitHub for one installation of an app.
+#[derive(Debug)]
+pub struct GitHubApp {
+    settings: Settings,
+    route: Route,
+    transport: Transport,
+}
+
+// === impl GitHubApp ===
+
+impl GitHubApp {
+    pub(crate) fn read(
+        fields: &mut dyn Fields,
+        transport: &Transport,
+    ) -> Option<Box<dyn Provider>> {
+        let settings = Settings::read(fields)?;
+        let route = Route::new(settings.base_urls.clone());
+        Some(Box::new(Self { settings, route, transport: transport.clone() }))
+    }
+
+    /// The key as it is now, if it is one.
+    async fn key(&self, deadline: Instant) -> Result<Secret, FetchError> {
+        let impossible = |key: &str| SigningKey::read(key, Algorithm::Rs256).err();
+        self.settings.key.read_possible(deadline, impossible).await
+    }
+
+    /// What proves the app, dated by the store's time.
+    fn jwt(&self, key: &Secret, now: StoreTime) -> Result<String, FetchError> {
+        let mut claims = Map::new();
+        claims.insert("iss".to_owned(), (&*self.settings.app_id).into());
+        let signed = SigningKey::read(key.expose(), Algorithm::Rs256)
+            .and_then(|key| key.sign(None, claims, now, JWT_LIFE));
+        signed.map_err(|what| {
+            let message = format!("the app's key {what}");
+            FetchError::new(Trouble::SecretUnreadable, Remedy::Retry, Fate::NotSent, message)
+        })
+    }
+
+    fn request(&self, client: &Client, base: &Url, jwt: &str) -> reqwest::Result<Request> {
+        let (base, id) = (base.as_str().trim_end_matches('/'), self.settings.installation_id);
+        let request = client
+            .post(format!("{base}/app/installations/{id}/access_tokens"))
+            .bearer_auth(jwt)
+            .header("accept", "application/vnd.github+json")
+            .header("x-github-api-version", API_VERSION);
+        match self.settings.restriction() {
+            Some(restriction) => request.json(&restriction).build(),
+            None => request.build(),
+        }
+    }
+
+    /// Of the key and of which token it is for, and of what goes with them; empty if it cannot be read by
+    /// `deadline`.
+    async fn fingerprint(&self, deadline: Instant, more: Vec<&str>) -> String {
+        let Settings { app_id, key, wanted, .. } = &self.settings;
+        let Ok(key) = key.read(deadline).await else { return String::new() };
+        fingerprint([&**app_id, wanted, key.expose()].into_iter().chain(more))
+    }
+}
+
+impl Provider for GitHubApp {
+    fn kind(&self) -> &'static str {
+        KIND
+    }
+
+    fn account(&self) -> Account<'_> {
+        let Settings { base_urls, app_id, wanted, .. } = &self.settings;
+        Account { issuer: base_urls.host(), name: app_id, token: wanted }
+    }
+
+    fn issuance(&self) -> Issuance {
+        Issuance::Overlaps
+    }
+
+    fn daily_quota(&self) -> u64 {
+        NO_DAILY_QUOTA
+    }
+
+    fn quota_day_offset(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn in_clear(&self) -> Option<&str> {
+        self.settings.base_urls.in_clear()
+    }
+
+    fn settings_fingerprint(&self, deadline: Instant) -> BoxFuture<'_, String> {
+        let bases: Vec<&str> = self.settings.base_urls.iter().map(Url::as_str).collect();
+        Box::pin(self.fingerprint(deadline, bases))
+    }
+
+    fn secret_fingerprint(&self, deadline: Instant) -> BoxFuture<'_, String> {
+        Box::pin(self.fingerprint(deadline, Vec::new()))
+    }
+
+    fn readable(&self, deadline: Instant) -> BoxFuture<'_, Result<(), FetchError>> {
+        Box::pin(async move { self.key(deadline).await.map(drop) })
+    }
+
+    fn fetch<'a>(
+        &'a self,
+        deadline: Instant,
+        inputs: &'a Inputs,
+    ) -> BoxFuture<'a, Result<Issued, FetchError>> {
+        Box::pin(async move {
+            let now = inputs.granted_at;
+            let jwt = self.jwt(&self.key(deadline).await?, now)?;
+            let Settings { app_id, installation_id, .. } = &self.settings;
+            let request = |client: &Client, base: &Url| self.request(client, base, &jwt);
+            let read = |answer: Answer| answer::read(app_id, *installation_id, now, &answer);
+            self.transport.call(&self.route, deadline, request, read).await
+        })
+    }
+
+    /// An installation's token is not probed: no call is made.
+    fn probe<'a>(&'a self, _token: &'a Token, _deadline: Instant) -> BoxFuture<'a, Probed> {
+        let message = "GitHub is not asked about tokens";
+        let (trouble, remedy) = (Trouble::RequestMalformed, Remedy::Operator);
+        let error = FetchError::new(trouble, remedy, Fate::NotSent, message);
+        Box::pin(std::future::ready(Probed::Unclear(error)))
+    }
+}
