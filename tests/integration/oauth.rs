@@ -1,5 +1,6 @@
 //! OAuth client credentials, against an issuer that answers as RFC 6749 says.
 
+mod certificate;
 mod jwt;
 mod page;
 

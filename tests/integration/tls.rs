@@ -18,7 +18,7 @@ use crate::connecting::check;
 
 /// Writes a certificate authority, and a certificate of this machine with its key, which is good for
 /// a server and for a client.
-fn certificates(directory: &Path) {
+pub(super) fn certificates(directory: &Path) {
     let mut params = CertificateParams::new(Vec::new()).expect("parameters");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key"));

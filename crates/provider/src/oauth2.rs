@@ -4,13 +4,15 @@
 //! Each call gives a new token, and those before live on to their own end, so a call that was lost or
 //! made twice does no harm. An issuer counts no calls by the day, but it may ask for a pause.
 //!
-//! - `settings`: what an operator says of a client. `proof`: what proves it. `client`: the request.
+//! - `settings`: what an operator says of a client. `proof`: what proves it; `identity`: what it
+//!   shows in TLS. `client`: the request.
 //! - `answer`: what an answer means. `expiry`: how long a token lives. `refusal`: what an error asks
 //!   for. All pure.
 
 mod answer;
 mod client;
 mod expiry;
+mod identity;
 mod params;
 mod path;
 mod proof;

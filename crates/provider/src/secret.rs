@@ -73,6 +73,14 @@ impl SecretSource {
         }
     }
 
+    /// The same, which may be as long as a chain of certificates is.
+    pub(crate) fn of_certificates(self) -> Self {
+        match self {
+            Self::Value(secret) => Self::Value(secret),
+            Self::File(file) => Self::File(file.of_certificates()),
+        }
+    }
+
     /// The secret as it is now.
     ///
     /// # Errors

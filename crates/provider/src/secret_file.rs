@@ -21,6 +21,9 @@ use crate::{Fate, FetchError, Remedy, Secret, Trouble};
 /// The longest file that is read as a secret, in bytes.
 const MAX_SECRET: u64 = 4096;
 
+/// The longest file of certificates.
+const MAX_CERTIFICATES: u64 = 64 * 1024;
+
 /// Files that are read at once, of all credentials. The names of hosts are looked up on the same
 /// threads, of which there are 512: reads that hang must leave some.
 static READERS: Semaphore = Semaphore::const_new(64);
@@ -31,6 +34,8 @@ pub struct SecretFile {
     path: Box<Path>,
     /// One read at a time: the next waits for one that hangs, and adds no thread to it.
     turn: Arc<Semaphore>,
+    /// The longest that it may be, in bytes.
+    most: u64,
 }
 
 // === impl SecretFile ===
@@ -38,7 +43,12 @@ pub struct SecretFile {
 impl SecretFile {
     /// The file at `path`. It is not looked at.
     pub fn new(path: impl AsRef<Path>) -> Self {
-        Self { path: path.as_ref().into(), turn: Arc::new(Semaphore::new(1)) }
+        Self { path: path.as_ref().into(), turn: Arc::new(Semaphore::new(1)), most: MAX_SECRET }
+    }
+
+    /// The same, which may be as long as a chain of certificates is.
+    pub(crate) fn of_certificates(self) -> Self {
+        Self { most: MAX_CERTIFICATES, ..self }
     }
 
     /// Where it is.
@@ -47,13 +57,13 @@ impl SecretFile {
     }
 
     pub(crate) async fn read(&self, deadline: Instant) -> Result<Secret, FetchError> {
-        let path = self.path.clone();
+        let (path, most) = (self.path.clone(), self.most);
         let turn = Arc::clone(&self.turn);
         let reading = async move {
             // Neither is ever closed. Both are held until the read has ended, however late.
             let held = (turn.acquire_owned().await, READERS.acquire().await);
             let read = spawn_blocking(move || {
-                let bytes = read(&path);
+                let bytes = read(&path, most);
                 drop(held);
                 bytes
             });
@@ -66,8 +76,9 @@ impl SecretFile {
             let what = "cannot be read (is it there, and may this user read it?";
             self.failed(&format!("{what}{})", self.looked_for())).caused_by(error)
         })?;
-        if MAX_SECRET < bytes.len() as u64 {
-            return Err(self.failed("is longer than 4096 bytes: is it the right file?"));
+        if most < bytes.len() as u64 {
+            let what = format!("is longer than {most} bytes: is it the right file?");
+            return Err(self.failed(&what));
         }
         let text = text(&bytes).map_err(|what| self.failed(what))?;
         match text.trim() {
@@ -99,9 +110,9 @@ impl fmt::Debug for SecretFile {
     }
 }
 
-fn read(path: &Path) -> io::Result<Vec<u8>> {
+fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    File::open(path)?.take(MAX_SECRET + 1).read_to_end(&mut bytes)?;
+    File::open(path)?.take(most + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 

@@ -14,7 +14,7 @@ use std::{
 };
 
 use evertoken_tls::Refusal;
-use reqwest::{Certificate, Client, Request, Response, Url, header};
+use reqwest::{Certificate, Client, Identity, Request, Response, Url, header};
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
@@ -39,6 +39,8 @@ struct Shared {
     proxy: Option<Proxy>,
     /// A file of authorities that are trusted beside the machine's.
     authorities: Option<PathBuf>,
+    /// What is shown to issuers that ask for a certificate.
+    identity: Option<Identity>,
     current: Mutex<Current>,
     /// Those for the other ways that credentials have.
     others: Mutex<Vec<Transport>>,
@@ -80,7 +82,7 @@ impl Transport {
         // A third for each connection leaves time for one more base URL, and for the answer.
         let connect_timeout = request_timeout / 3;
         let lookups = Arc::new(Lookups::new(connect_timeout));
-        Self::of(connect_timeout, lookups, None, None)
+        Self::of(connect_timeout, lookups, None, None, None)
     }
 
     fn of(
@@ -88,16 +90,31 @@ impl Transport {
         lookups: Arc<Lookups>,
         proxy: Option<Proxy>,
         authorities: Option<PathBuf>,
+        identity: Option<Identity>,
     ) -> Self {
         let (current, others) = Default::default();
-        Self(Arc::new(Shared { connect_timeout, lookups, proxy, authorities, current, others }))
+        let shared =
+            Shared { connect_timeout, lookups, proxy, authorities, identity, current, others };
+        Self(Arc::new(shared))
+    }
+
+    /// The same, on which a certificate is shown to issuers that ask for one: it and its key, in PEM.
+    ///
+    /// # Errors
+    /// If the two are none, or do not belong together.
+    pub(crate) async fn showing(&self, pem: &[u8]) -> Result<Self, InvalidTransport> {
+        let identity = Identity::from_pem(pem).map_err(InvalidTransport::new)?;
+        let Shared { connect_timeout, lookups, proxy, authorities, .. } = &*self.0;
+        let (lookups, proxy) = (Arc::clone(lookups), proxy.clone());
+        let shown = Self::of(*connect_timeout, lookups, proxy, authorities.clone(), Some(identity));
+        shown.ready().await.map(|()| shown)
     }
 
     /// The same, with the authorities of this file beside the machine's.
     #[must_use]
     pub fn trusting(&self, authorities: PathBuf) -> Self {
         let Shared { connect_timeout, lookups, proxy, .. } = &*self.0;
-        Self::of(*connect_timeout, Arc::clone(lookups), proxy.clone(), Some(authorities))
+        Self::of(*connect_timeout, Arc::clone(lookups), proxy.clone(), Some(authorities), None)
     }
 
     /// The same by this way. Those that are asked for one way are one.
@@ -118,7 +135,8 @@ impl Transport {
         if let Some(known) = [self].into_iter().chain(&*others).find(is_it) {
             return known.clone();
         }
-        let new = Self::of(*connect_timeout, Arc::clone(lookups), proxy, authorities.clone());
+        let authorities = authorities.clone();
+        let new = Self::of(*connect_timeout, Arc::clone(lookups), proxy, authorities, None);
         others.push(new.clone());
         new
     }
@@ -274,6 +292,9 @@ impl Shared {
             .dns_resolver(Arc::clone(&self.lookups));
         if let Some(file) = &self.authorities {
             builder = builder.tls_certs_merge(authorities(file)?);
+        }
+        if let Some(identity) = &self.identity {
+            builder = builder.identity(identity.clone());
         }
         if let Some(proxy) = &self.proxy {
             let proxy = proxy.with(password).map_err(InvalidTransport::new)?;

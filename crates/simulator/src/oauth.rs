@@ -74,6 +74,11 @@ impl OAuth {
         self.state().clients.entry(id.to_owned()).or_default().secret = secret.to_owned();
     }
 
+    /// Registers a client that is proved by its certificate alone, to whoever ends TLS before the issuer.
+    pub fn certified(&self, id: &str) {
+        self.state().clients.entry(id.to_owned()).or_default().is_certified = true;
+    }
+
     /// Registers a client that signs with the private half of this `PUBLIC KEY` in PEM.
     pub fn key(&self, id: &str, public_key: &str) {
         let mut state = self.state();

@@ -11,9 +11,10 @@ use tokio::{
 use tokio_rustls::{
     TlsAcceptor,
     rustls::{
-        ServerConfig,
+        RootCertStore, ServerConfig,
         crypto::ring,
         pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, pem::PemObject},
+        server::WebPkiClientVerifier,
         sign::{CertifiedKey, SingleCertAndKey},
     },
 };
@@ -32,29 +33,53 @@ impl TlsDoor {
             generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("a certificate");
         std::fs::write(certificate, cert.pem()).expect("a file");
         let key = PrivatePkcs8KeyDer::from(signing_key.serialize_der()).into();
-        Self::showing(target, vec![cert.der().clone()], key).await
+        Self::showing(target, vec![cert.der().clone()], key, None).await
+    }
+
+    /// The same as [`with`](Self::with), which lets in only those who show a certificate of `authority`.
+    pub async fn asking(
+        target: SocketAddr,
+        certificate: &Path,
+        key: &Path,
+        authority: &Path,
+    ) -> Self {
+        let shown = chain(certificate);
+        let key = PrivateKeyDer::from_pem_file(key).expect("a key");
+        let mut roots = RootCertStore::empty();
+        for authority in chain(authority) {
+            roots.add(authority).expect("an authority");
+        }
+        Self::showing(target, shown, key, Some(roots)).await
     }
 
     /// The same with the certificate and the key in these files, whatever they say.
     pub async fn with(target: SocketAddr, certificate: &Path, key: &Path) -> Self {
-        let shown = CertificateDer::pem_file_iter(certificate).expect("a file");
-        let shown = shown.map(|shown| shown.expect("a certificate")).collect();
-        Self::showing(target, shown, PrivateKeyDer::from_pem_file(key).expect("a key")).await
+        let key = PrivateKeyDer::from_pem_file(key).expect("a key");
+        Self::showing(target, chain(certificate), key, None).await
     }
 
     async fn showing(
         target: SocketAddr,
         certificate: Vec<CertificateDer<'static>>,
         key: PrivateKeyDer<'static>,
+        clients: Option<RootCertStore>,
     ) -> Self {
         let key = ring::sign::any_supported_type(&key).expect("a key");
         // A certificate that is of no use is shown, too: whoever comes is to judge it.
         let shown = SingleCertAndKey::from(CertifiedKey::new(certificate, key));
-        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        let provider = Arc::new(ring::default_provider());
+        let config = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
-            .expect("versions of TLS")
-            .with_no_client_auth()
-            .with_cert_resolver(Arc::new(shown));
+            .expect("versions of TLS");
+        let config = match clients {
+            None => config.with_no_client_auth(),
+            Some(roots) => {
+                let clients =
+                    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+                config.with_client_cert_verifier(clients.build().expect("authorities"))
+            }
+        };
+        let config = config.with_cert_resolver(Arc::new(shown));
         let acceptor = TlsAcceptor::from(Arc::new(config));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let addr = listener.local_addr().expect("its address");
@@ -78,4 +103,10 @@ impl TlsDoor {
     pub fn addr(&self) -> SocketAddr {
         self.addr
     }
+}
+
+/// The certificates in a file.
+fn chain(file: &Path) -> Vec<CertificateDer<'static>> {
+    let each = CertificateDer::pem_file_iter(file).expect("a file");
+    each.map(|each| each.expect("a certificate")).collect()
 }

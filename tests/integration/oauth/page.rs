@@ -4,6 +4,7 @@
 use evertoken_testkit::fleet::{Fleet, issuer_settings};
 
 use super::{TWO_HOURS, end};
+use crate::tls::certificates;
 
 /// The blocks of a page in this language.
 pub(super) fn blocks(page: &str, language: &str) -> Vec<String> {
@@ -28,7 +29,13 @@ fn placed(fleet: &mut Fleet, block: &str, url: &str) -> (String, String) {
     fleet.secrets.push(secret.clone());
     let given = quoted(block, "token_url").expect("a URL");
     let mut section = block.replace(given, url);
-    if let Some(file) = quoted(block, "{ file") {
+    if block.contains("client_cert") {
+        // No TLS is asked for here: `certificate.rs` has a door that asks.
+        certificates(fleet.path());
+        fleet.issuer.oauth().certified(&client);
+        section = section.replace("/run/secrets/bank.crt", "cert.pem");
+        section = section.replace("/run/secrets/bank.key", "key.pem");
+    } else if let Some(file) = quoted(block, "{ file") {
         fleet.write(&id, &secret);
         section = section.replace(file, &id);
     }
@@ -39,7 +46,7 @@ fn placed(fleet: &mut Fleet, block: &str, url: &str) -> (String, String) {
 async fn every_configuration_of_the_page_about_client_credentials_brings_a_token_with_one_command()
 {
     let sections = blocks("oauth2", "toml");
-    assert_eq!(sections.len(), 6);
+    assert_eq!(sections.len(), 7);
     let mut fleet = Fleet::new(issuer_settings(TWO_HOURS)).await;
     let url = format!("{}/oauth2/token", fleet.issuer.base_url());
     for block in &sections {

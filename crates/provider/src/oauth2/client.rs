@@ -58,6 +58,14 @@ impl OAuth2 {
         proof.source().read_possible(deadline, |secret| proof.impossible(secret)).await
     }
 
+    /// The way to the issuer, on which the client's certificate is shown if it has one.
+    async fn way(&self, deadline: Instant) -> Result<Transport, FetchError> {
+        match &self.settings.identity {
+            Some(identity) => identity.way(&self.transport, deadline).await,
+            None => Ok(self.transport.clone()),
+        }
+    }
+
     /// Of the secret and of which token it is for, and of what goes with them; empty if it cannot be
     /// read by `deadline`.
     async fn fingerprint(&self, deadline: Instant, more: Vec<&str>) -> String {
@@ -127,10 +135,16 @@ impl Provider for OAuth2 {
 
     fn settings_fingerprint(&self, deadline: Instant) -> BoxFuture<'_, String> {
         Box::pin(async move {
-            let Settings { token_urls, proof, shape, .. } = &self.settings;
+            let Settings { token_urls, proof, identity, shape, .. } = &self.settings;
+            let certificate = match identity {
+                Some(identity) => identity.certificate(deadline).await,
+                None => String::new(),
+            };
             let expiry = shape.expiry.spelled();
             let urls = token_urls.iter().map(Url::as_str);
-            let how = [shape.token_field.as_str(), &expiry].into_iter().chain(proof.words());
+            let how = [shape.token_field.as_str(), &expiry, &certificate]
+                .into_iter()
+                .chain(proof.words());
             self.fingerprint(deadline, urls.chain(how).collect()).await
         })
     }
@@ -140,7 +154,10 @@ impl Provider for OAuth2 {
     }
 
     fn readable(&self, deadline: Instant) -> BoxFuture<'_, Result<(), FetchError>> {
-        Box::pin(async move { self.secret(deadline).await.map(drop) })
+        Box::pin(async move {
+            self.way(deadline).await?;
+            self.secret(deadline).await.map(drop)
+        })
     }
 
     fn fetch<'a>(
@@ -156,7 +173,7 @@ impl Provider for OAuth2 {
                 proof.show(secret, scope.as_deref(), now).map_err(|what| unsigned(&what))?;
             let request = |client: &Client, url: &Url| self.request(client, url, &shown);
             let read = |answer: Answer| shape.read(proof, now, &answer);
-            self.transport.call(&self.route, deadline, request, read).await
+            self.way(deadline).await?.call(&self.route, deadline, request, read).await
         })
     }
 
@@ -166,5 +183,59 @@ impl Provider for OAuth2 {
         let (trouble, remedy) = (Trouble::RequestMalformed, Remedy::Operator);
         let error = FetchError::new(trouble, remedy, Fate::NotSent, message);
         Box::pin(std::future::ready(Probed::Unclear(error)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        BaseUrls, SecretSource,
+        oauth2::{answer::Shape, expiry::Expiry, params::Params, proof::Auth},
+    };
+
+    /// The client of the examples of RFC 6749.
+    fn client(auth: Auth) -> OAuth2 {
+        let path = |text| Path::parse(text).expect("a path");
+        let secret = SecretSource::Value(Secret::new("gX1fBat3bV"));
+        let settings = Settings {
+            token_urls: BaseUrls::parse(&["https://server.example.com/token"]).expect("a URL"),
+            proof: Proof::Secret { client_id: "s6BhdRkqt3".into(), secret, auth },
+            identity: None,
+            scope: None,
+            params: Params::default(),
+            shape: Shape {
+                token_field: path("access_token"),
+                expiry: Expiry::In(path("expires_in")),
+                beside: Vec::new(),
+            },
+            wanted: "/token".to_owned(),
+        };
+        OAuth2::new(settings, &Transport::new(Duration::from_secs(1)))
+    }
+
+    fn sent(auth: Auth) -> (Option<String>, String) {
+        evertoken_tls::use_ring();
+        let client = client(auth);
+        let shown = Shown::Secret(Secret::new("gX1fBat3bV"));
+        let url = Url::parse("https://server.example.com/token").expect("a URL");
+        let request = client.request(&Client::new(), &url, &shown).expect("a request");
+        assert_eq!((request.method().as_str(), request.url().path()), ("POST", "/token"));
+        let header = |name: &str| {
+            request.headers().get(name).map(|value| value.to_str().expect("a text").to_owned())
+        };
+        let form = Some("application/x-www-form-urlencoded".to_owned());
+        assert_eq!(header("content-type"), form);
+        let body = request.body().and_then(reqwest::Body::as_bytes).expect("a body");
+        (header("authorization"), String::from_utf8(body.to_vec()).expect("a text"))
+    }
+
+    /// Sections 4.4.2 and 2.3.1, to the byte.
+    #[test]
+    fn the_requests_of_rfc_6749_are_sent_to_the_byte() {
+        let basic = Some("Basic czZCaGRSa3F0MzpnWDFmQmF0M2JW".to_owned());
+        assert_eq!(sent(Auth::Basic), (basic, "grant_type=client_credentials".to_owned()));
+        let body = "grant_type=client_credentials&client_id=s6BhdRkqt3&client_secret=gX1fBat3bV";
+        assert_eq!(sent(Auth::Body), (None, body.to_owned()));
     }
 }

@@ -36,6 +36,8 @@ pub(super) enum Auth {
     Basic,
     /// As `client_id` and `client_secret` in the body.
     Body,
+    /// Not at all: its certificate proves it, whose key is the secret (RFC 8705 section 2).
+    Tls,
 }
 
 /// What an assertion says.
@@ -88,6 +90,7 @@ impl Proof {
     /// Why this can be no secret of its kind: a sentence that lacks its subject.
     pub(super) fn impossible(&self, secret: &str) -> Option<String> {
         match self {
+            Self::Secret { auth: Auth::Tls, .. } => None,
             Self::Secret { .. } => impossible(secret).map(str::to_owned),
             Self::Assertion(assertion) => SigningKey::read(secret, assertion.algorithm).err(),
         }
@@ -147,6 +150,9 @@ impl Proof {
                     .map(|text| byte_serialize(text.as_bytes()).collect::<String>());
                 return request.basic_auth(id, Some(secret));
             }
+            (Self::Secret { client_id, auth: Auth::Tls, .. }, _) => {
+                form.append_pair("client_id", client_id);
+            }
             (_, Shown::Secret(secret)) => {
                 form.append_pair("client_id", self.client());
                 form.append_pair("client_secret", secret.expose());
@@ -165,13 +171,15 @@ impl Proof {
 // === impl Auth ===
 
 impl Auth {
-    pub(super) const ALL: [(&str, Self); 2] = [("basic", Self::Basic), ("body", Self::Body)];
+    pub(super) const ALL: [(&str, Self); 3] =
+        [("basic", Self::Basic), ("body", Self::Body), ("tls", Self::Tls)];
 
     /// As the configuration spells it.
     fn as_str(self) -> &'static str {
         match self {
             Self::Basic => "basic",
             Self::Body => "body",
+            Self::Tls => "tls",
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::{
     answer::Shape,
     expiry::Expiry,
+    identity::Identity,
     params::Params,
     path::Path,
     proof::{Assertion, Auth, Proof, StandsFor, impossible},
@@ -21,10 +22,12 @@ const CLAIMS: [(&str, &str); 4] =
     [("iss", "issuer"), ("sub", "subject"), ("aud", "audience"), ("scope", "scope")];
 
 /// One client at an issuer.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Settings {
     pub(super) token_urls: BaseUrls,
     pub(super) proof: Proof,
+    /// What is shown in TLS, if the issuer asks for it.
+    pub(super) identity: Option<Identity>,
     pub(super) scope: Option<String>,
     pub(super) params: Params,
     pub(super) shape: Shape,
@@ -37,22 +40,34 @@ pub(super) struct Settings {
 impl Settings {
     /// Reads the settings of a client that has a secret; `None` if any is missing or wrong.
     pub(super) fn with_secret(fields: &mut dyn Fields) -> Option<Self> {
-        Self::read(fields, &PARAMS, |fields, _| {
+        Self::read(fields, &PARAMS, |fields, _, identity| {
             let client_id = fields.parsed("client_id", a_name);
-            let secret = fields.secret("client_secret");
             let auth = fields.choice("auth", "a way to show a secret", &Auth::ALL);
+            let auth = auth.unwrap_or(Auth::Basic);
             let client_id =
                 fields.required("client_id", "what the issuer calls this client", client_id);
-            let what = "what proves it: a text, { file = \"…\" } or { env = \"…\" }";
-            let secret = fields.required("client_secret", what, secret);
-            let auth = auth.unwrap_or(Auth::Basic);
+            let secret = match (auth, identity) {
+                (Auth::Tls, Some(identity)) => {
+                    fields.unsupported("client_secret", "shows none with auth = \"tls\"");
+                    Some(identity.key.clone())
+                }
+                (Auth::Tls, None) => {
+                    fields.wrong("auth", "\"tls\" needs client_cert and client_key");
+                    None
+                }
+                _ => {
+                    let what = "what proves it: a text, { file = \"…\" } or { env = \"…\" }";
+                    let secret = fields.secret("client_secret");
+                    fields.required("client_secret", what, secret)
+                }
+            };
             Some(Proof::Secret { client_id: client_id?, secret: secret?, auth })
         })
     }
 
     /// The same of one that signs assertions.
     pub(super) fn with_key(fields: &mut dyn Fields) -> Option<Self> {
-        Self::read(fields, &[], |fields, token_urls| {
+        Self::read(fields, &[], |fields, token_urls, _| {
             let issuer = fields.parsed("issuer", a_name);
             let subject = fields.text("subject");
             let audience = fields.text("audience");
@@ -85,10 +100,11 @@ impl Settings {
     fn read(
         fields: &mut dyn Fields,
         own: &[(&str, &str)],
-        proof: impl FnOnce(&mut dyn Fields, Option<&BaseUrls>) -> Option<Proof>,
+        proof: impl FnOnce(&mut dyn Fields, Option<&BaseUrls>, Option<&Identity>) -> Option<Proof>,
     ) -> Option<Self> {
         let token_urls = fields.base_urls("token_url", TOKEN_URL);
-        let proof = proof(fields, token_urls.as_ref());
+        let identity = Identity::read(fields);
+        let proof = proof(fields, token_urls.as_ref(), identity.as_ref());
         let scope = fields.text("scope");
         let params = Params::read(fields, "params", own);
         let shape = shape(fields);
@@ -98,7 +114,7 @@ impl Settings {
         let token_urls = fields.required("token_url", &what, token_urls)?;
         let proof = proof?;
         let wanted = wanted(&token_urls, &proof, scope.as_deref(), &params);
-        Some(Self { token_urls, proof, scope, params, shape: shape?, wanted })
+        Some(Self { token_urls, proof, identity, scope, params, shape: shape?, wanted })
     }
 }
 

@@ -27,6 +27,8 @@ pub struct OAuthSettings {
 #[derive(Default)]
 pub(super) struct OAuthClient {
     pub(super) secret: String,
+    /// It shows nothing: its certificate was looked at before.
+    pub(super) is_certified: bool,
     /// What it signs with, if it signs.
     pub(super) public_key: Option<String>,
     /// What it may ask for; anything if none.
@@ -159,6 +161,9 @@ impl State {
         let id = request.client_id();
         let open = format!("secret-of-{id}");
         let expected = match self.clients.get(&id) {
+            Some(client) if client.is_certified => {
+                return if request.secret().is_none() { Ok(()) } else { Err(unknown) };
+            }
             Some(client) => client.secret.as_str(),
             None if id.starts_with("client-") => &open,
             None => return Err(unknown),
