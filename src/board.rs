@@ -71,8 +71,6 @@ pub struct OnBoard {
     status: CredentialStatus,
     /// A worker is at it.
     leased: bool,
-    /// The credential whose token its call needs.
-    parent: Option<String>,
     /// When the published token was asked for, in Unix milliseconds by the store's clock.
     issued_at: Option<u64>,
 }
@@ -350,7 +348,6 @@ impl OnBoard {
         Self {
             status,
             leased: glance.leased,
-            parent: credential.provider.inputs().first().map(ToString::to_string),
             issued_at: record.and_then(Record::issued_at).map(StoreTime::as_millis),
         }
     }

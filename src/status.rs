@@ -1,6 +1,8 @@
 //! The state of every credential, as `evertoken status` and the admin listener show it. It only
 //! reads, and computes nothing that the record does not tell.
 
+mod waiting;
+
 use std::{borrow::Borrow, time::Duration};
 
 use serde::Serialize;
@@ -35,6 +37,8 @@ pub struct CredentialStatus {
     pub id: String,
     /// The kind of issuer.
     pub provider: &'static str,
+    /// The credential whose token its call needs.
+    pub parent: Option<String>,
     /// In one word.
     pub state: State,
     /// When the published token ends.
@@ -109,6 +113,7 @@ impl Status {
                 each.map(|(each, glance)| CredentialStatus::new(each.borrow(), glance, now)),
             );
         }
+        waiting::tell(&mut known);
         Ok(Self { credentials: known })
     }
 }
@@ -132,6 +137,7 @@ impl CredentialStatus {
         Self {
             id: credential.id.to_string(),
             provider: credential.provider.kind(),
+            parent: credential.provider.inputs().first().map(ToString::to_string),
             state: state(&record, has_token),
             expires_at: expires_at.map(StoreTime::as_millis),
             expires_in: expires_at.map(|moment| moment.since(now).as_secs()),

@@ -135,6 +135,7 @@ async fn refresh(store: &dyn Coordinate, id: &CredentialId) {
         issues_anew: true,
         late: false,
         next_grant: None,
+        first_seen: None,
     };
     store.complete(id, &permit.lease, publication).await.expect("redis answers");
 }

@@ -118,6 +118,10 @@ async fn fetched(
     if let Some(token) = ours(&*store, credential).await? {
         return Ok(token);
     }
+    // What it is got with comes first, along the whole chain.
+    for parent in credential.provider.inputs() {
+        Box::pin(fetched(settings, parent, Arc::clone(&store))).await?;
+    }
     settings.transport.ready().await?;
     // Nobody stops this cycle: it ends by itself.
     let (_stop, stopping) = watch::channel(false);

@@ -4,7 +4,7 @@
 use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 
 use super::{
-    AdminSettings, Environment, Mistake, Settings, StoreSettings,
+    AdminSettings, Environment, Mistake, Settings, StoreSettings, derived,
     fields::CredentialFields,
     notify,
     section::Section,
@@ -193,8 +193,8 @@ fn read_credentials(
     transport: &Transport,
     mistakes: &mut Vec<Mistake>,
 ) -> Vec<Arc<Credential>> {
-    let mut credentials = Vec::new();
-    let mut places = Vec::new();
+    let mut read = Vec::new();
+    let mut unread = Vec::new();
     table.sort_unstable_keys();
     // Neighbours mostly have the same entry points, and share them.
     let mut last: Option<BaseUrls> = None;
@@ -209,22 +209,37 @@ fn read_credentials(
             }
         };
         let Value::Table(table) = node.value else {
+            unread.push(id.clone());
             let message = format!("credentials.{id} must be a section: [credentials.{id}]");
             mistakes.push(Mistake { place: place.to_string(), message });
             continue;
         };
         let prefix = format!("credentials.{id}.");
+        let parent = table.get("parent").map(|node| node.place.clone());
         let section = Section::new(&prefix, *table, mistakes);
         let mut fields = CredentialFields { section, place: &place, environment, last: &mut last };
-        let credential = Credential::read(id, &mut fields, transport);
+        let credential = Credential::read(id.clone(), &mut fields, transport);
         fields.section.end();
-        if let Some(credential) = credential {
-            credentials.push(Arc::new(credential));
-            places.push(place);
+        match credential {
+            Some(credential) => {
+                let needs = parent.unwrap_or_else(|| place.clone());
+                read.push(Read { credential, place, needs });
+            }
+            None => unread.push(id),
         }
     }
+    derived::derive(&mut read, &unread, mistakes);
+    let places: Vec<Place> = read.iter().map(|each| each.place.clone()).collect();
+    let credentials: Vec<_> = read.into_iter().map(|each| Arc::new(each.credential)).collect();
     one_account_each(&credentials, &places, mistakes);
     credentials
+}
+
+/// A credential, and where its section stands and what it says of the one that it is derived from.
+pub(super) struct Read {
+    pub(super) credential: Credential,
+    place: Place,
+    pub(super) needs: Place,
 }
 
 fn one_account_each(

@@ -6,6 +6,7 @@
 //! unknown outcome. What it brought is offered to the store until the store takes it or the token
 //! has ended.
 
+mod in_vain;
 mod inputs;
 mod record_result;
 mod tell;

@@ -95,6 +95,7 @@ pub(super) fn publication<'a>(lease: &Lease, token: &'a Token) -> Publication<'a
         issues_anew: true,
         late: false,
         next_grant: None,
+        first_seen: None,
     }
 }
 

@@ -78,7 +78,10 @@ async fn publishes(
     let text = token(text);
     let publication = Publication { late: true, ..publication(lease, &text) };
     let completed = done("complete", store.complete(id, lease, publication).await);
-    !matches!(completed, None | Some((_, Completed::Fenced { .. } | Completed::Expired)))
+    !matches!(
+        completed,
+        None | Some((_, Completed::Fenced { .. } | Completed::Ended | Completed::Expired))
+    )
 }
 
 fn runtime() -> Runtime {

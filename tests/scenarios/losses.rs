@@ -50,6 +50,7 @@ async fn another_publishes(crowd: &Crowd, id: &CredentialId) {
         issues_anew: true,
         late: false,
         next_grant: None,
+        first_seen: None,
     };
     another.complete(id, &lease, publication).await.expect("an answer");
 }

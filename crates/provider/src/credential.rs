@@ -67,6 +67,10 @@ impl Credential {
         let quiet_period = fields.duration("quiet_period", Duration::ZERO);
         let daily_quota = fields.positive("daily_quota");
         let verify_every = fields.duration("verify_every", SHORTEST_VERIFY_EVERY);
+        let has_probe = provider.as_ref().is_none_or(|provider| provider.has_probe());
+        if verify_every.is_some() && !has_probe {
+            fields.wrong("verify_every", "its issuer has no cheap call by which it could be tried");
+        }
         fields.unsupported("also_write", "does not write the layouts of other SDKs");
         let plain = Self::new(id, provider?);
         Some(Self {

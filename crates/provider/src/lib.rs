@@ -85,12 +85,37 @@ pub trait Provider: fmt::Debug + Send + Sync {
 
     /// Where the secret goes without TLS over a network, if it does.
     fn in_clear(&self) -> Option<&str> {
+        self.base_urls()?.in_clear()
+    }
+
+    /// Where the issuer is asked, if that is configured.
+    fn base_urls(&self) -> Option<&BaseUrls> {
         None
     }
 
     /// The credentials whose tokens a call needs.
     fn inputs(&self) -> &[CredentialId] {
         &[]
+    }
+
+    /// Takes over what it needs of the settings of a credential that it has named: the account, for
+    /// one. All of this is done once, when the configuration is read.
+    ///
+    /// # Errors
+    /// Why the token of that credential is of no use, in a sentence that lacks its subject.
+    fn derive_from(&mut self, _parent: &dyn Provider) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// Whether the issuer tells the whole life at each call, though it repeats the token: then its end
+    /// is what the first answer said.
+    fn tells_whole_life(&self) -> bool {
+        false
+    }
+
+    /// Whether there is a cheap call by which a token can be tried.
+    fn has_probe(&self) -> bool {
+        true
     }
 
     /// Whether the issuer is asked with a grant, and hands back the next one. The first one is a

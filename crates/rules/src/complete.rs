@@ -10,6 +10,7 @@ use evertoken_client::{Epoch, StoreTime, Token};
 
 use crate::{
     clock_set::CLOCK_TOLERANCE,
+    first_seen::{self, FirstSeen},
     grant::{NextGrant, replaced},
     lease::{AttemptId, Holder, LockOwner},
     record::{Attempt, Calls, Overtaken, Published, Record},
@@ -47,6 +48,8 @@ pub struct Publication<'a> {
     /// What came with the token, to ask with at the next call. It is kept whatever becomes of the
     /// token.
     pub next_grant: Option<&'a NextGrant>,
+    /// Given where the issuer tells the whole life at each call, though it repeats the token.
+    pub first_seen: Option<FirstSeen<'a>>,
 }
 
 /// The answer of `complete`.
@@ -82,6 +85,8 @@ pub enum Completed {
         /// The order of the two calls is in doubt: the published token is suspect now.
         suspect: bool,
     },
+    /// The issuer gave the token again that has ended: nothing was written.
+    Ended,
     /// The token's life was over before it could be published: nothing was written.
     Expired,
 }
@@ -157,14 +162,22 @@ fn publish_or_fence(
         return Decision::nothing(Completed::Published { expires_at, due_at });
     }
     let Timed { issued_at, mut expires_at, mut due_at } = timed(now, granted, publication);
-    if expires_at <= now {
-        return Decision::nothing(Completed::Expired);
-    }
-    let repeated = snapshot.is_published(publication.token);
-    if repeated {
+    let repeated = snapshot.is_published(publication.token)
+        || first_seen::is_the_last(record, publication.first_seen, now);
+    let known = record.expires_at().filter(|_| repeated && !record.lies_ahead(now));
+    match (known, publication.first_seen) {
+        (Some(known), Some(first_seen)) => {
+            expires_at = known;
+            due_at = now.plus(first_seen.again_in).min(known);
+        }
         // The same token never gets a shorter life than was published for it by this clock.
-        let known = record.expires_at().filter(|_| !record.lies_ahead(now));
-        expires_at = expires_at.max(known.unwrap_or_default());
+        (Some(known), None) => expires_at = expires_at.max(known),
+        (None, _) => {}
+    }
+    if expires_at <= now {
+        let is_repeated = known.is_some() && publication.first_seen.is_some();
+        let answer = if is_repeated { Completed::Ended } else { Completed::Expired };
+        return Decision::nothing(answer);
     }
     // A doubt that arose during this very call is not settled by it: one more call is due at once.
     let doubt = record.doubt.clone().filter(|doubt| doubt.during == Some(granted.epoch));
@@ -178,6 +191,7 @@ fn publish_or_fence(
     let by = granted.attempt.as_str().to_owned();
     let published = Published { epoch: granted.epoch, by, issued_at, expires_at };
     publish(&mut becomes, published, Attempt::forgotten(granted.epoch, granted.attempt, holder));
+    becomes.token_fingerprint = publication.first_seen.map(|seen| seen.fingerprint.to_owned());
     becomes.failure = None;
     becomes.doubt = doubt;
     becomes.due_at = Some(due_at);
@@ -222,6 +236,7 @@ pub(crate) fn publish(record: &mut Record, published: Published, attempt: Attemp
     record.close_attempt();
     record.budget.rate_limited_until = None;
     record.published = Some(published);
+    record.token_fingerprint = None;
 }
 
 /// The moments of a publication.

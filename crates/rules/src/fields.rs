@@ -34,6 +34,7 @@ pub const FIELDS: &[&str] = &[
     "deaths",
     "asked_with",
     "told",
+    "token_fingerprint",
 ];
 
 /// The longest field that is read, in bytes: a token that was overtaken has 4096 at the most.
@@ -90,6 +91,7 @@ impl Record {
             verified_at: set("verified_at"),
             asked_with: text("asked_with").and_then(shown),
             told: text("told").and_then(part),
+            token_fingerprint: text("token_fingerprint").and_then(shown),
         };
         record.believe(farthest);
         record
@@ -130,6 +132,7 @@ impl Record {
             "rate_limited_until" => moment(self.budget.rate_limited_until),
             "verified_at" => moment(self.verified_at),
             "asked_with" => self.asked_with.clone(),
+            "token_fingerprint" => self.token_fingerprint.clone(),
             "attempt" => self.attempt.as_ref().and_then(json),
             "failure" => self.failure.as_ref().and_then(json),
             "told" => self.told.as_ref().and_then(json),
@@ -331,6 +334,7 @@ mod tests {
                 failed: 2,
                 lately: [("issuer.refused".to_owned(), at(1))].into(),
             }),
+            token_fingerprint: Some("89abcdef".to_owned()),
         };
         assert_eq!(again(&record), record);
         assert_eq!(again(&Record::default()), Record::default());

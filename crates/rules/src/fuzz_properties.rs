@@ -88,6 +88,7 @@ fn ended(seen: &Snapshot, holder: &Holder, attempt: &AttemptId, epoch: Epoch) {
         issues_anew: true,
         late: true,
         next_grant: None,
+        first_seen: None,
     };
     let completed = complete(seen, holder, granted, &publication).changes;
     let offered = offer(seen, holder, &an_offer(&token, attempt, epoch)).changes;

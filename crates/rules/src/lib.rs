@@ -25,6 +25,7 @@ mod closed;
 mod complete;
 mod fail;
 mod fields;
+mod first_seen;
 pub mod foreign;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
@@ -45,6 +46,7 @@ pub use self::{
     complete::{Completed, Granted, Offer, Offered, Publication, complete, offer},
     fail::{Failed, FailedAttempt, fail, release},
     fields::{FIELDS, MAX_FIELD},
+    first_seen::FirstSeen,
     grant::{Grant, NextGrant},
     lease::{AttemptId, Holder, LockOwner, Reason},
     record::{

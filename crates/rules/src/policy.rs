@@ -81,6 +81,13 @@ pub const REVOCATIONS_A_DAY: u64 = 20;
 /// time far better; a clock that was never set shows another year.
 const CLOCKS_DIFFER: Duration = Duration::from_secs(86_400);
 
+/// A token that has ended, and that its issuer still gives after so long, has been given another life.
+pub const STILL_GIVEN: Duration = Duration::from_secs(60);
+
+/// The bounds of the time between two looks for the next token of an issuer that repeats one until it
+/// is over.
+const ASK_AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+
 /// No refresh is due sooner than this after a token was published.
 const SOONEST: Duration = Duration::from_millis(500);
 
@@ -124,6 +131,13 @@ pub fn due_after(
         }
     };
     lifetime.saturating_sub(lead).max(SOONEST)
+}
+
+/// How long until an issuer that has repeated a token of this `lifetime`, and tells no other end, is
+/// asked for the next one.
+#[must_use]
+pub fn ask_again(lifetime: Duration) -> Duration {
+    (lifetime / 120).clamp(ASK_AGAIN.0, ASK_AGAIN.1)
 }
 
 /// The quiet period where the configuration names none (`DESIGN.md` section 4): nothing where a

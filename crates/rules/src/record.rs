@@ -42,6 +42,9 @@ pub struct Record {
     pub asked_with: Option<String>,
     /// What a person was told of it; nothing if nothing ever needed one.
     pub told: Option<Told>,
+    /// A fingerprint of the token that is published, or was last, where its issuer tells its whole life
+    /// again at each call.
+    pub token_fingerprint: Option<String>,
 }
 
 /// What is published: the token itself stands in its own key.

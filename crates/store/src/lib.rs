@@ -30,8 +30,8 @@ pub use self::{
     lease::{Known, Lease},
     protocol::{
         BeginRequest, Begun, Busy, Calls, Committed, Completed, Delivery, Early, Failed,
-        FailedAttempt, Grant, NextGrant, Notice, Offer, Offered, Permit, Protocol, Publication,
-        Requested, Telling, Verification,
+        FailedAttempt, FirstSeen, Grant, NextGrant, Notice, Offer, Offered, Permit, Protocol,
+        Publication, Requested, Telling, Verification,
     },
     redis::{Certificates, InvalidPem, RedisStore, RedisUrl, some_certificate, some_key},
     url::{Hearing, InvalidStoreUrl, StoreUrl},

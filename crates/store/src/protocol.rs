@@ -13,8 +13,8 @@ use evertoken_client::{CredentialId, Token};
 use evertoken_clock::{Moment, StoreTime};
 
 pub use evertoken_rules::{
-    BeginRequest, Busy, Calls, Completed, Delivery, Early, Failed, FailedAttempt, Grant, NextGrant,
-    Notice, Offer, Offered, Publication, Requested, Telling, Verification,
+    BeginRequest, Busy, Calls, Completed, Delivery, Early, Failed, FailedAttempt, FirstSeen, Grant,
+    NextGrant, Notice, Offer, Offered, Publication, Requested, Telling, Verification,
 };
 
 /// How often a question is decided again, if each time something else was committed first. Each

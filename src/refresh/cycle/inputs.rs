@@ -9,11 +9,11 @@ use tracing::warn;
 
 use super::{Attempt, Cycle, Outcome};
 use crate::{
-    clock::{self, Moment, StoreClock},
+    clock::{self, StoreClock},
     credential::{CredentialId, Token},
     lease::Epoch,
     provider::{Credential, FetchError, Inputs, Remedy, Secret},
-    store::{Failed, FailedAttempt, Protocol, StoreError},
+    store::{Failed, Protocol, StoreError},
 };
 
 /// How long nobody makes a call that was made in vain, for the token of another credential was dead.
@@ -88,27 +88,7 @@ impl Cycle {
         let ends = clock::now() + self.times.lease;
         let epoch = self.store.load(parent).await?.record.epoch();
         self.retry_until(ends, rng, || self.store.report(parent, token)).await?;
-        let in_vain = FailedAttempt {
-            wait: INPUT_WAIT,
-            rate_limited: Duration::ZERO,
-            endpoint: "",
-            error: "",
-            finding: "",
-            suspect: None,
-            // The others would fare no better.
-            quiet_period: INPUT_WAIT,
-            settings: "",
-            for_good: false,
-            not_sent: false,
-            to_mend: false,
-            left_to_others: false,
-            back_in: Duration::ZERO,
-            blameless: true,
-        };
-        let asked = Moment::now();
-        let fail = || self.store.fail(&credential.id, lease, &in_vain);
-        let (now, failed) = self.retry_until(ends, rng, fail).await?;
-        *heard = Some(StoreClock::heard(now, asked));
+        let failed = self.in_vain(attempt, INPUT_WAIT, ends, rng, heard).await?;
         Ok(match failed {
             Failed::Recorded { .. } => Outcome::Waiting(Lacking { parent: parent.clone(), epoch }),
             Failed::Restored { expires_at, due_at } => {

@@ -14,11 +14,11 @@ use crate::{
     lease::Reason,
     metrics,
     policy::{self, Standing},
-    provider::{Fate, FetchError, Issued, Remedy, Trouble},
+    provider::{Fate, FetchError, Issued, Remedy, Trouble, fingerprint},
     refresh::{Credential, Remembered},
     store::{
-        Completed, Failed, FailedAttempt, Failure, NextGrant, Protocol, Publication, StoreError,
-        StoreErrorKind,
+        Completed, Failed, FailedAttempt, Failure, FirstSeen, NextGrant, Protocol, Publication,
+        StoreError, StoreErrorKind,
     },
 };
 
@@ -52,6 +52,11 @@ impl Cycle {
         );
         let asked_with = permit.grant.as_ref().map_or(0, |grant| grant.generation);
         let next_grant = issued.next_grant.map(|next| NextGrant::new(next.expose(), asked_with));
+        let known_by = fingerprint(std::iter::once(issued.token.expose()));
+        let first_seen = credential.provider.tells_whole_life().then(|| FirstSeen {
+            fingerprint: &known_by,
+            again_in: policy::ask_again(issued.lifetime),
+        });
         let publication = Publication {
             token: &issued.token,
             expires_at: lease.granted_at.plus(issued.lifetime),
@@ -59,6 +64,7 @@ impl Cycle {
             issues_anew: lease.issues_anew(credential.issues_anew()),
             late: lease.is_over(Moment::now()),
             next_grant: next_grant.as_ref(),
+            first_seen,
         };
         let ends = clock::now() + issued.lifetime;
         let asked = Moment::now();
@@ -79,6 +85,7 @@ impl Cycle {
                     "a token came too late and was not published: a later attempt has begun");
                 return Ok(Outcome::Fenced);
             }
+            Completed::Ended => return self.not_renewed(attempt, rng, heard).await,
             Completed::Expired => {
                 let message = "the token's life was over before it could be published";
                 let (remedy, fate) = (Remedy::Retry, Fate::Unknown);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use evertoken::{
     lease::{AttemptId, Lease},
-    store::{BeginRequest, Begun, Completed, Publication},
+    store::{BeginRequest, Begun, Completed, FirstSeen, Publication},
 };
 
 use super::{DUE, LEASE, LIFE, Pair, QUIET, failure, publication, request, token};
@@ -102,6 +102,57 @@ async fn a_repeated_token_is_never_given_a_shorter_life() {
     assert_eq!(pair.moment("expires_at").await, Some(expires_at));
     assert!(LIFE / 2 < pair.left().await);
     assert_eq!(pair.field("epoch").await, Some(lease.epoch.to_string()));
+}
+
+/// The same token again, from an issuer that tells its whole life each time.
+async fn told_again(pair: &Pair, text: &str, life: Duration) -> (Lease, Completed) {
+    pair.make_due().await;
+    let lease = pair.grant(&pair.b).await;
+    let token = token(text);
+    let first_seen = FirstSeen { fingerprint: text, again_in: Duration::from_secs(60) };
+    let expires_at = lease.granted_at.plus(life);
+    let again =
+        Publication { expires_at, first_seen: Some(first_seen), ..publication(&lease, &token) };
+    let completed = pair.complete(&pair.b, &lease, again).await;
+    (lease, completed)
+}
+
+#[tokio::test]
+async fn a_repeated_token_whose_whole_life_is_told_again_ends_as_its_first_answer_said() {
+    let pair = Pair::new().await;
+    let (_, first) = told_again(&pair, "first", LIFE).await;
+    let Completed::Published { expires_at, .. } = first else { panic!("{first:?}") };
+    let (_, again) = told_again(&pair, "first", LIFE * 2).await;
+    let Completed::Repeated { expires_at: ends, due_at } = again else { panic!("{again:?}") };
+    assert_eq!(ends, expires_at);
+    assert_eq!(pair.moment("expires_at").await, Some(expires_at));
+    assert!(pair.left().await <= LIFE, "its key ends with it");
+    assert!(due_at <= expires_at, "the next one is asked for at its end at the latest");
+    let (_, next) = told_again(&pair, "second", LIFE * 2).await;
+    assert!(
+        matches!(next, Completed::Published { .. }),
+        "another one has a life of its own: {next:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_token_that_has_ended_and_is_given_again_is_not_published() {
+    let pair = Pair::new().await;
+    told_again(&pair, "first", LIFE).await;
+    let published = pair.record().await;
+    pair.lose_token().await;
+    let ended = pair.moment("expires_at").await.expect("an end").minus(LIFE);
+    pair.set("expires_at", ended.as_millis()).await;
+    let (lease, again) = told_again(&pair, "first", LIFE).await;
+    assert_eq!(again, Completed::Ended);
+    assert_eq!(pair.shown().await, None);
+    assert_eq!(pair.field("epoch").await.as_ref(), published.get("epoch"), "nothing is written");
+    pair.fail(&pair.b, &lease, &failure()).await;
+    // A good while later it has plainly been given another life.
+    pair.set("expires_at", ended.minus(Duration::from_secs(61)).as_millis()).await;
+    pair.outlive().await;
+    let (_, anew) = told_again(&pair, "first", LIFE).await;
+    assert!(matches!(anew, Completed::Published { .. }), "{anew:?}");
 }
 
 #[tokio::test]

@@ -126,7 +126,7 @@ async fn lives_with(pair: &Pair, record: &BTreeMap<&str, String>) {
                         Completed::Published { expires_at, .. }
                         | Completed::Replaced { expires_at, .. }
                         | Completed::Repeated { expires_at, .. } => sane(expires_at),
-                        Completed::Fenced { .. } | Completed::Expired => {}
+                        Completed::Fenced { .. } | Completed::Ended | Completed::Expired => {}
                     },
                 }
                 pair.release(&pair.a, &lease).await;

@@ -8,6 +8,7 @@ fn fresh(id: &str) -> CredentialStatus {
     CredentialStatus {
         id: id.to_owned(),
         provider: "wechat",
+        parent: None,
         state: State::Fresh,
         expires_at: Some(1_700_000_000_000),
         expires_in: Some(7140),
