@@ -1,6 +1,7 @@
 //! What the documents say of the tests, where a mechanism's line names the test that notices its
 //! removal; and what the README tells to paste.
 
+mod issuers;
 mod names;
 mod snippets;
 

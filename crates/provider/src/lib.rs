@@ -14,10 +14,12 @@
 //! - [`Fields`]: how settings are read, whatever they are written in. [`Credential`]: all settings of
 //!   one, from file to use. [`KINDS`]: every kind that is built in.
 //! - [`SecretSource`]: where a secret is read from. [`Transport`]: HTTP as providers need it.
-//! - One module for each kind: its settings, its client, what its answers mean. [`wechat`].
+//! - One module for each kind: its settings, its client, what its answers mean. [`wechat`]. Kinds that
+//!   differ in names and paths alone are rows of a table: `platform`.
 
 #![warn(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+mod answer;
 mod base_urls;
 mod credential;
 mod error;
@@ -29,6 +31,7 @@ mod jwt;
 mod lookups;
 pub mod oauth2;
 mod on_time;
+mod platform;
 mod proxy;
 mod registry;
 mod route;

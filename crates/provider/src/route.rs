@@ -37,6 +37,11 @@ impl Route {
     }
 }
 
+/// The address of a path behind an entry point.
+pub(crate) fn address(base: &Url, path: &str) -> String {
+    format!("{}{path}", base.as_str().trim_end_matches('/'))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -17,10 +17,10 @@ mod pasted;
 mod probe;
 mod settings;
 
-pub(crate) use self::answer::object;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub use self::fuzz_properties::hold as fuzz_answer;
+pub(crate) use self::pasted::impossible;
 pub use self::{
     client::WeChat,
     settings::{Endpoint, InvalidAppId, Settings},

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::mint::{Minted, TokenValue};
+use super::platform::Desks;
 use super::settings::Settings;
 
 /// A place that can be called. The first two issue tokens, apart from each other.
@@ -20,6 +21,9 @@ pub enum Endpoint {
     StableToken,
     /// `GET /cgi-bin/get_api_domain_ip`: a business call that uses a token.
     GetApiDomainIp,
+    /// One of another platform, or one of WeChat's that gives tickets.
+    #[serde(untagged)]
+    Of(Desks),
 }
 
 /// The appid as it is shared between accounts, journal and ledger.
@@ -49,6 +53,8 @@ pub(super) struct Account {
     pub(super) counts: Counts,
     token: Desk,
     stable: Desk,
+    /// Those of other platforms. An account has few.
+    others: Vec<(Desks, Desk)>,
 }
 
 /// What an account's token calls came to. A faulted call may count twice; see `Summary`.
@@ -84,6 +90,13 @@ pub(super) struct Token {
     pub(super) expires_at: u64,
     /// When it stops working: its expiry, or earlier if it was replaced or revoked.
     pub(super) dies_at: u64,
+}
+
+/// How long a new token lives, and the one before beside it. Milliseconds.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Life {
+    pub(super) lifetime_ms: u64,
+    pub(super) overlap_ms: u64,
 }
 
 /// A count that starts again when its period changes.
@@ -127,18 +140,29 @@ impl Account {
             Endpoint::Token => Some(&mut self.token),
             Endpoint::StableToken => Some(&mut self.stable),
             Endpoint::GetApiDomainIp => None,
+            Endpoint::Of(which) => {
+                let known = self.others.iter().position(|(other, _)| *other == which);
+                let at = known.unwrap_or(self.others.len());
+                if known.is_none() {
+                    self.others.push((which, Desk::default()));
+                }
+                self.others.get_mut(at).map(|(_, desk)| desk)
+            }
         }
     }
 
-    /// How many tokens of both desks work at `now_ms`.
+    /// How many tokens of all desks work at `now_ms`.
     pub(super) fn live(&self, now_ms: u64) -> u64 {
-        let tokens = self.token.tokens.iter().chain(&self.stable.tokens);
+        let others = self.others.iter().flat_map(|(_, desk)| &desk.tokens);
+        let tokens = self.token.tokens.iter().chain(&self.stable.tokens).chain(others);
         tokens.filter(|token| now_ms < token.dies_at).count() as u64
     }
 
-    /// Ends every living token at once.
+    /// Ends every living token at once. Tickets live on without the token that they were got with.
     pub(super) fn kill(&mut self, now_ms: u64) -> Vec<Retired> {
-        let tokens = self.token.tokens.iter_mut().chain(&mut self.stable.tokens);
+        let others = self.others.iter_mut().filter(|(which, _)| !which.gives_tickets());
+        let others = others.flat_map(|(_, desk)| &mut desk.tokens);
+        let tokens = self.token.tokens.iter_mut().chain(&mut self.stable.tokens).chain(others);
         tokens.filter_map(|token| token.end_by(now_ms)).collect()
     }
 }
@@ -190,8 +214,16 @@ impl Desk {
         Ok(Decision::Issue)
     }
 
+    /// Gives the newest token a whole life again. `None` if there is none.
+    pub(super) fn renew(&mut self, now_ms: u64, lifetime_ms: u64) -> Option<&Token> {
+        let newest = self.tokens.first_mut()?;
+        newest.expires_at = now_ms.saturating_add(lifetime_ms);
+        newest.dies_at = newest.expires_at;
+        Some(newest)
+    }
+
     /// Repeats the newest token if it works beyond `horizon_ms`.
-    fn repeat_beyond(&self, horizon_ms: u64) -> Decision {
+    pub(super) fn repeat_beyond(&self, horizon_ms: u64) -> Decision {
         match self.tokens.first() {
             Some(newest) if horizon_ms < newest.dies_at => Decision::Repeat(newest.clone()),
             _ => Decision::Issue,
@@ -202,16 +234,16 @@ impl Desk {
     /// dies at once.
     pub(super) fn issue(
         &mut self,
-        settings: &Settings,
+        Life { lifetime_ms, overlap_ms }: Life,
         minted: Minted,
         now_ms: u64,
     ) -> (Token, Vec<Retired>) {
         let mut retired = Vec::new();
-        let overlap_end = now_ms.saturating_add(settings.overlap_ms);
+        let overlap_end = now_ms.saturating_add(overlap_ms);
         for (age, token) in self.tokens.iter_mut().enumerate() {
             retired.extend(token.end_by(if age == 0 { overlap_end } else { now_ms }));
         }
-        let expires_at = now_ms.saturating_add(settings.lifetime_ms);
+        let expires_at = now_ms.saturating_add(lifetime_ms);
         let Minted { id, value } = minted;
         let token = Token { id, value, expires_at, dies_at: expires_at };
         self.tokens.truncate(1);

@@ -14,6 +14,8 @@ pub(super) enum Answer {
     Granted(TokenValue, u64),
     /// The business call went through.
     Addresses,
+    /// What another platform answers, with its HTTP status.
+    Shaped(u16, Value),
     /// An error, and the text before its request id.
     Refused(i64, String),
     /// Nothing was decided: a fault answers instead.
@@ -59,7 +61,10 @@ impl Answer {
     pub(super) fn write(self, fault: Option<&FaultKind>, rid: &str) -> Reply {
         let reply = match fault {
             Some(fault) if fault.replaces_handling() => return instead(fault, rid),
-            _ => Reply::json(self.object(fault, rid)),
+            _ => match self {
+                Self::Shaped(status, body) => Reply { status, ..Reply::json(object(body)) },
+                plain => Reply::json(plain.object(fault, rid)),
+            },
         };
         match fault {
             Some(FaultKind::Truncated) => reply.cut_in_half(),
@@ -76,6 +81,7 @@ impl Answer {
             Self::Granted(value, seconds) => (value, seconds),
             Self::Addresses => return object(json!({"ip_list": ["101.226.62.77"]})),
             Self::Refused(code, text) => return object(error(code, &text, rid)),
+            Self::Shaped(_, body) => return object(body),
             Self::Unasked => return Map::new(),
         };
         let mut granted = Map::new();

@@ -14,6 +14,7 @@ use super::fault::{FaultKind, FaultQueue, Target};
 use super::journal::{Journal, Outcome};
 use super::ledger::Ledger;
 use super::mint::Mint;
+use super::platform::Asked;
 use super::settings::Settings;
 
 /// How an address stands with WeChat.
@@ -67,6 +68,8 @@ pub(super) enum Ask {
     Token { secret: String, grant_type: String, force: bool },
     /// Something that takes this token.
     Business { token: String },
+    /// Something of another platform.
+    Of(Asked),
 }
 
 /// A call that has its entry in the journal.
@@ -82,10 +85,10 @@ pub(super) struct Opened {
 }
 
 /// A decision, and what the journal says of it.
-struct Decided {
-    answer: Answer,
-    outcome: Outcome,
-    token_id: Option<u64>,
+pub(super) struct Decided {
+    pub(super) answer: Answer,
+    pub(super) outcome: Outcome,
+    pub(super) token_id: Option<u64>,
 }
 
 // === impl Issuer ===
@@ -110,6 +113,7 @@ impl Issuer {
             Ask::Business { token } => {
                 self.ledger.find(token).map_or_else(|| "".into(), |found| found.appid)
             }
+            Ask::Of(asked) => self.whose(asked),
             _ => self.shared_appid(&call.appid),
         };
         let target = Target { endpoint: call.endpoint, appid: &appid, caller: call.caller };
@@ -135,6 +139,7 @@ impl Issuer {
             (Some(fault), _) if fault.replaces_handling() => Decided::unasked(fault),
             (_, Ask::Unreadable(code, text)) => Decided::refused(*code, (*text).to_owned()),
             (_, Ask::Business { token }) => self.business(token, now_ms),
+            (_, Ask::Of(asked)) => self.at_platform(call, asked, &opened.appid, now_ms),
             (_, Ask::Token { secret, grant_type, force }) => {
                 self.token(call, &opened.appid, (secret, grant_type, *force), now_ms)
             }
@@ -233,11 +238,15 @@ impl Issuer {
         foreign: bool,
         now_ms: u64,
     ) -> Token {
+        let life = match endpoint {
+            Endpoint::Of(which) => which.life(&self.settings),
+            _ => self.settings.life(),
+        };
         let minted = self.mint.token(self.settings.token_len);
         let account = self.accounts.entry(appid.clone()).or_default();
         #[expect(clippy::expect_used, reason = "callers have asked for the desk before")]
         let desk = account.desk(endpoint).expect("only issuing endpoints issue");
-        let (token, retired) = desk.issue(&self.settings, minted, now_ms);
+        let (token, retired) = desk.issue(life, minted, now_ms);
         self.ledger.retire(&retired, false);
         let whose = (appid.clone(), endpoint);
         self.ledger.enter(self.settings.journal_limit, whose, &token, foreign, now_ms);
@@ -300,7 +309,7 @@ impl Issuer {
         } else if found.expires_at <= now_ms {
             Decided::code(42001)
         } else {
-            Decided::code(40001)
+            Decided::code(found.endpoint.dead())
         };
         Decided { token_id: Some(found.id), ..decided }
     }

@@ -79,6 +79,7 @@ pub(super) struct Ledger {
 pub(super) struct Found {
     pub(super) id: u64,
     pub(super) appid: Appid,
+    pub(super) endpoint: Endpoint,
     /// Its own expiry, whatever ended it. Unix milliseconds.
     pub(super) expires_at: u64,
 }
@@ -141,11 +142,19 @@ impl Ledger {
         }
     }
 
+    /// Writes down that a token lives longer than it was to.
+    pub(super) fn renew(&mut self, token: &Token) {
+        if let Some(life) = self.index(token.id).and_then(|index| self.tokens.get_mut(index)) {
+            (life.expires_at, life.dies_at) = (token.expires_at, token.dies_at);
+        }
+    }
+
     /// Whose token this is and how long it was to live, if it was issued here.
     pub(super) fn find(&self, value: &str) -> Option<Found> {
         let id = *self.by_value.get(value)?;
         let life = self.tokens.get(self.index(id)?)?;
-        Some(Found { id, appid: life.appid.clone(), expires_at: life.expires_at })
+        let (appid, endpoint) = (life.appid.clone(), life.endpoint);
+        Some(Found { id, appid, endpoint, expires_at: life.expires_at })
     }
 
     /// Whether a token worked at `at_ms`.

@@ -21,6 +21,7 @@
 //! wechat     WeChat's endpoints over HTTP
 //! oauth      another issuer: OAuth client credentials, with a state of its own
 //! github     GitHub, which gives tokens to apps
+//! platform   other platforms, each a row of a table; WeChat's tickets, too
 //! control    control over HTTP
 //! ```
 //!
@@ -41,6 +42,7 @@ mod ledger;
 mod mint;
 mod oauth;
 mod orders;
+mod platform;
 mod settings;
 mod wechat;
 mod wire;
@@ -63,6 +65,7 @@ pub use ledger::{TokenRecord, TokenState, Verdict};
 pub use mint::TokenValue;
 pub use oauth::{OAuth, OAuthCall, OAuthFault, OAuthSettings};
 pub use orders::{InvalidOrder, Summary};
+pub use platform::Desks;
 pub use settings::{Accounts, InvalidSettings, Settings};
 
 use issuer::Issuer;
@@ -110,7 +113,10 @@ impl Simulator {
         let issuer = Mutex::new(Issuer::new(settings));
         let office = Arc::new(Office { issuer, closing: is_closing.clone() });
         let (oauth, github) = (OAuth::default(), GitHub::default());
-        let router = wechat::routes().merge(control::routes()).with_state(office.clone());
+        let router = wechat::routes()
+            .merge(platform::routes())
+            .merge(control::routes())
+            .with_state(office.clone());
         let router = router.merge(oauth::routes(oauth.clone()));
         let router = router.merge(github::routes(github.clone()));
         let door = Door { listener, closing: is_closing.clone() };

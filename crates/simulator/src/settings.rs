@@ -8,6 +8,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::account::Life;
+
 /// A day, in milliseconds.
 pub(super) const DAY_MS: u64 = 86_400_000;
 
@@ -15,7 +17,7 @@ pub(super) const DAY_MS: u64 = 86_400_000;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// Life of a new token, in milliseconds.
+    /// Life of a new token, in milliseconds. All times of other platforms are in proportion to it.
     pub lifetime_ms: u64,
     /// How long a token lives on after a newer one was issued, in milliseconds.
     pub overlap_ms: u64,
@@ -113,6 +115,17 @@ impl Settings {
         let merged: Self = serde_json::from_value(merged).map_err(sentence)?;
         merged.check()?;
         Ok(merged)
+    }
+
+    /// The life of one of WeChat's tokens.
+    pub(super) fn life(&self) -> Life {
+        Life { lifetime_ms: self.lifetime_ms, overlap_ms: self.overlap_ms }
+    }
+
+    /// A time that a document of another platform tells, in seconds: shorter or longer as WeChat's
+    /// tokens live here.
+    pub(super) fn scaled_ms(&self, seconds: u64) -> u64 {
+        seconds.saturating_mul(self.lifetime_ms) / 7_200
     }
 
     /// Which quota day `now_ms` falls on, counted from some fixed day.

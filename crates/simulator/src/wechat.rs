@@ -23,12 +23,12 @@ use super::wire::{Peer, WireHandle};
 use super::{Office, now_ms};
 
 /// The most that is read of a request body, in bytes.
-const BODY_LIMIT: usize = 64 * 1024;
+pub(super) const BODY_LIMIT: usize = 64 * 1024;
 
 /// Where a call comes from: the peer, or the address in `/from/<ip>`.
-struct Origin {
-    caller: IpAddr,
-    wire: WireHandle,
+pub(super) struct Origin {
+    pub(super) caller: IpAddr,
+    pub(super) wire: WireHandle,
 }
 
 /// The query of `token`. Its field names are WeChat's.
@@ -126,7 +126,7 @@ fn read_stable(is_post: bool, body: &Bytes) -> (String, Ask) {
 }
 
 /// Has the issuer answer a call, with the delays that settings and faults order.
-async fn answer(office: Arc<Office>, wire: WireHandle, call: Call) -> Response {
+pub(super) async fn answer(office: Arc<Office>, wire: WireHandle, call: Call) -> Response {
     let (opened, done) = {
         let mut issuer = office.issuer();
         let arrived = now_ms();

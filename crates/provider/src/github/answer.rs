@@ -7,7 +7,7 @@ use evertoken_client::{StoreTime, Token, millis};
 use evertoken_rules::policy::{LONGEST_LIFETIME, SHORTEST_LIFETIME};
 use serde_json::Value;
 
-use crate::{Fate, FetchError, Issued, Remedy, Trouble, transport::Answer, wechat::object};
+use crate::{Fate, FetchError, Issued, Remedy, Trouble, answer::object, transport::Answer};
 
 /// GitHub asks for a minute at least after a limit that it does not time.
 const PAUSE: Duration = Duration::from_secs(60);

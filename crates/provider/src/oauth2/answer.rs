@@ -4,7 +4,7 @@ use evertoken_client::{MAX_FIELDS_LEN, StoreTime, Token};
 use serde_json::{Map, Value};
 
 use super::{expiry::Expiry, path::Path, proof::Proof, refusal};
-use crate::{Fate, FetchError, Issued, Remedy, Trouble, transport::Answer, wechat::object};
+use crate::{Fate, FetchError, Issued, Remedy, Trouble, answer::object, transport::Answer};
 
 /// Where what matters stands in an answer.
 #[derive(Clone, Debug)]

@@ -3,21 +3,18 @@
 //! Classification is by (endpoint, errcode): `wechat-api.md` sections 1.4 and 2.5. The text of
 //! `errmsg` is never parsed for logic; only a rid and an address are taken from it, to be shown.
 
-use std::{net::IpAddr, time::Duration};
+use std::time::Duration;
 
 use evertoken_client::Token;
-use evertoken_rules::policy::{LONGEST_LIFETIME, SHORTEST_LIFETIME};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::pasted;
-use crate::{Fate, FetchError, Issued, Remedy, Secret, Trouble};
+use crate::{
+    Fate, FetchError, Issued, Remedy, Secret, Trouble,
+    answer::{address, fate_of, lifetime, object},
+};
 
 const MINUTE: Duration = Duration::from_secs(60);
-/// How bytes begin that are packed with gzip.
-const GZIP: &[u8] = b"\x1f\x8b";
-
-/// U+FEFF in UTF-8.
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// What a call was made with.
@@ -66,34 +63,12 @@ pub(super) fn read(
     let token = Token::new(token)
         .map_err(|invalid| unclear("has an access_token that cannot be one").caused_by(invalid))?;
     let lifetime = match answer.get("expires_in") {
-        Some(Value::Number(seconds)) => seconds.as_f64().filter(|seconds| seconds.fract() == 0.0),
+        Some(Value::Number(seconds)) => seconds.as_f64().and_then(lifetime),
         _ => return Err(unclear("has no expires_in, or not as a number")),
     };
-    let believed = SHORTEST_LIFETIME.as_secs_f64()..=LONGEST_LIFETIME.as_secs_f64();
-    match lifetime {
-        Some(seconds) if believed.contains(&seconds) => {
-            Ok(Issued::new(token, Duration::from_secs_f64(seconds)))
-        }
-        _ => Err(unclear("has an absurd expires_in")),
-    }
-}
-
-/// The object that a body is, with or without a byte order mark; or what the body is instead.
-///
-/// # Errors
-/// What an answer that is none does: "is not a JSON object".
-pub(crate) fn object(body: &[u8]) -> Result<Map<String, Value>, &'static str> {
-    if body.starts_with(GZIP) {
-        return Err("is packed with gzip, which was not asked for: what stands between?");
-    }
-    let text = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
-    serde_json::from_slice(text).map_err(|_| "is not a JSON object")
-}
-
-/// A redirect or a 4xx comes from something in between, which did not pass the request on. A 408
-/// may come from one that did.
-fn fate_of(status: u16) -> Fate {
-    if (300..500).contains(&status) && status != 408 { Fate::Refused } else { Fate::Unknown }
+    lifetime
+        .map(|lifetime| Issued::new(token, lifetime))
+        .ok_or_else(|| unclear("has an absurd expires_in"))
 }
 
 fn refusal(asked: Asked<'_>, errcode: i64, errmsg: &str) -> FetchError {
@@ -201,11 +176,6 @@ fn rid(errmsg: &str) -> Option<&str> {
     let is_group = |group: &str| group.len() == 8 && group.bytes().all(|b| b.is_ascii_hexdigit());
     let is_rid = |word: &&str| word.split('-').count() == 3 && word.split('-').all(is_group);
     errmsg.split_whitespace().find(is_rid)
-}
-
-/// The first word that is an address.
-fn address(errmsg: &str) -> Option<IpAddr> {
-    errmsg.split([' ', ',']).find_map(|word| word.parse().ok())
 }
 
 #[cfg(test)]

@@ -8,7 +8,6 @@ use futures_util::future::BoxFuture;
 use reqwest::{Client, Method, Request, Url};
 use serde::Serialize;
 use tokio::time::Instant;
-use tracing::warn;
 
 use super::{
     KIND,
@@ -17,8 +16,11 @@ use super::{
     settings::{Endpoint, Settings},
 };
 use crate::{
-    Account, FetchError, Fields, Inputs, Issued, Probed, Provider, Secret, Transport,
-    fingerprint::fingerprint, route::Route, transport::Answer,
+    Account, BaseUrls, FetchError, Fields, Inputs, Issued, Probed, Provider, Secret, Transport,
+    answer::believed,
+    fingerprint::fingerprint,
+    route::{Route, address},
+    transport::Answer,
 };
 
 /// WeChat's day is China's; that its quota is counted by it is likely, and documented nowhere
@@ -104,27 +106,6 @@ impl WeChat {
     }
 }
 
-/// What was issued, for as long as its life is believed. Nobody would look for another token while
-/// an absurd one lasts.
-fn believed(appid: &str, issued: Issued) -> Issued {
-    if issued.lifetime <= LONGEST_LIFE {
-        return issued;
-    }
-    warn!(
-        event = "issuer.life_too_long",
-        account = appid,
-        told_s = issued.lifetime.as_secs(),
-        believed_s = LONGEST_LIFE.as_secs(),
-        "WeChat told a longer life than it gives its tokens: it is cut; is base_url WeChat's?"
-    );
-    Issued { lifetime: LONGEST_LIFE, ..issued }
-}
-
-/// The address of an endpoint.
-fn address(base: &Url, path: &str) -> String {
-    format!("{}{path}", base.as_str().trim_end_matches('/'))
-}
-
 impl Provider for WeChat {
     fn kind(&self) -> &'static str {
         KIND
@@ -155,8 +136,8 @@ impl Provider for WeChat {
             .then_some("endpoint token kills the token before at each call; stable_token is safer")
     }
 
-    fn in_clear(&self) -> Option<&str> {
-        self.settings.base_urls.in_clear()
+    fn base_urls(&self) -> Option<&BaseUrls> {
+        Some(&self.settings.base_urls)
     }
 
     fn settings_fingerprint(&self, deadline: Instant) -> BoxFuture<'_, String> {
@@ -197,7 +178,7 @@ impl Provider for WeChat {
                 answer::read(asked, answer.status, &answer.media_type, &answer.body)
             };
             let issued = self.transport.call(&self.route, deadline, request, read).await?;
-            Ok(believed(appid, issued))
+            Ok(believed(appid, LONGEST_LIFE, issued))
         })
     }
 

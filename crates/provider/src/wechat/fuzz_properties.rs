@@ -6,8 +6,8 @@ use evertoken_client::MAX_TOKEN_LEN;
 use evertoken_rules::policy::{LONGEST_LIFETIME, SHORTEST_LIFETIME};
 use serde_json::Value;
 
-use super::answer::{Asked, object, read};
-use crate::{Fate, Remedy, Secret};
+use super::answer::{Asked, read};
+use crate::{Fate, Remedy, Secret, answer::object};
 
 /// The longest message that an answer may lead to, in bytes.
 const LONGEST_MESSAGE: usize = 400;

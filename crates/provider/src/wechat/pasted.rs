@@ -8,7 +8,7 @@ const APPID_DIGITS: usize = 16;
 
 /// Why this can be neither an `AppID` nor an `AppSecret`, of an account or of a sandbox, and what to
 /// do about it; a sentence that lacks its subject.
-pub(super) fn impossible(text: &str) -> Option<String> {
+pub(crate) fn impossible(text: &str) -> Option<String> {
     let any = |is: fn(char) -> bool| text.chars().any(is);
     let quote = |c: char| matches!(c, '"' | '\'' | '`' | '“' | '”' | '‘' | '’');
     let what = if any(|c| c == '\0') {

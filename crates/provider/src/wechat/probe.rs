@@ -3,8 +3,7 @@
 
 use serde_json::Value;
 
-use super::answer::object;
-use crate::{Fate, FetchError, Probed, Remedy, Trouble};
+use crate::{Fate, FetchError, Probed, Remedy, Trouble, answer::object};
 
 /// The errcodes that mean that the token is dead, as SDKs agree (`wechat-api.md` section 3.1). All
 /// others concern the account, the API, the caller or the moment.

@@ -21,7 +21,7 @@ impl Bench {
 
     fn issue(&mut self, now_ms: u64) -> (Token, Vec<Retired>) {
         let minted = self.mint.token(136);
-        self.desk.issue(&self.settings, minted, now_ms)
+        self.desk.issue(self.settings.life(), minted, now_ms)
     }
 
     /// A stable call: the id of the token it hands out.
@@ -77,7 +77,7 @@ fn a_killed_stable_token_is_not_repeated() {
     let mut account = Account::default();
     std::mem::swap(account.desk(Endpoint::StableToken).unwrap(), &mut bench.desk);
     let desk = account.desk(Endpoint::StableToken).unwrap();
-    desk.issue(&bench.settings, bench.mint.token(136), 0);
+    desk.issue(bench.settings.life(), bench.mint.token(136), 0);
     assert_eq!(account.live(SECOND), 1);
     assert_eq!(account.kill(SECOND).len(), 1);
     assert_eq!(account.live(SECOND), 0);
@@ -89,8 +89,8 @@ fn a_killed_stable_token_is_not_repeated() {
 #[test]
 fn the_two_endpoints_do_not_retire_each_other() {
     let (settings, mut mint, mut account) = (Settings::default(), Mint::new(), Account::default());
-    account.desk(Endpoint::Token).unwrap().issue(&settings, mint.token(136), 0);
-    account.desk(Endpoint::StableToken).unwrap().issue(&settings, mint.token(136), 1);
+    account.desk(Endpoint::Token).unwrap().issue(settings.life(), mint.token(136), 0);
+    account.desk(Endpoint::StableToken).unwrap().issue(settings.life(), mint.token(136), 1);
     assert_eq!(account.live(LIFE - 1), 2);
 }
 

@@ -49,6 +49,19 @@ impl Bench {
         json_of(self.client.post(url).body(body.to_string()).send().await.unwrap()).await
     }
 
+    /// What comes back from a path.
+    pub(crate) async fn get(&self, path: &str) -> Value {
+        let url = format!("{}{path}", self.simulator.base_url());
+        json_of(self.client.get(url).send().await.unwrap()).await
+    }
+
+    /// The same for a body.
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Value {
+        let url = format!("{}{path}", self.simulator.base_url());
+        let request = self.client.post(url).header("content-type", "application/json");
+        json_of(request.body(body.to_string()).send().await.unwrap()).await
+    }
+
     pub(crate) async fn business(&self, token: &str) -> Value {
         let base = self.simulator.base_url();
         let url = format!("{base}/cgi-bin/get_api_domain_ip?access_token={token}");

@@ -4,3 +4,4 @@ mod bench;
 mod control;
 mod faults;
 mod issue;
+mod platforms;

@@ -1,0 +1,107 @@
+//! What becomes of a ticket when its parent is in trouble, and what is said of it.
+
+use super::*;
+
+use evertoken_simulator::AccountState;
+use evertoken_testkit::fleet::APPID;
+
+const STATUS: [&str; 2] = ["status", "--json"];
+
+/// The record of the ticket, as failures in a row and what went wrong.
+async fn failure(fleet: &Fleet) -> Option<String> {
+    let mut connection = fleet.redis.connect().await;
+    connection.hget("evertoken:{shop-jsapi}:record", "failure").await.expect("redis answers")
+}
+
+/// Makes a credential due, and wakes the workers.
+async fn make_due(fleet: &Fleet, id: &str) {
+    let mut connection = fleet.redis.connect().await;
+    let record = format!("evertoken:{{{id}}}:record");
+    let () = connection.hset(&record, "due_at", 0).await.expect("redis answers");
+    let () = connection.publish("evertoken:rejected", id).await.expect("redis answers");
+}
+
+async fn lose(fleet: &Fleet, id: &str) {
+    let mut connection = fleet.redis.connect().await;
+    let () = connection.del(format!("evertoken:{{{id}}}:token")).await.expect("redis answers");
+}
+
+#[tokio::test]
+async fn a_foreign_refresh_of_the_parent_is_found_by_the_ticket_and_is_no_failure_of_it() {
+    let (fleet, _) = with_ticket(TWO_HOURS, "token").await;
+    let first = next(&fleet, "shop-jsapi", "").await;
+    let token = fleet.published().await;
+    for _ in 0..2 {
+        fleet.issuer.foreign(APPID, Endpoint::Token).expect("an account");
+    }
+    assert!(!fleet.issuer.alive(&token).alive);
+    // As if the token were old enough for a report to be believed.
+    fleet.set_field("requests.last_at", 0).await;
+    make_due(&fleet, "shop-jsapi").await;
+    wait_until("the dead token is reported", || 1 <= told(&fleet, "refresh.input_dead")).await;
+    let healed = fleet.published_after(&token).await;
+    assert!(fleet.issuer.alive(&healed).alive);
+    let gives =
+        || calls(&fleet, at("wechat_jsapi")).iter().filter(|call| call.errcode.is_none()).count();
+    wait_until("the ticket is asked for with the new token", || 2 <= gives()).await;
+    assert_eq!(read(&fleet, "shop-jsapi").await, Some(first));
+    assert_eq!(failure(&fleet).await, None, "the ticket has not failed");
+    assert_eq!(calls(&fleet, Endpoint::Token).len(), 2, "one call more for the parent");
+    fleet.end().await;
+}
+
+#[tokio::test]
+async fn a_ticket_outlives_the_freezing_of_its_parent_and_says_then_for_whom_it_waits() {
+    let (mut fleet, configuration) = with_ticket(TWO_HOURS, "token").await;
+    let ticket = next(&fleet, "shop-jsapi", "").await;
+    fleet.issuer.account(APPID, None, Some(AccountState::Frozen)).expect("an account");
+    fleet.make_due().await;
+    wait_until("the parent is refused", || 1 <= told(&fleet, "refresh.refused")).await;
+    assert_eq!(read(&fleet, "shop-jsapi").await, Some(ticket), "a ticket that works is served");
+    lose(&fleet, "shop").await;
+    lose(&fleet, "shop-jsapi").await;
+    make_due(&fleet, "shop-jsapi").await;
+    wait_until("the ticket waits", || 1 <= told(&fleet, "refresh.waiting")).await;
+    let said = fleet.command(&[&STATUS[..], &["--config", &configuration]].concat()).await.stdout;
+    assert!(
+        said.contains(r#""error":"waits for the token of shop: WeChat answered 40243"#),
+        "{said}"
+    );
+    assert!(said.contains(r#""finding":"refresh.waiting""#), "{said}");
+    assert!(said.contains(r#""parent":"shop""#), "{said}");
+    assert_eq!(failure(&fleet).await, None);
+    let asked = calls(&fleet, at("wechat_jsapi")).len();
+    fleet.issuer.account(APPID, None, Some(AccountState::Ok)).expect("an account");
+    fleet.make_due().await;
+    next(&fleet, "shop-jsapi", "").await;
+    assert_eq!(calls(&fleet, at("wechat_jsapi")).len(), asked + 1, "nothing was asked in vain");
+    fleet.end().await;
+}
+
+#[tokio::test]
+async fn a_reset_secret_of_the_parent_leaves_its_ticket_and_is_mended_for_both() {
+    let mut fleet = Fleet::new(issuer_settings(TWO_HOURS)).await;
+    let secret = "0123456789abcdef0123456789abcdef";
+    fleet.secrets.push(secret.to_owned());
+    fleet.write("shop.secret", evertoken_testkit::fleet::SECRET);
+    let text = fleet.configuration("token", "") + TICKET;
+    let plain = format!("secret = \"{}\"", evertoken_testkit::fleet::SECRET);
+    let text = text.replace(&plain, "secret = { file = \"shop.secret\" }");
+    let configuration = fleet.write("evertoken.toml", &text);
+    fleet.start_many(3, &configuration);
+    let ticket = next(&fleet, "shop-jsapi", "").await;
+    fleet.issuer.account(APPID, Some(secret), None).expect("an account");
+    fleet.issuer.kill(APPID).expect("an account");
+    fleet.make_due().await;
+    wait_until("the old secret is refused", || 1 <= told(&fleet, "refresh.refused")).await;
+    assert!(fleet.issuer.alive(&ticket).alive);
+    assert_eq!(read(&fleet, "shop-jsapi").await, Some(ticket));
+    lose(&fleet, "shop").await;
+    lose(&fleet, "shop-jsapi").await;
+    make_due(&fleet, "shop-jsapi").await;
+    wait_until("the ticket waits", || 1 <= told(&fleet, "refresh.waiting")).await;
+    fleet.write("shop.secret", secret);
+    next(&fleet, "shop-jsapi", "").await;
+    assert_eq!(failure(&fleet).await, None);
+    fleet.end().await;
+}
