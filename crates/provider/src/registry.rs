@@ -30,6 +30,7 @@ pub const KINDS: &[Kind] = &[
     },
     Kind { name: "kuaishou", read: |fields, way| platform::read(&table::KUAISHOU, fields, way) },
     Kind { name: "douyin", read: |fields, way| platform::read(&table::DOUYIN, fields, way) },
+    Kind { name: "qq-bot", read: |fields, way| platform::read(&table::QQ_BOT, fields, way) },
     Kind { name: oauth2::KIND, read: oauth2::OAuth2::read },
     Kind { name: oauth2::KIND_JWT, read: oauth2::OAuth2::read_jwt },
     Kind { name: github::KIND, read: github::GitHubApp::read },

@@ -15,13 +15,14 @@ use super::home;
 const TWO_HOURS: Duration = Duration::from_secs(7200);
 
 /// The pages whose snippets are run here.
-const PAGES: [&str; 9] = [
+const PAGES: [&str; 10] = [
     "dingtalk",
     "dingtalk-ticket",
     "douyin",
     "feishu",
     "feishu-ticket",
     "kuaishou",
+    "qq-bot",
     "wechat-ticket",
     "wecom",
     "wecom-ticket",

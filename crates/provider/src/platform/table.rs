@@ -4,6 +4,7 @@ mod dingtalk;
 mod douyin;
 mod feishu;
 mod kuaishou;
+mod qq_bot;
 mod wechat_ticket;
 mod wecom;
 
@@ -16,6 +17,7 @@ pub(crate) use self::{
     douyin::DOUYIN,
     feishu::{FEISHU, FEISHU_TICKET},
     kuaishou::KUAISHOU,
+    qq_bot::QQ_BOT,
     wechat_ticket::WECHAT_TICKET,
     wecom::{WECOM, WECOM_TICKET},
 };

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{FetchError, Issued, Probed, Remedy, Trouble};
 
-const PLATFORMS: [&Platform; 9] = [
+const PLATFORMS: [&Platform; 10] = [
     &table::WECHAT_TICKET,
     &table::WECOM,
     &table::WECOM_TICKET,
@@ -21,6 +21,7 @@ const PLATFORMS: [&Platform; 9] = [
     &table::DINGTALK_TICKET,
     &table::DOUYIN,
     &table::KUAISHOU,
+    &table::QQ_BOT,
 ];
 
 fn endpoint(platform: &'static Platform, word: &str) -> &'static Endpoint {
@@ -86,6 +87,7 @@ fn an_answer_as_it_is_published_is_a_token_with_its_life() {
             "mini_app",
             r#"{"err_no":0,"err_tips":"success","data":{"access_token":"T-1","expires_in":"7200"}}"#,
         ),
+        (&table::QQ_BOT, "app_access_token", r#"{"access_token":"T-1","expires_in":"7200"}"#),
         (
             &table::KUAISHOU,
             "mini_program",

@@ -4,6 +4,7 @@ mod dingtalk;
 mod douyin;
 mod feishu;
 mod kuaishou;
+mod qq;
 mod wechat;
 
 use super::Row;
@@ -25,6 +26,7 @@ pub(super) static ROWS: &[&Row] = &[
     &dingtalk::TICKET,
     &kuaishou::PROGRAM,
     &kuaishou::GAME,
+    &qq::BOT,
     &douyin::CLIENT,
     &douyin::STABLE_CLIENT,
     &douyin::APP,

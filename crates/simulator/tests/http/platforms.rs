@@ -88,3 +88,15 @@ async fn each_platform_repeats_in_its_own_way() {
     assert!(!bench.simulator.alive(first).alive, "it has ended");
     assert!(bench.simulator.alive(token).alive, "it was renewed");
 }
+
+#[tokio::test]
+async fn a_bot_is_told_its_tokens_life_as_a_text_and_given_the_same_until_its_last_minute() {
+    let bench = Bench::start(Settings { lifetime_ms: 60_000, ..Settings::default() }).await;
+    let body = json!({"appId": "102", "clientSecret": "secret-of-102"});
+    let first = bench.post("/app/getAppAccessToken", &body).await;
+    assert_eq!(first["expires_in"], "60");
+    let again = bench.post("/app/getAppAccessToken", &body).await;
+    assert_eq!(again["access_token"], first["access_token"]);
+    let wrong = json!({"appId": "102", "clientSecret": "wrong"});
+    assert_eq!(bench.post("/app/getAppAccessToken", &wrong).await["code"], 11251);
+}

@@ -1,0 +1,27 @@
+//! Bots of QQ.
+
+use serde_json::json;
+
+use super::super::{Body, Repeats, Row, Who, Wrong};
+use super::NO_LIMIT;
+
+pub(super) static BOT: Row = Row {
+    name: "qq_bot",
+    method: "POST",
+    path: "/app/getAppAccessToken",
+    body: Body::Json,
+    constants: &[],
+    who: Who::Account("appId", "clientSecret"),
+    lives: 7_200,
+    repeats: Repeats::Until { window: 60 },
+    // It really is a text.
+    granted: |token, seconds| json!({"access_token": token, "expires_in": seconds.to_string()}),
+    refused: |wrong| {
+        let (code, text) = match wrong {
+            Wrong::Minute | Wrong::Day => (11242, "internal error"),
+            _ => (11251, "appid or secret wrong"),
+        };
+        (200, json!({"code": code, "message": text}))
+    },
+    daily: NO_LIMIT,
+};
