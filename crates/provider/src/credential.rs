@@ -86,7 +86,7 @@ impl Credential {
     /// hash, as [`Provider::settings_fingerprint`].
     #[must_use]
     pub fn account_fingerprint(&self) -> String {
-        fingerprint([self.provider.kind(), self.provider.account().name].into_iter())
+        account_fingerprint(&*self.provider)
     }
 
     /// The same of the account and of the endpoint that gives its tokens: what the issuer closes.
@@ -107,6 +107,11 @@ impl Credential {
     pub fn overlaps(&self) -> bool {
         self.provider.issuance() == Issuance::Overlaps
     }
+}
+
+/// A fingerprint of the account that a provider asks for.
+pub(crate) fn account_fingerprint(provider: &dyn Provider) -> String {
+    fingerprint([provider.kind(), provider.account().name].into_iter())
 }
 
 impl fmt::Debug for Credential {

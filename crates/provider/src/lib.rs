@@ -110,6 +110,12 @@ pub trait Provider: fmt::Debug + Send + Sync {
         Ok(())
     }
 
+    /// A fingerprint of the account that a token has to be of which a call needs, if that is known. What
+    /// stands in the store may still be of an account that was configured before.
+    fn account_of_input(&self, _parent: &CredentialId) -> Option<&str> {
+        None
+    }
+
     /// Whether the issuer tells the whole life at each call, though it repeats the token: then its end
     /// is what the first answer said.
     fn tells_whole_life(&self) -> bool {

@@ -39,7 +39,7 @@ pub(super) fn dead<'a>(
 
 impl Cycle {
     /// The tokens that the provider has named, or which is lacking. One that is reported as dead
-    /// counts as none until the report is dealt with.
+    /// counts as none until the report is dealt with, and so does one of another account.
     pub(super) async fn inputs(
         &self,
         credential: &Credential,
@@ -47,7 +47,10 @@ impl Cycle {
         let mut inputs = Inputs::default();
         for parent in credential.provider.inputs() {
             let seen = self.store.load(parent).await?;
-            let token = seen.token.as_ref().filter(|_| !seen.is_rejected());
+            let account = credential.provider.account_of_input(parent);
+            let is_others =
+                account.is_some_and(|account| seen.record.is_of_another_account(account));
+            let token = seen.token.as_ref().filter(|_| !seen.is_rejected() && !is_others);
             let Some(token) = token.and_then(|token| Token::new(token.expose()).ok()) else {
                 return Ok(Err(Lacking { parent: parent.clone(), epoch: seen.record.epoch() }));
             };

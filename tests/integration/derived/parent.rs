@@ -105,3 +105,31 @@ async fn a_reset_secret_of_the_parent_leaves_its_ticket_and_is_mended_for_both()
     assert_eq!(failure(&fleet).await, None);
     fleet.end().await;
 }
+
+#[tokio::test]
+async fn a_ticket_of_another_account_than_its_parents_is_withdrawn_with_the_token() {
+    let mut fleet = Fleet::new(issuer_settings(TWO_HOURS)).await;
+    let before = fleet.configuration("token", "") + TICKET;
+    let configuration = fleet.write("before.toml", &before);
+    fleet.start(&configuration);
+    let ticket = next(&fleet, "shop-jsapi", "").await;
+    fleet.workers[0].signal("TERM");
+    fleet.workers[0].ended().await;
+    // Nothing is begun sooner after a call for another account.
+    for id in ["shop", "shop-jsapi"] {
+        let mut connection = fleet.redis.connect().await;
+        let record = format!("evertoken:{{{id}}}:record");
+        let attempt: String = connection.hget(&record, "attempt").await.expect("redis answers");
+        let mut attempt: serde_json::Value = attempt.parse().expect("JSON");
+        attempt["granted_at"] = 1.into();
+        let attempt = attempt.to_string();
+        let () = connection.hset(&record, "attempt", attempt).await.expect("redis answers");
+    }
+    let other = "wxfedcba9876543210";
+    fleet.secrets.push(format!("secret-of-{other}"));
+    let configuration = fleet.write("after.toml", &before.replace(APPID, other));
+    fleet.start(&configuration);
+    let ticket = next(&fleet, "shop-jsapi", &ticket).await;
+    assert_eq!(&*fleet.issuer.alive(&ticket).appid, other);
+    fleet.end().await;
+}

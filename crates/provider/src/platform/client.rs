@@ -18,6 +18,7 @@ use crate::{
     Account, BaseUrls, Fate, FetchError, Inputs, Issued, Probed, Provider, Remedy, Secret,
     Transport, Trouble,
     answer::believed,
+    credential::account_fingerprint,
     fingerprint::fingerprint,
     route::{Route, address},
     transport::Answer,
@@ -173,14 +174,22 @@ impl Provider for Client {
             let endpoints = endpoints.join(" or ");
             return Err(format!("is of {:?}; it has to be {endpoints}", account.token));
         }
-        if let Whose::Parent { account: name, .. } = &mut self.settings.whose {
+        if let Whose::Parent { account: name, fingerprint, .. } = &mut self.settings.whose {
             *name = account.name.into();
+            *fingerprint = Some(account_fingerprint(parent).into());
         }
         if let Some(bases) = parent.base_urls().filter(|_| !self.settings.is_elsewhere) {
             self.settings.base_urls = bases.clone();
             self.route = Route::new(bases.clone());
         }
         Ok(())
+    }
+
+    fn account_of_input(&self, _parent: &CredentialId) -> Option<&str> {
+        match &self.settings.whose {
+            Whose::Account { .. } => None,
+            Whose::Parent { fingerprint, .. } => fingerprint.as_deref(),
+        }
     }
 
     fn tells_whole_life(&self) -> bool {

@@ -24,8 +24,8 @@ pub(super) struct Settings {
 pub(super) enum Whose {
     /// An account's: all of its names with a slash between, the first one, and its secret.
     Account { name: Box<str>, first: Box<str>, secret: SecretSource },
-    /// That of this credential, whose account's name is told once it is known.
-    Parent { id: [CredentialId; 1], account: Box<str> },
+    /// That of this credential, whose account is told once it is known: its name and its fingerprint.
+    Parent { id: [CredentialId; 1], account: Box<str>, fingerprint: Option<Box<str>> },
 }
 
 // === impl Settings ===
@@ -115,7 +115,7 @@ fn read_parent(fields: &mut dyn Fields) -> Option<Whose> {
     let what = "the name of the credential whose token it is got with: parent = \"shop\"";
     let id = fields.required("parent", what, id)?;
     let account = id.as_str().into();
-    Some(Whose::Parent { id: [id], account })
+    Some(Whose::Parent { id: [id], account, fingerprint: None })
 }
 
 fn checked(text: &str) -> Result<String, String> {
