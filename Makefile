@@ -7,6 +7,7 @@
 #   make test               all tests, against real Redis servers and real processes
 #   make bench              the benchmarks, with a table of results; ROWS="memory loss" for some of them
 #   make compose            docker-compose.yml run for real, with faults, where there is a Docker engine
+#   make upgrade            workers of this version and the one before, side by side, up and down
 #   make chaos              the long fault run, with its report; FOR=10m is its length
 #   make fuzz               any bytes for all that is read; FOR=60s for each, TARGET=answer for one
 #   make pictures           the README's pictures of the page, from a fleet that works
@@ -19,7 +20,7 @@ ROWS ?=
 STORE ?= redis
 TARGET ?= all
 
-.PHONY: demo test bench compose chaos fuzz pictures versions
+.PHONY: demo test bench compose upgrade chaos fuzz pictures versions
 
 demo:
 	@$(if $(filter redis,$(STORE)),tools/need redis-server)
@@ -46,6 +47,13 @@ bench:
 
 compose:
 	@tools/compose
+
+# Nothing is released yet. Until then the version before is the last one whose record had no version.
+PREDECESSOR ?= ec1da0b
+upgrade:
+	@tools/need redis-server git
+	@predecessor=$$(tools/predecessor $(PREDECESSOR)) && EVERTOKEN_PREDECESSOR=$$predecessor \
+	    $(CARGO) test --locked --test integration -- --ignored versions::side_by_side
 
 chaos:
 	@tools/need redis-server

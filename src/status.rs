@@ -86,6 +86,9 @@ pub struct Status {
 /// Why a token that stands is not ours.
 const OTHERS: &str = "what is published was issued for another account: a worker replaces it";
 
+/// Why this version leaves a credential alone.
+const NEWER: &str = "a newer evertoken wrote the record: run that version here, too";
+
 /// Credentials in one look.
 const LOOK: usize = 500;
 
@@ -173,6 +176,7 @@ fn worst(
         let name = name.filter(|name| !name.is_empty());
         Some((name.unwrap_or_else(|| "refresh.failed".to_owned()), text))
     };
+    let newer = || record.is_newer().then(|| NEWER.to_owned()).map(named("store.newer_version"));
     let others = || record.is_of_another_account(&credential.account_fingerprint());
     let others = || others().then(|| OTHERS.to_owned()).map(named("settings.another_account"));
     let stuck = || {
@@ -188,7 +192,13 @@ fn worst(
         let text = glance.has_report.then(|| waiting(record, now, credential.daily_quota));
         text.map(named("token.reported"))
     };
-    failed().or_else(others).or_else(stuck).or_else(foreign).or_else(doubt).or_else(report)
+    newer()
+        .or_else(failed)
+        .or_else(others)
+        .or_else(stuck)
+        .or_else(foreign)
+        .or_else(doubt)
+        .or_else(report)
 }
 
 /// When the next refresh should begin: one that was asked for, as soon as it may; one that was left to

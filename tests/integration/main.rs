@@ -48,5 +48,6 @@ mod stopped;
 mod takeover;
 mod tls;
 mod traces;
+mod versions;
 mod wakes;
 mod way_out;

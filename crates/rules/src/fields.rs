@@ -3,6 +3,10 @@
 //!
 //! Fields are read with distrust: a newer version or something else may have written them. What
 //! cannot be read, or lies further ahead than any token lives, counts as absent.
+//!
+//! Workers of two versions share a record while a fleet is upgraded. What a newer one has added is
+//! left as it is: a store changes no field that is not in [`FIELDS`], and [`Unknown`] keeps what stands
+//! in a part. What older workers would do harm to gets another [`VERSION`], and they leave it alone.
 
 use evertoken_client::{Epoch, StoreTime};
 use serde::{Serialize, de::DeserializeOwned};
@@ -12,8 +16,13 @@ use crate::{
     record::{Budget, Deaths, Doubt, Published, Record, Requests},
 };
 
+/// The version of a record as this program writes it. Something that is added needs no other one; what
+/// older workers must not touch does.
+pub const VERSION: u64 = 1;
+
 /// Every field, in the order in which stores read them.
 pub const FIELDS: &[&str] = &[
+    "version",
     "revision",
     "epoch",
     "published_by",
@@ -73,6 +82,7 @@ impl Record {
         let during = Some(count("suspect_during")).filter(|epoch| *epoch != 0).map(Epoch);
         let set = |name: &str| moment(name).filter(|moment| *moment != StoreTime::default());
         let mut record = Self {
+            version: count("version"),
             revision: count("revision"),
             published,
             due_at: moment("due_at"),
@@ -111,6 +121,7 @@ impl Record {
         let count = |count: u64| (count != 0).then(|| count.to_string());
         let published = self.published.as_ref();
         match name {
+            "version" => count(self.version),
             "revision" => count(self.revision),
             "epoch" => count(self.epoch().0),
             "published_by" => {
@@ -154,6 +165,7 @@ impl Record {
                 .into_iter()
                 .for_each(sane);
             attempt.epoch = Epoch(attempt.epoch.0.min(MAX_NUMBER));
+            attempt.unknown.bound();
             if let Some(overtaken) = &attempt.overtook
                 && farthest < overtaken.expires_at
             {
@@ -166,13 +178,17 @@ impl Record {
             sane(&mut failure.back_at);
             failure.error = printable(&failure.error);
             failure.met_with.truncate(64);
+            failure.unknown.bound();
         }
         if let Some(told) = &mut self.told {
             sane(&mut told.since);
             sane(&mut told.claimed_until);
             told.name = printable(&told.name);
             told.lately.retain(|_, at| *at <= farthest);
+            told.unknown.bound();
         }
+        self.requests.unknown.bound();
+        self.deaths.unknown.bound();
         let moments =
             [&mut self.requests.last_at, &mut self.requests.revoked_at, &mut self.deaths.until];
         moments.into_iter().for_each(sane);
@@ -240,7 +256,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        record::{Attempt, Failure, Overtaken},
+        record::{Attempt, Failure, Overtaken, Unknown},
         told::Told,
     };
 
@@ -268,6 +284,7 @@ mod tests {
             token: evertoken_client::Token::new("t").expect("a token"),
         };
         let record = Record {
+            version: VERSION,
             revision: 7,
             published: Some(Published {
                 epoch: Epoch(4),
@@ -287,6 +304,7 @@ mod tests {
                 quiet_until: at(6),
                 open: true,
                 overtook: Some(overtook),
+                unknown: Unknown::default(),
             }),
             doubt: Some(Doubt { why: "why".to_owned(), during: Some(Epoch(5)) }),
             failure: Some(Failure {
@@ -302,6 +320,7 @@ mod tests {
                 try_at: at(8),
                 for_good: true,
                 met_with: vec!["0123abcd".to_owned()],
+                unknown: Unknown::default(),
             }),
             budget: Budget {
                 calls: 3,
@@ -317,6 +336,7 @@ mod tests {
                 revoke: true,
                 revoked_at: at(5),
                 revoked_today: 3,
+                unknown: Unknown::default(),
             },
             deaths: Deaths {
                 unexplained: Epoch(4),
@@ -324,6 +344,7 @@ mod tests {
                 until: at(8),
                 called_dead: Epoch(4),
                 stood_by: true,
+                unknown: Unknown::default(),
             },
             verified_at: Some(at(2)),
             asked_with: Some("0123abcd 4567cdef".to_owned()),
@@ -333,6 +354,7 @@ mod tests {
                 claimed_until: at(4),
                 failed: 2,
                 lately: [("issuer.refused".to_owned(), at(1))].into(),
+                unknown: Unknown::default(),
             }),
             token_fingerprint: Some("89abcdef".to_owned()),
         };

@@ -2,18 +2,24 @@
 //! be understood one by one. How a store keeps them is in `fields.rs`.
 
 mod attempt;
+mod unknown;
 
 use std::time::Duration;
 
 use evertoken_client::{Epoch, StoreTime};
 use serde::{Deserialize, Serialize};
 
-pub use self::attempt::{Attempt, Overtaken};
-use crate::{lease::AttemptId, policy, told::Told};
+pub use self::{
+    attempt::{Attempt, Overtaken},
+    unknown::Unknown,
+};
+use crate::{fields::VERSION, lease::AttemptId, policy, told::Told};
 
 /// All that is known of a credential beside its token. A part that is absent was never written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Record {
+    /// The version of what was written; 0 if nothing was, or by a version that had none.
+    pub version: u64,
     /// Grows with each commit: at least the store's time in ms, so that two histories of one
     /// record, which a failover may have, do not have it in common. 0 if nothing was written.
     pub revision: u64,
@@ -108,6 +114,9 @@ pub struct Failure {
     /// once.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub met_with: Vec<String>,
+    /// What a newer version has added.
+    #[serde(flatten)]
+    pub unknown: Unknown,
 }
 
 /// Calls to the issuer in a window of its quota, which is the issuer's day.
@@ -124,7 +133,7 @@ pub struct Budget {
 }
 
 /// Refreshes that were asked for, by reports and by operators.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Requests {
     /// An operator asks for one, and it has not begun.
@@ -141,10 +150,13 @@ pub struct Requests {
     pub revoked_at: StoreTime,
     /// How many of them began in the window of the budget.
     pub revoked_today: u64,
+    /// What a newer version has added.
+    #[serde(flatten)]
+    pub unknown: Unknown,
 }
 
 /// Published tokens that were reported as dead before their end, and that nothing here explains.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Deaths {
     /// The epoch of a token that was reported so.
@@ -157,6 +169,9 @@ pub struct Deaths {
     pub called_dead: Epoch,
     /// The issuer has given that token again since: it stands by it.
     pub stood_by: bool,
+    /// What a newer version has added.
+    #[serde(flatten)]
+    pub unknown: Unknown,
 }
 
 /// A window of a quota cannot end later than this from now.
@@ -169,6 +184,12 @@ const FINGERPRINTS: usize = 8;
 // === impl Record ===
 
 impl Record {
+    /// Whether a newer evertoken wrote it, and this one must not touch it.
+    #[must_use]
+    pub fn is_newer(&self) -> bool {
+        VERSION < self.version
+    }
+
     /// The epoch under which the published token was fetched; 0 if none is known.
     #[must_use]
     pub fn epoch(&self) -> Epoch {

@@ -6,7 +6,7 @@ use std::{fmt, time::Duration};
 use evertoken_client::{Epoch, StoreTime, Token};
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::{grant::Grant, record::Record};
+use crate::{fields::VERSION, grant::Grant, record::Record};
 
 /// One credential as a store has it at one moment.
 #[derive(Clone, Debug, Default)]
@@ -215,15 +215,18 @@ impl<T> Decision<T> {
         Self { answer, changes: None }
     }
 
-    /// An answer that holds once `changes` are committed.
-    pub(crate) fn commit(answer: T, changes: Changes) -> Self {
+    /// An answer that holds once `changes` are committed. Who changes a record writes its version.
+    pub(crate) fn commit(answer: T, mut changes: Changes) -> Self {
+        changes.record.version = VERSION;
         Self { answer, changes: Some(changes) }
     }
 
     /// The same, if the record is another one than it `was`.
     pub(crate) fn record(answer: T, record: Record, was: &Record) -> Self {
-        let changes = (record != *was).then(|| Changes { record, ..Changes::default() });
-        Self { answer, changes }
+        if record == *was {
+            return Self::nothing(answer);
+        }
+        Self::commit(answer, Changes { record, ..Changes::default() })
     }
 }
 

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     begin::without_reserve,
     foreign,
-    record::Record,
+    record::{Record, Unknown},
     snapshot::{Changes, Decision, Snapshot},
 };
 
@@ -49,6 +49,9 @@ pub struct Told {
     pub failed: u32,
     /// When each finding was told, in the last hour.
     pub lately: BTreeMap<String, StoreTime>,
+    /// What a newer version has added.
+    #[serde(flatten)]
+    pub unknown: Unknown,
 }
 
 /// What is to be told.

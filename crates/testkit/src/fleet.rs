@@ -12,7 +12,7 @@ use redis::{AsyncCommands, aio::MultiplexedConnection};
 use tempfile::TempDir;
 
 use crate::{
-    process::{Ended, Process},
+    process::{Ended, Process, program},
     redis::RedisServer,
     wait_for, wait_until,
 };
@@ -152,12 +152,27 @@ impl Fleet {
 
     /// The same with an environment.
     pub fn start_in(&mut self, configuration: &str, environment: &[(&str, &str)]) -> usize {
+        self.start_as(&program("evertoken"), configuration, environment)
+    }
+
+    /// Starts a worker of another version, whose program is given.
+    pub fn start_program(&mut self, program: &Path, configuration: &str) -> usize {
+        self.start_as(program, configuration, &[])
+    }
+
+    fn start_as(
+        &mut self,
+        program: &Path,
+        configuration: &str,
+        environment: &[(&str, &str)],
+    ) -> usize {
         self.started += 1;
         let name = format!("worker-{}", self.started);
         let arguments = ["run", "--config", configuration];
         // At this level a worker says most: the most that could betray a secret.
         let environment = [environment, &[("RUST_LOG", "trace")]].concat();
-        self.workers.push(Process::start(self.path(), &name, &arguments, &environment));
+        let worker = Process::of(program, self.path(), &name, &arguments, &environment);
+        self.workers.push(worker);
         self.workers.len() - 1
     }
 

@@ -53,10 +53,21 @@ impl Process {
         arguments: &[&str],
         environment: &[(&str, &str)],
     ) -> Self {
+        Self::of(&program("evertoken"), directory, name, arguments, environment)
+    }
+
+    /// The same with a program of another version.
+    pub fn of(
+        program: &Path,
+        directory: &Path,
+        name: &str,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
         let file = |suffix: &str| directory.join(format!("{name}.{suffix}"));
         let (stdout, stderr) = (file("out"), file("err"));
         let create = |path: &Path| std::fs::File::create(path).expect("an output file");
-        let child = Command::new(program("evertoken"))
+        let child = Command::new(program)
             .args(arguments)
             .current_dir(directory)
             .env_clear()

@@ -43,6 +43,8 @@ mod release;
 mod revoke;
 #[path = "verify.rs"]
 mod verify;
+#[path = "versions.rs"]
+mod versions;
 
 use super::*;
 

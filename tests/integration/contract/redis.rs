@@ -46,6 +46,8 @@ mod revoke;
 mod types;
 #[path = "verify.rs"]
 mod verify;
+#[path = "versions.rs"]
+mod versions;
 
 use super::*;
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use evertoken_client::{Epoch, StoreTime, Token};
 use serde::{Deserialize, Serialize};
 
+use super::Unknown;
 use crate::lease::{AttemptId, Holder, LockOwner, Reason};
 
 /// One call to the issuer, under one epoch. It is open until its result is recorded.
@@ -31,6 +32,9 @@ pub struct Attempt {
     /// The token of an earlier attempt, which came while this one was open.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub overtook: Option<Overtaken>,
+    /// What a newer version has added.
+    #[serde(flatten)]
+    pub unknown: Unknown,
 }
 
 /// A token that came after a later attempt had begun. It may be the only live one: if that attempt
@@ -72,6 +76,7 @@ impl Attempt {
             quiet_until: lease_until.plus(quiet_period),
             open: true,
             overtook: None,
+            unknown: Unknown::default(),
         }
     }
 

@@ -293,8 +293,11 @@ pub(super) fn read(text: &[u8]) -> Result<Read, Newer> {
         Some(version) if VERSION < version => return Err(Newer),
         _ => return Ok(Read::Damaged),
     }
-    let record = serde_json::from_value(Value::Object(fields));
-    Ok(record.map_or(Read::Damaged, |record| Read::Whole(Box::new(record))))
+    match serde_json::from_value::<FileRecord>(Value::Object(fields)) {
+        Ok(record) if record.is_newer() => Err(Newer),
+        Ok(record) => Ok(Read::Whole(Box::new(record))),
+        Err(_) => Ok(Read::Damaged),
+    }
 }
 
 fn create(path: &Path) -> io::Result<File> {

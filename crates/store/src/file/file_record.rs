@@ -3,7 +3,9 @@
 use std::{collections::BTreeMap, fmt};
 
 use evertoken_client::Token;
-use evertoken_rules::{CLOCK_TOLERANCE, FIELDS, Foreign, Grant, Lock, Record, Snapshot};
+use evertoken_rules::{
+    CLOCK_TOLERANCE, FIELDS, Foreign, Grant, Lock, Record, Snapshot, Unknown, VERSION as OF_RECORD,
+};
 use serde::{Deserialize, Serialize};
 
 use evertoken_clock::{StoreTime, Uptime, millis};
@@ -36,6 +38,9 @@ pub(super) struct FileRecord {
     grant: Option<(String, Option<String>, u64)>,
     /// The fields of the record, as Redis would keep them.
     record: BTreeMap<String, String>,
+    /// What a newer version has added beside them.
+    #[serde(flatten)]
+    unknown: Unknown,
 }
 
 // === impl FileRecord ===
@@ -119,10 +124,17 @@ impl FileRecord {
         !self.record.is_empty()
     }
 
+    /// Whether a newer version wrote the record, and this one must not touch it.
+    pub(super) fn is_newer(&self) -> bool {
+        let version = self.record.get("version").and_then(|version| version.parse::<u64>().ok());
+        version.is_some_and(|version| OF_RECORD < version)
+    }
+
+    /// The fields of ours become those of `record`; those of a newer version stay.
     pub(super) fn set_record(&mut self, record: &Record) {
+        self.record.retain(|name, _| !FIELDS.contains(&name.as_str()));
         let fields = FIELDS.iter().zip(record.to_fields());
-        self.record =
-            fields.filter_map(|(name, value)| Some(((*name).to_owned(), value?))).collect();
+        self.record.extend(fields.filter_map(|(name, value)| Some(((*name).to_owned(), value?))));
     }
 
     pub(super) fn set_grant(&mut self, grant: &Grant) {

@@ -79,6 +79,10 @@ impl RedisStore {
         let now = self.time(next())?;
         let fields = self.entry(&record, next())?;
         let record = self.record(id, &fields, now);
+        if record.as_ref().is_some_and(Record::is_newer) {
+            let what = format_args!("the record of {id}");
+            return Err(StoreError::at(StoreErrorCode::NewerVersion, what));
+        }
         let lock = match (next(), next()) {
             (Err(error), _) if errors::is_wrong_type(&error) => Lock::Foreign,
             (by, left) => held(&self.entry(&lock, by)?, &self.entry(&lock, left)?),
