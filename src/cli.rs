@@ -38,6 +38,7 @@ use crate::{
     lease::Holder,
     provider::InvalidTransport,
     store::{Coordinate, Hearing, Read, StoreError, StoreUrl},
+    systemd::Systemd,
     traces::Traces,
     worker::{self, StartError},
 };
@@ -151,7 +152,7 @@ async fn run(cli: Cli, environment: &Environment) -> Result<(), CommandError> {
             let settings = settings()?;
             settings.some_credential().map_err(CommandError::Usage)?;
             let traces = Traces::start(environment);
-            let ended = worker::run(settings).await;
+            let ended = worker::run(settings, Systemd::listening(environment)).await;
             if let Some(traces) = traces {
                 traces.end().await;
             }

@@ -54,6 +54,7 @@ pub mod notify;
 mod presence;
 
 pub mod admin;
+pub mod systemd;
 pub mod worker;
 
 pub mod diagnose;

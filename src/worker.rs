@@ -23,6 +23,7 @@ use crate::{
     provider::{Credential, FetchError, InvalidTransport, fingerprint},
     refresh::{Cycle, Keeper},
     store::Hearing,
+    systemd::Systemd,
 };
 
 /// Clocks that are no further apart than this, in seconds, agree.
@@ -55,11 +56,11 @@ pub enum StartError {
 }
 
 /// Runs until SIGTERM or SIGINT, then begins nothing more, finishes what was sent, gives back what
-/// was not, and returns within one lease.
+/// was not, and returns within one lease. If systemd listens, it is told.
 ///
 /// # Errors
 /// If it cannot start. A store or an issuer that is away is no reason not to.
-pub async fn run(settings: Settings) -> Result<(), StartError> {
+pub async fn run(settings: Settings, systemd: Option<Systemd>) -> Result<(), StartError> {
     let mut terminate = unix::signal(unix::SignalKind::terminate()).map_err(StartError::Signals)?;
     let mut interrupt = unix::signal(unix::SignalKind::interrupt()).map_err(StartError::Signals)?;
     raise_open_files();
@@ -116,9 +117,14 @@ pub async fn run(settings: Settings) -> Result<(), StartError> {
     let presence = Presence::new(Arc::clone(&store), Arc::clone(&board), settings_fingerprint);
     let presence = presence.run(reached.clone());
     let leaving = Arc::clone(&store);
-    // A task of its own: it tells of the keeper also when that one stands.
-    let mut admin = JoinSet::new();
-    admin.spawn(admin::serve(
+    // Tasks of their own: they tell of the keeper also when that one stands.
+    let mut telling = JoinSet::new();
+    let systemd = systemd.map(Arc::new);
+    if let Some(systemd) = systemd.clone() {
+        let signs = keeper.signs();
+        telling.spawn(async move { systemd.follow(signs).await });
+    }
+    telling.spawn(admin::serve(
         settings.admin,
         credentials,
         store,
@@ -133,6 +139,9 @@ pub async fn run(settings: Settings) -> Result<(), StartError> {
             _ = interrupt.recv() => "SIGINT",
         };
         info!(event = "worker.stopping", signal, "stopping: nothing is begun any more");
+        if let Some(systemd) = &systemd {
+            systemd.stopping();
+        }
         stop.send_replace(true);
     };
     let kept = async { tokio::join!(keeper.run(), stopped) };
@@ -147,7 +156,7 @@ pub async fn run(settings: Settings) -> Result<(), StartError> {
     // Who says that it ends is not silent. If the store is away, nobody waits for that.
     let holder = leaving.holder().as_str().to_owned();
     let _ = timeout(LEAVE_WITHIN, leaving.remove_workers(&[&holder])).await;
-    drop(admin);
+    drop(telling);
     info!(event = "worker.stopped", "stopped");
     Ok(())
 }

@@ -45,6 +45,7 @@ mod sentinel;
 mod services;
 mod shutdown;
 mod stopped;
+mod systemd;
 mod takeover;
 mod tls;
 mod traces;
