@@ -3,6 +3,7 @@
 
 mod issuers;
 mod names;
+mod runbook;
 mod snippets;
 
 use std::{
