@@ -206,7 +206,7 @@ async fn no_more_than_five_hundred_records_are_read_in_one_command() {
     assert_eq!((notes.looked, notes.looks), (1_001, 3));
 }
 
-/// `README.md`: five minutes for up to thirty credentials, four hours at the most.
+/// `docs/reference.md`: five minutes for up to thirty credentials, four hours at the most.
 #[tokio::test(start_paused = true)]
 async fn every_record_is_read_once_in_the_time_of_a_sweep_and_no_more() {
     for (credentials, period) in [(1, 300), (30, 300), (300, 3000), (2000, 4 * 3600)] {

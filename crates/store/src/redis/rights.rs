@@ -214,7 +214,7 @@ mod tests {
 
     #[test]
     fn the_rules_are_those_of_the_handbook() {
-        let handbook = include_str!("../../../../README.md");
+        let handbook = include_str!("../../../../docs/reference.md");
         for role in [Role::Worker, Role::Reader, Role::Reporter] {
             let rules = format!(" on >PASSWORD {}\n", role.rules("evertoken"));
             assert!(handbook.contains(&rules), "{rules}");
