@@ -8,6 +8,7 @@
 #   make bench              the benchmarks, with a table of results; ROWS="memory loss" for some of them
 #   make compose            docker-compose.yml run for real, with faults, where there is a Docker engine
 #   make upgrade            workers of this version and the one before, side by side, up and down
+#   make release            the files of a release, tried: program, Debian package, SBOM, licences, sums
 #   make chaos              the long fault run, with its report; FOR=10m is its length
 #   make fuzz               any bytes for all that is read; FOR=60s for each, TARGET=answer for one
 #   make pictures           the README's pictures of the page, from a fleet that works
@@ -20,7 +21,7 @@ ROWS ?=
 STORE ?= redis
 TARGET ?= all
 
-.PHONY: demo test bench compose upgrade chaos fuzz pictures versions
+.PHONY: demo test bench compose upgrade release chaos fuzz pictures versions
 
 demo:
 	@$(if $(filter redis,$(STORE)),tools/need redis-server)
@@ -54,6 +55,9 @@ upgrade:
 	@tools/need redis-server git
 	@predecessor=$$(tools/predecessor $(PREDECESSOR)) && EVERTOKEN_PREDECESSOR=$$predecessor \
 	    $(CARGO) test --locked --test integration -- --ignored versions::side_by_side
+
+release:
+	@tools/release
 
 chaos:
 	@tools/need redis-server
