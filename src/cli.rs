@@ -14,6 +14,7 @@ mod get;
 mod init;
 mod line;
 mod log;
+mod reject;
 mod shell;
 mod status;
 mod verb;
@@ -161,7 +162,9 @@ async fn run(cli: Cli, environment: &Environment) -> Result<(), CommandError> {
         Verb::Get { id, json, fetch } => get::run(&settings()?, &id, json, fetch).await,
         Verb::Status(options) => status::run(&settings()?, environment, &options).await,
         Verb::Refresh { id, wait, revoke } => ask::refresh(&settings()?, &id, wait, revoke).await,
-        Verb::Reject { id, token } => ask::reject(&settings()?, &id, token.expose_secret()).await,
+        Verb::Reject { id, token, wait } => {
+            reject::run(&settings()?, &id, token.expose_secret(), wait).await
+        }
         Verb::Check { json } => check::run(&settings()?, json).await,
         Verb::Explain { name } => explain::run(name.as_deref()),
         Verb::Init => init::run(given.config.as_deref()),

@@ -5,6 +5,7 @@ mod waiting;
 
 use std::{borrow::Borrow, time::Duration};
 
+use evertoken_rules::requestable;
 use serde::Serialize;
 
 use crate::{
@@ -12,7 +13,7 @@ use crate::{
     clock::StoreTime,
     foreign, policy,
     provider::Credential,
-    store::{Glance, Read, Record, StoreError},
+    store::{Glance, Read, Record, Requested, StoreError},
 };
 
 /// In one word, how a credential is.
@@ -187,7 +188,7 @@ fn worst(
         let advice = foreign::advice(credential.id.as_str(), record.died_today(now));
         advice.map(named("token.died_early"))
     };
-    let doubt = || record.doubt.as_ref().map(|doubt| doubt.why.clone()).map(named("token.suspect"));
+    let doubt = || doubt(record, glance, now, credential.daily_quota).map(named("token.suspect"));
     let report = || {
         let text = glance.has_report.then(|| waiting(record, now, credential.daily_quota));
         text.map(named("token.reported"))
@@ -220,14 +221,36 @@ fn due_at(record: &Record, glance: &Glance, now: StoreTime, daily_quota: u64) ->
     Some(if due_at < returns_at { returns_at } else { due_at })
 }
 
+/// What a refresh that is asked for at `now` waits for, and until when.
+#[must_use]
+pub fn wait(requested: Requested, now: StoreTime) -> String {
+    match requested {
+        Requested::Noted => "a worker replaces it now".to_owned(),
+        Requested::Cooling(left) => format!(
+            "cooling down until {}, after a refresh on request less than a minute ago: the next \
+             refresh on request may begin in {} s",
+            now.plus(left),
+            left.as_secs() + 1
+        ),
+        Requested::Used(until) => format!(
+            "budget spent: today's refreshes on request are used up until {until}; when it is due, \
+             it is refreshed all the same"
+        ),
+    }
+}
+
 /// What became of a report so far.
 fn waiting(record: &Record, now: StoreTime, daily_quota: u64) -> String {
-    let left = record.next_request_at(now, daily_quota).since(now);
-    let then = match left.as_secs() {
-        _ if left.is_zero() => "a worker replaces it now".to_owned(),
-        seconds => format!("the next refresh on request may begin in {} s", seconds + 1),
-    };
+    let then = wait(requestable(record, now, daily_quota), now);
     format!("an application reports it as dead: {then}")
+}
+
+/// Why a token is in doubt; and of a report of it that has to wait, until when.
+fn doubt(record: &Record, glance: &Glance, now: StoreTime, daily_quota: u64) -> Option<String> {
+    let why = &record.doubt.as_ref()?.why;
+    let requested = requestable(record, now, daily_quota);
+    let waits = glance.has_report && !glance.leased && requested != Requested::Noted;
+    Some(if waits { format!("{why}; {}", wait(requested, now)) } else { why.clone() })
 }
 
 fn state(record: &Record, has_token: bool) -> State {

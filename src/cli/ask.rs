@@ -1,7 +1,7 @@
-//! `evertoken refresh` and `evertoken reject`: what people and scripts tell the workers.
+//! `evertoken refresh`: an operator asks the workers for a refresh.
 
 use std::{
-    io::{Read as _, Write, stdin, stdout},
+    io::{Write, stdout},
     time::Duration,
 };
 
@@ -9,8 +9,8 @@ use super::{CommandError, known, workers_store};
 use crate::{
     advice,
     clock::{self, StoreTime},
-    config::{Mistakes, Settings},
-    credential::{CredentialId, MAX_TOKEN_LEN, Token},
+    config::Settings,
+    credential::CredentialId,
     policy,
     provider::Credential,
     store::{Protocol, Read, Record, Requested, TokenWithExpiry},
@@ -18,7 +18,7 @@ use crate::{
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Manner {
+pub(super) enum Manner {
     /// A refresh.
     Refresh,
     /// A refresh that is to revoke the token before, as all do at its endpoint.
@@ -41,7 +41,7 @@ impl Manner {
 }
 
 /// The pause between two looks at the record.
-const LOOK_AGAIN: Duration = Duration::from_millis(100);
+pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// Asks for a refresh, waits for its end, and says how it ended. One that is to `revoke` has the issuer
 /// void the token that stands.
@@ -133,7 +133,8 @@ fn too_late(id: &CredentialId, wait: Duration, record: &Record) -> String {
     format!("no worker has refreshed {id} within {wait}: {why}. The request stands")
 }
 
-fn ending(
+/// How a refresh ended.
+pub(super) fn ending(
     id: &CredentialId,
     manner: Manner,
     before: Option<&TokenWithExpiry>,
@@ -158,7 +159,8 @@ fn ending(
     format!("{id} has a new token, for {seconds} s{more}")
 }
 
-fn failed_since(record: &Record, asked_at: StoreTime) -> Option<&str> {
+/// The error of a failure since then.
+pub(super) fn failed_since(record: &Record, asked_at: StoreTime) -> Option<&str> {
     let failure = record.failure.as_ref()?;
     (asked_at <= failure.at).then_some(&failure.error)
 }
@@ -170,36 +172,4 @@ pub(super) async fn record(
 ) -> Result<(StoreTime, Record), CommandError> {
     let (now, glances) = store.look(std::slice::from_ref(id)).await?;
     Ok((now, glances.into_iter().next().and_then(|glance| glance.record).unwrap_or_default()))
-}
-
-/// Reports a dead token.
-pub(super) async fn reject(
-    settings: &Settings,
-    id: &CredentialId,
-    token: &str,
-) -> Result<(), CommandError> {
-    known(settings, id)?;
-    let typed = match token {
-        "-" => {
-            let mut text = String::new();
-            stdin().take(MAX_TOKEN_LEN as u64 + 2).read_to_string(&mut text)?;
-            text.trim().to_owned()
-        }
-        token => token.to_owned(),
-    };
-    let token = Token::new(&typed)
-        .map_err(|invalid| CommandError::Usage(Mistakes::one("TOKEN", invalid.to_string())))?;
-    let store = workers_store(settings)?;
-    store.report(id, &token).await?;
-    // A reporter may lack the right to read; the report stands all the same.
-    let verdict = match store.token(id).await {
-        Ok(Some(current)) if current == token => {
-            "reported: it is the current token; workers replace it now, or within a minute if they \
-             have just replaced one on request"
-        }
-        Ok(Some(_)) => "reported: it is not the current token; read that one instead",
-        Ok(None) => "reported: no token is published at the moment",
-        Err(_) => "reported",
-    };
-    Ok(writeln!(stdout(), "{verdict}")?)
 }

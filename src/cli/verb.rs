@@ -107,17 +107,21 @@ Examples:
         #[arg(long)]
         revoke: bool,
     },
-    /// Report a dead token, as an application does
+    /// Report a dead token, as an application does, and say what became of it
     #[command(after_help = "\
 Examples:
   evertoken reject shop -             the token is read from stdin
-  evertoken reject shop TOKEN")]
+  evertoken reject shop TOKEN
+  evertoken reject shop - --wait 30s  where messages do not travel, a worker may hear of it late")]
     Reject {
         /// The credential
         id: CredentialId,
         /// The token, or - to read it from stdin
         #[arg(allow_hyphen_values = true)]
         token: SecretString,
+        /// How long to wait for what becomes of it
+        #[arg(long, default_value = "10s", value_parser = line::time)]
+        wait: Duration,
     },
     /// Check the configuration and the store, without a call to an issuer
     #[command(after_help = "\

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use evertoken_testkit::{
-    fleet::{APPID, Fleet, issuer_settings},
+    fleet::{Fleet, issuer_settings},
     wait_until,
 };
 use redis::AsyncCommands;
@@ -30,22 +30,6 @@ async fn report(fleet: &Fleet, token: &str) {
         .query_async(&mut connection)
         .await
         .expect("redis answers");
-}
-
-#[tokio::test]
-async fn a_storm_of_reports_about_one_dead_token_costs_one_call() {
-    let (fleet, _, first) = fleet_of(3).await;
-    fleet.issuer.kill(APPID).expect("an account");
-    for _ in 0..50 {
-        report(&fleet, &first).await;
-    }
-    let second = fleet.published_after(&first).await;
-    for _ in 0..50 {
-        report(&fleet, &first).await;
-    }
-    assert!(fleet.issuer.alive(&second).alive);
-    assert_eq!(fleet.summary().calls, 2);
-    fleet.end().await;
 }
 
 #[tokio::test]
@@ -166,12 +150,34 @@ async fn reject_reports_and_says_what_it_knows() {
     assert!(other.stdout.contains("it is not the current token"), "{}", other.stdout);
     let arguments = ["reject", "shop", &first, "--config", &configuration];
     let current = fleet.command(&arguments).await;
-    assert_eq!(current.status.code(), Some(0));
-    fleet.published_after(&first).await;
+    assert_eq!(current.status.code(), Some(0), "{}", current.stderr);
+    assert!(current.stdout.starts_with("refreshed: shop has a new token"), "{}", current.stdout);
+    let second = fleet.published_after(&first).await;
+    let replaced = fleet.command(&arguments).await;
+    assert!(replaced.stdout.starts_with("already replaced"), "{}", replaced.stdout);
     let mut connection = fleet.redis.connect().await;
     let standing: bool =
         connection.exists("evertoken:{shop}:rejected").await.expect("redis answers");
     assert!(!standing, "a report that was dealt with is gone");
+    let arguments = ["reject", "shop", &second, "--config", &configuration];
+    let waits = fleet.command(&arguments).await;
+    assert_eq!(waits.status.code(), Some(0), "{}", waits.stderr);
+    assert!(waits.stdout.starts_with("reported: cooling down until 20"), "{}", waits.stdout);
+    let told = status(&mut fleet, &configuration).await;
+    let said = told["error"].as_str().expect("it is told");
+    assert!(said.contains("cooling down until 20"), "{said}");
+    fleet.end().await;
+}
+
+#[tokio::test]
+async fn reject_says_that_no_worker_answered() {
+    let (mut fleet, configuration, token) = fleet_of(1).await;
+    fleet.workers[0].signal("TERM");
+    fleet.workers[0].ended().await;
+    let arguments = ["reject", "shop", &token, "--wait", "300ms", "--config", &configuration];
+    let ended = fleet.command(&arguments).await;
+    assert_eq!(ended.status.code(), Some(69));
+    assert!(ended.stderr.contains("no worker answered within 300ms"), "{}", ended.stderr);
     fleet.end().await;
 }
 
@@ -226,8 +232,15 @@ async fn requests_beyond_the_days_budget_are_refused_in_a_clear_sentence() {
         report(&fleet, &second).await;
         fleet.told(worker, event).await;
     }
+    let arguments = ["reject", "shop", &second, "--config", &configuration];
+    let spent = fleet.command(&arguments).await;
+    assert!(spent.stdout.starts_with("reported: budget spent"), "{}", spent.stdout);
     let status = fleet.command(&["status", "--json", "--config", &configuration]).await;
-    assert!(status.stdout.contains("refreshes on request are used up"), "{}", status.stdout);
+    assert!(
+        status.stdout.contains("refreshes on request are used up until 20"),
+        "{}",
+        status.stdout
+    );
     assert_eq!(fleet.published().await, second, "it stands");
     assert_eq!(fleet.summary().calls, 2);
     fleet.end().await;

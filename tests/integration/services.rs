@@ -50,7 +50,8 @@ async fn works(mut fleet: Fleet, configuration: &str, lacks: &[&str]) {
     let second = fleet.published_after(&first).await;
     fleet.all_know().await;
     fleet.set_field("attempt.quiet_until", 0).await;
-    let report = fleet.command(&["reject", "shop", &second, "--config", configuration]).await;
+    let report = ["reject", "shop", &second, "--wait", "30s", "--config", configuration];
+    let report = fleet.command(&report).await;
     assert_eq!(report.status.code(), Some(0), "{}", report.stderr);
     let third = fleet.published_after(&second).await;
     assert_eq!(fleet.summary().calls, 3);

@@ -5,10 +5,11 @@ use std::{collections::BTreeMap, time::Duration};
 use redis::{AsyncCommands, Client, aio::MultiplexedConnection};
 
 use evertoken_testkit::{
-    fleet::{Fleet, PATIENT, SHORT, issuer_settings},
+    fleet::{APPID, Fleet, PATIENT, SHORT, issuer_settings},
     reader::Reader,
     wait_for,
 };
+use tokio::task::JoinSet;
 
 /// A token's whole life is waited for here.
 const LIFETIME: Duration = Duration::from_secs(20);
@@ -193,6 +194,61 @@ async fn a_storm_of_reports_within_the_cool_down_asks_for_one_lease() {
     let most = 3 * (most_commands(seconds, 1) + 2 * A_BEGIN);
     assert!(commands <= most, "{commands} commands in {seconds} s, and {most} at the most");
     assert_eq!(fleet.summary().calls, 2, "the second report has to wait");
+    fleet.end().await;
+}
+
+/// So many connections report one token, each so often.
+const REPORTERS: (usize, usize) = (100, 100);
+
+/// Reports by the two commands of the contract, from many connections at once.
+async fn storm_of_reports(fleet: &Fleet, token: &str) {
+    let mut reporters = JoinSet::new();
+    for _ in 0..REPORTERS.0 {
+        let (mut connection, token) = (fleet.redis.connect().await, token.to_owned());
+        reporters.spawn(async move {
+            for _ in 0..REPORTERS.1 {
+                let mut report = redis::pipe();
+                report.set_ex("evertoken:{shop}:rejected", &token, 600).ignore();
+                report.publish(REJECTED, "shop").ignore();
+                report.exec_async(&mut connection).await.expect("redis answers");
+            }
+        });
+    }
+    reporters.join_all().await;
+}
+
+/// What Redis was given by the workers while ten thousand reports of `token` came, and the most that
+/// three of them may: each looks once at once and then once a second, and asks at each look whether a
+/// report that stands is of any matter.
+async fn commands_for_reports(fleet: &Fleet, token: &str) -> (u64, u64) {
+    let mut connection = fleet.redis.connect().await;
+    fleet.redis.command(&["CONFIG", "RESETSTAT"]).await;
+    let began = now(&mut connection).await;
+    storm_of_reports(fleet, token).await;
+    let seconds = (now(&mut connection).await - began).div_ceil(1000);
+    let (number, each) = REPORTERS;
+    let commands = commands(&mut connection).await - (number * each) as u64;
+    (commands, 3 * (most_commands(seconds, 1) + (seconds + 2) * A_BEGIN))
+}
+
+#[tokio::test]
+async fn ten_thousand_reports_of_a_dead_token_cost_one_call_and_a_look_a_second() {
+    let (fleet, first) = three_workers(Duration::from_secs(7200)).await;
+    fleet.issuer.kill(APPID).expect("an account");
+    let (commands, most) = commands_for_reports(&fleet, &first).await;
+    // Publishing takes a handful more.
+    let most = most + 2 * A_BEGIN;
+    assert!(commands <= most, "{commands} commands, and {most} at the most");
+    let second = fleet.published_after(&first).await;
+    assert!(fleet.issuer.alive(&second).alive);
+    assert_eq!(fleet.summary().calls, 2, "one for all reports");
+
+    for other in [&*first, "no token at all", "undefined", "\u{0}\u{1}"] {
+        let (commands, most) = commands_for_reports(&fleet, other).await;
+        assert!(commands <= most, "{other:?}: {commands} commands, and {most} at the most");
+    }
+    assert_eq!(fleet.summary().calls, 2, "neither an old token nor garbage costs a call");
+    assert_eq!(fleet.published().await, second);
     fleet.end().await;
 }
 

@@ -53,7 +53,7 @@ pub use self::{
         Attempt, Budget, Calls, Deaths, Doubt, Failure, Overtaken, Published, Record, Requests,
         Unknown,
     },
-    request::{Requested, Verification, request, verify},
+    request::{Requested, Verification, request, requestable, verify},
     revoke::{judge, revoke},
     snapshot::{Changes, Decision, Foreign, Lock, LockChange, Message, Snapshot},
     told::{Delivery, Notice, Telling, Told, tell, told},

@@ -13,7 +13,13 @@ pub use self::{
     attempt::{Attempt, Overtaken},
     unknown::Unknown,
 };
-use crate::{fields::VERSION, lease::AttemptId, policy, told::Told};
+use crate::{
+    fields::VERSION,
+    lease::AttemptId,
+    policy,
+    request::{Requested, requestable},
+    told::Told,
+};
 
 /// All that is known of a credential beside its token. A part that is absent was never written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -265,9 +271,11 @@ impl Record {
     /// this day's are not used up.
     #[must_use]
     pub fn next_request_at(&self, now: StoreTime, daily_quota: u64) -> StoreTime {
-        let is_used = policy::requests_a_day(daily_quota) <= self.requests.today;
-        let day = self.budget.until.filter(|ends| now < *ends && *ends <= now.plus(DAY));
-        self.cooled_at(now).max(day.filter(|_| is_used).unwrap_or_default())
+        let ends = match requestable(self, now, daily_quota) {
+            Requested::Used(ends) => ends,
+            Requested::Noted | Requested::Cooling(_) => StoreTime::default(),
+        };
+        self.cooled_at(now).max(ends)
     }
 
     /// When the next refresh may be asked for. A last one in the future was not.

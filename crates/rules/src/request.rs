@@ -7,6 +7,7 @@ use evertoken_client::{StoreTime, Token};
 
 use crate::{
     policy,
+    record::{DAY, Record},
     snapshot::{Changes, Decision, Message, Snapshot},
 };
 
@@ -30,23 +31,32 @@ pub enum Verification {
     NotBefore(StoreTime),
 }
 
-/// An operator asks for a refresh now. The issuer's `daily_quota` bounds how often.
+/// What is answered to a refresh that is asked for now, by an operator or by a report. The issuer's
+/// `daily_quota` bounds how often.
+#[must_use]
+pub fn requestable(record: &Record, now: StoreTime, daily_quota: u64) -> Requested {
+    let day = record.budget.until.filter(|ends| now < *ends && *ends <= now.plus(DAY));
+    let is_used = policy::requests_a_day(daily_quota) <= record.requests.today;
+    if let Some(ends) = day.filter(|_| is_used) {
+        return Requested::Used(ends);
+    }
+    match record.cooled_at(now).since(now) {
+        Duration::ZERO => Requested::Noted,
+        left => Requested::Cooling(left),
+    }
+}
+
+/// An operator asks for a refresh now.
 #[must_use]
 pub fn request(snapshot: &Snapshot, daily_quota: u64) -> Decision<Requested> {
-    let (now, record) = (snapshot.now, &snapshot.record);
-    if let Some(until) = record.budget.until.filter(|until| now < *until)
-        && policy::requests_a_day(daily_quota) <= record.requests.today
-    {
-        return Decision::nothing(Requested::Used(until));
+    let answer = requestable(&snapshot.record, snapshot.now, daily_quota);
+    if answer != Requested::Noted {
+        return Decision::nothing(answer);
     }
-    let cooling = record.cooled_at(now).since(now);
-    if !cooling.is_zero() {
-        return Decision::nothing(Requested::Cooling(cooling));
-    }
-    let mut record = record.clone();
+    let mut record = snapshot.record.clone();
     record.requests.wanted = true;
     let message = Some(Message::Look);
-    Decision::commit(Requested::Noted, Changes { record, message, ..Changes::default() })
+    Decision::commit(answer, Changes { record, message, ..Changes::default() })
 }
 
 /// Asks whether this process may have the issuer verify the published token now: one of a fleet may,

@@ -2,13 +2,19 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use evertoken::clock;
+use evertoken::{
+    clock,
+    credential::{CredentialId, Token},
+    lease::Holder,
+    store::{Hearing, StoreUrl},
+};
 use evertoken_simulator::{Fault, FaultKind};
 use evertoken_testkit::{
-    fleet::{Fleet, SHORT, issuer_settings},
+    fleet::{APPID, Fleet, PATIENT, SHORT, issuer_settings},
     process::Process,
     wait_for, wait_until,
 };
+use tokio::task::JoinSet;
 
 const TWO_HOURS: Duration = Duration::from_secs(7200);
 
@@ -108,6 +114,61 @@ async fn two_workers_on_one_directory_hear_a_rejection() {
     let second = shown_after(&fleet, &first).await;
     assert!(fleet.issuer.alive(&second).alive);
     assert_eq!(fleet.summary().calls, 2, "one of the two has called");
+    fleet.end().await;
+}
+
+/// Tells how often the workers have looked.
+fn looks(fleet: &Fleet) -> u128 {
+    fleet.workers.iter().map(|worker| worker.told("records.looked") as u128).sum()
+}
+
+/// Ten thousand reports of `token` from twenty processes' stores, and how many seconds they took.
+async fn storm_of_reports(fleet: &Fleet, token: &str) -> u128 {
+    let url = format!("file:{}", fleet.path().join("data").display());
+    let url = StoreUrl::parse(&url).expect("a URL");
+    let shop: CredentialId = "shop".parse().expect("an id");
+    let token = Token::new(token).expect("a token");
+    let began = clock::now();
+    let mut reporters = JoinSet::new();
+    for _ in 0..20 {
+        let store = url.open("evertoken", Holder::fresh(), Hearing::Nothing);
+        let (shop, token) = (shop.clone(), token.clone());
+        reporters.spawn(async move {
+            for _ in 0..500 {
+                store.report(&shop, &token).await.expect("it is reported");
+            }
+        });
+    }
+    reporters.join_all().await;
+    began.elapsed().as_millis().div_ceil(1000)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_thousand_reports_in_a_directory_cost_one_call_and_a_look_a_second() {
+    let (mut fleet, _) = fleet_of_files("token", "").await;
+    let text = std::fs::read_to_string(fleet.path().join("evertoken.toml")).expect("it is there");
+    let configuration = fleet.write("patient.toml", &text.replace(SHORT, PATIENT));
+    fleet.start_many(2, &configuration);
+    let first = shown_after(&fleet, "").await;
+    fleet.issuer.kill(APPID).expect("an account");
+    let before = looks(&fleet);
+    let seconds = storm_of_reports(&fleet, &first).await;
+    let second = shown_after(&fleet, &first).await;
+    assert!(fleet.issuer.alive(&second).alive);
+    assert_eq!(fleet.summary().calls, 2, "one for all reports");
+    let most = |seconds: u128| 2 * (seconds + 2);
+    let looked = looks(&fleet) - before;
+    // The publication is looked at, too.
+    assert!(looked <= most(seconds) + 2, "{looked} looks in {seconds} s");
+
+    for other in [&*first, "66_somebody-elses"] {
+        let before = looks(&fleet);
+        let seconds = storm_of_reports(&fleet, other).await;
+        let looked = looks(&fleet) - before;
+        assert!(looked <= most(seconds), "{looked} looks in {seconds} s at {other:?}");
+    }
+    assert_eq!(fleet.summary().calls, 2, "no report of another token costs a call");
+    assert_eq!(shown_after(&fleet, &first).await, second);
     fleet.end().await;
 }
 

@@ -13,6 +13,9 @@ use evertoken_clock::{StoreTime, Uptime, millis};
 /// How long a report of a dead token stands. A contract with applications.
 const REPORT_STANDS_MS: u64 = 600_000;
 
+/// The same report is not written again within this time.
+const SAME_REPORT_MS: u64 = 1_000;
+
 /// The version of the file that this program writes.
 pub(super) const VERSION: u64 = 2;
 
@@ -160,6 +163,12 @@ impl FileRecord {
 
     pub(super) fn report(&mut self, token: &str, now: StoreTime) {
         self.reported = Some((token.to_owned(), now.as_millis()));
+    }
+
+    /// This very report was made a moment ago.
+    pub(super) fn was_just_reported(&self, token: &str, now: StoreTime) -> bool {
+        let is_just = |at: u64| (at..at.saturating_add(SAME_REPORT_MS)).contains(&now.as_millis());
+        self.reported.as_ref().is_some_and(|(text, at)| text == token && is_just(*at))
     }
 
     /// The clock was set since it was written: what was made of that is written, or it would last
