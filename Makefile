@@ -36,6 +36,7 @@ test:
 	@tools/need redis-server openssl python3 strace faketime nutcracker haproxy stunnel4 tinyproxy microsocks chromium chromedriver
 	tools/deploy
 	$(CARGO) test --locked --workspace --lib --bins
+	$(CARGO) test --locked --package evertoken-client --doc
 	$(CARGO) test --locked --workspace --exclude evertoken --test '*'
 	$(CARGO) test --locked --test scenarios
 	$(CARGO) test --locked --test integration -- --test-threads=6 $(addprefix --skip ,$(HEAVY))

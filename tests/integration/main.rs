@@ -4,6 +4,7 @@
 mod admission;
 mod asking;
 mod changed_settings;
+mod client;
 mod clock;
 mod closed;
 mod cluster;

@@ -13,7 +13,7 @@ pub const MAX_ID_LEN: usize = 128;
 pub struct CredentialId(Arc<str>);
 
 /// The text is not an id of a credential.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("an id is 1 to 128 characters of A-Z a-z 0-9 . _ -")]
 pub struct InvalidId(());
 

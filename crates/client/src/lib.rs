@@ -1,6 +1,10 @@
 #![doc = include_str!("../README.md")]
 #![warn(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+#[cfg(feature = "redis")]
+mod client;
+#[cfg(feature = "redis")]
+mod clock;
 mod epoch;
 mod error_chain;
 mod id;
@@ -11,6 +15,8 @@ mod redis;
 mod time;
 mod token;
 
+#[cfg(feature = "redis")]
+pub use self::client::{Client, Current, TokenError};
 #[cfg(feature = "redis")]
 pub use self::redis::{ReadError, Reader, RedisFailure, ReportError, Reporter};
 pub use self::{

@@ -4,9 +4,9 @@
 mod error;
 mod link;
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
-use redis::{Client, cmd};
+use redis::{Client, pipe};
 
 pub use self::error::{ReadError, RedisFailure, ReportError};
 use self::link::Link;
@@ -14,6 +14,13 @@ use crate::{CredentialId, InvalidToken, Keys, Token};
 
 /// How long a report stands.
 const REPORT_SECONDS: u64 = 600;
+
+/// What Redis answers for a life: there is no key, or it has no end.
+const NO_KEY: i64 = -2;
+const NO_END: i64 = -1;
+
+/// How long a token without an end is taken for valid: none that evertoken has written is.
+const FOREIGN_LIFE: Duration = Duration::from_secs(60);
 
 /// Reads current tokens. It cannot write. Clones share one connection.
 #[derive(Clone)]
@@ -51,11 +58,33 @@ impl Reader {
     /// # Errors
     /// [`ReadError`].
     pub async fn get(&self, id: &CredentialId) -> Result<Option<Token>, ReadError> {
-        let read = cmd("GET").arg(self.keys.token(id)).to_owned();
-        let found: Option<Vec<u8>> = self.link.ask(&read).await?;
+        let mut read = pipe();
+        read.get(self.keys.token(id));
+        let (found,): (Option<Vec<u8>>,) = self.link.ask(&read).await?;
+        Ok(found.map(|bytes| token(&bytes)).transpose()?)
+    }
+
+    /// The same, and how long it is valid from now on at the least.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub async fn get_with_life(
+        &self,
+        id: &CredentialId,
+    ) -> Result<Option<(Token, Duration)>, ReadError> {
+        let key = self.keys.token(id);
+        let mut read = pipe();
+        // Of two tokens, the life of the earlier: a later one may come between the two commands.
+        read.pttl(&key).get(&key);
+        let (life, found): (i64, Option<Vec<u8>>) = self.link.ask(&read).await?;
         let Some(bytes) = found else { return Ok(None) };
-        let text = std::str::from_utf8(&bytes).map_err(|_| InvalidToken::BadCharacter);
-        Ok(Some(text.and_then(Token::new)?))
+        let life = match life {
+            // It has come between the two, and its life is not known yet.
+            NO_KEY => Duration::ZERO,
+            NO_END => FOREIGN_LIFE,
+            millis => Duration::from_millis(millis.unsigned_abs()),
+        };
+        Ok(Some((token(&bytes)?, life)))
     }
 }
 
@@ -87,12 +116,11 @@ impl Reporter {
     /// # Errors
     /// [`ReportError`]. The report may stand nevertheless, and may be made again.
     pub async fn report(&self, id: &CredentialId, token: &Token) -> Result<(), ReportError> {
-        let mut report = cmd("SET");
-        report.arg(self.keys.rejected(id)).arg(token.expose()).arg("EX").arg(REPORT_SECONDS);
-        self.link.ask::<()>(&report).await?;
-        let mut hint = cmd("PUBLISH");
-        hint.arg(self.keys.rejected_channel()).arg(id.as_str());
-        Ok(self.link.ask::<()>(&hint).await?)
+        let mut report = pipe();
+        let key = self.keys.rejected(id);
+        report.cmd("SET").arg(key).arg(token.expose()).arg("EX").arg(REPORT_SECONDS).ignore();
+        report.publish(self.keys.rejected_channel(), id.as_str()).ignore();
+        Ok(self.link.ask::<()>(&report).await?)
     }
 }
 
@@ -100,4 +128,8 @@ impl fmt::Debug for Reporter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reporter").field("keys", &self.keys).finish_non_exhaustive()
     }
+}
+
+fn token(bytes: &[u8]) -> Result<Token, InvalidToken> {
+    std::str::from_utf8(bytes).map_err(|_| InvalidToken::BadCharacter).and_then(Token::new)
 }

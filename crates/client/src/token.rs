@@ -19,7 +19,7 @@ pub struct Token {
 }
 
 /// The text is not a token.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidToken {
     /// It has no characters.
     #[error("the token is empty")]

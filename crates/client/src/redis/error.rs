@@ -1,12 +1,15 @@
 //! What goes wrong between an application and Redis, told without anything that was sent or received:
 //! a server repeats the arguments of a command that it refuses, and a library what it could not read.
 
+use std::{io, sync::Arc};
+
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 
-use crate::InvalidToken;
+use crate::{InvalidId, InvalidToken};
 
 /// No token could be read.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ReadError {
     /// Redis did not answer, or refused.
     #[error("the token cannot be read")]
@@ -14,14 +17,25 @@ pub enum ReadError {
     /// Something that is no token stands in its key.
     #[error("what stands in the token's key is no token")]
     NoToken(#[from] InvalidToken),
+    /// The file could not be read, or is none of evertoken's.
+    #[error("the token's record cannot be read")]
+    File(#[source] Arc<io::Error>),
 }
 
 /// A report could not be made.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ReportError {
     /// Redis did not answer, or refused.
     #[error("the token cannot be reported")]
     Redis(#[from] RedisFailure),
+    /// What it was to be about can be no credential.
+    #[error("{0:?} is no id of a credential")]
+    Id(String, #[source] InvalidId),
+    /// The record could not be changed: no worker has made one, or another process does not end its
+    /// change.
+    #[error("the report cannot be noted in the record")]
+    File(#[source] Arc<io::Error>),
 }
 
 /// What Redis, or the way to it, did not do.
@@ -54,7 +68,7 @@ pub enum RedisFailure {
 // === impl RedisFailure ===
 
 impl RedisFailure {
-    pub(super) fn of(error: &RedisError) -> Self {
+    pub(crate) fn of(error: &RedisError) -> Self {
         if error.is_timeout() {
             return Self::TimedOut;
         }

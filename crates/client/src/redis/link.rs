@@ -6,7 +6,7 @@ use futures_util::{
     FutureExt,
     future::{BoxFuture, Shared},
 };
-use redis::{Client, Cmd, FromRedisValue, aio::MultiplexedConnection};
+use redis::{Client, FromRedisValue, Pipeline, aio::MultiplexedConnection};
 
 use super::RedisFailure;
 
@@ -27,12 +27,15 @@ impl Link {
         Self { client, current: Arc::default() }
     }
 
-    /// Sends one command, once.
-    pub(super) async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, RedisFailure> {
+    /// Sends these commands together, once.
+    pub(super) async fn ask<T: FromRedisValue>(
+        &self,
+        commands: &Pipeline,
+    ) -> Result<T, RedisFailure> {
         let connecting = self.connecting();
         let answer = match connecting.clone().await {
             Ok(mut connection) => {
-                let answer = command.query_async(&mut connection).await;
+                let answer = commands.query_async(&mut connection).await;
                 answer.map_err(|error| RedisFailure::of(&error))
             }
             Err(failure) => Err(failure),

@@ -1,0 +1,133 @@
+//! What is held of one credential: the token that was read last, and the read that is under way.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use arc_swap::ArcSwapOption;
+use futures_util::{
+    FutureExt,
+    future::{BoxFuture, Shared},
+};
+
+use super::{
+    Current, TokenError,
+    current::Held,
+    source::{Source, Stood},
+};
+use crate::{CredentialId, ReadError, clock::Moment};
+
+/// No token is read again sooner than that, unless a message says that it has changed.
+const AT_THE_SOONEST: Duration = Duration::from_millis(100);
+
+/// After a read that failed, the next one.
+const AFTER_A_FAILURE: Duration = Duration::from_secs(1);
+
+/// A read. Whoever waits for it waits for the same one.
+type Reading = Shared<BoxFuture<'static, Result<Option<Current>, ReadError>>>;
+
+/// What is held of one credential.
+pub(super) struct Entry {
+    id: CredentialId,
+    held: Arc<ArcSwapOption<Held>>,
+    reading: Arc<Mutex<Option<Reading>>>,
+}
+
+// === impl Entry ===
+
+impl Entry {
+    pub(super) fn new(id: CredentialId) -> Self {
+        Self { id, held: Arc::default(), reading: Arc::default() }
+    }
+
+    pub(super) fn id(&self) -> &CredentialId {
+        &self.id
+    }
+
+    /// What may be handed out at `now` without being read again.
+    pub(super) fn held(&self, now: Moment) -> Option<Current> {
+        let held = self.held.load();
+        let held = held.as_ref()?;
+        (now < held.until).then(|| Current(Arc::clone(held)))
+    }
+
+    /// When it is to be read again.
+    pub(super) fn next(&self) -> Option<Moment> {
+        self.held.load().as_ref().map(|held| held.next)
+    }
+
+    /// Reads it, together with all who want that now. What is still valid is handed out if it cannot be
+    /// read.
+    pub(super) async fn read(&self, source: &Source) -> Result<Current, TokenError> {
+        match self.reading(source).await {
+            Ok(Some(current)) => Ok(current),
+            Ok(None) => Err(TokenError::NoneValid(self.id.clone())),
+            Err(error) => self.held(Moment::now()).ok_or(TokenError::Read(error)),
+        }
+    }
+
+    /// The same by a read that begins now: one that is under way may have seen what stood before.
+    pub(super) async fn read_anew(&self, source: &Source) -> Result<Current, TokenError> {
+        let under_way = lock(&self.reading).clone();
+        if let Some(reading) = under_way {
+            let _ = reading.await;
+        }
+        self.read(source).await
+    }
+
+    fn reading(&self, source: &Source) -> Reading {
+        let mut reading = lock(&self.reading);
+        let begin = || {
+            let (id, source) = (self.id.clone(), source.clone());
+            let (held, slot) = (Arc::clone(&self.held), Arc::clone(&self.reading));
+            let read = async move {
+                let asked = Moment::now();
+                let read = source.read(&id).await;
+                let result = match read {
+                    Ok(Some(stood)) => Ok(keep(&held, stood, asked, source.pace())),
+                    Ok(None) => {
+                        held.store(None);
+                        Ok(None)
+                    }
+                    Err(error) => {
+                        hold_on(&held);
+                        Err(error)
+                    }
+                };
+                lock(&slot).take();
+                result
+            };
+            read.boxed().shared()
+        };
+        reading.get_or_insert_with(begin).clone()
+    }
+}
+
+/// Keeps what stood at some moment after `asked`, unless it has ended since. It is read again after
+/// `pace` at the latest, sooner if it lives short; and handed out for twice that time.
+fn keep(
+    held: &ArcSwapOption<Held>,
+    stood: Stood,
+    asked: Moment,
+    pace: Duration,
+) -> Option<Current> {
+    let pause = (stood.remaining / 8).max(AT_THE_SOONEST).min(pace);
+    let ends = asked.plus(stood.remaining);
+    let (next, until) = (asked.plus(pause), asked.plus(2 * pause).min(ends));
+    let fresh = Arc::new(Held { token: stood.token, ends, next, until });
+    held.store(Some(Arc::clone(&fresh)));
+    (Moment::now() < ends).then_some(Current(fresh))
+}
+
+/// Nothing can be read: what is held is handed out as long as it is valid, and read again soon.
+fn hold_on(held: &ArcSwapOption<Held>) {
+    let Some(known) = held.load_full() else { return };
+    let now = Moment::now();
+    let (next, until) = (now.plus(AFTER_A_FAILURE), now.plus(10 * AFTER_A_FAILURE).min(known.ends));
+    held.store(Some(Arc::new(Held { next, until, ..(*known).clone() })));
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
