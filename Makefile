@@ -11,6 +11,7 @@
 #   make release            the files of a release, tried: program, Debian package, SBOM, licences, sums
 #   make chaos              the long fault run, with its report; FOR=10m is its length
 #   make fuzz               any bytes for all that is read; FOR=60s for each, TARGET=answer for one
+#   make examples           the examples in Go and Java, whose clients come from their registries
 #   make pictures           the README's pictures of the page, from a fleet that works
 #   make versions           the tests of what is said to Redis, on its oldest and newest, and on Valkey
 
@@ -21,7 +22,7 @@ ROWS ?=
 STORE ?= redis
 TARGET ?= all
 
-.PHONY: demo test bench compose upgrade release chaos fuzz pictures versions
+.PHONY: demo test bench compose upgrade release chaos fuzz examples pictures versions
 
 demo:
 	@$(if $(filter redis,$(STORE)),tools/need redis-server)
@@ -34,6 +35,7 @@ HEAVY = page:: under_ten_thousand pages_that_take_nothing
 
 test:
 	@tools/need redis-server openssl python3 strace faketime nutcracker haproxy stunnel4 tinyproxy microsocks chromium chromedriver
+	@tools/need curl python3-redis node node-redis ruby ruby-redis php php-redis
 	tools/deploy
 	$(CARGO) test --locked --workspace --lib --bins
 	$(CARGO) test --locked --package evertoken-client --doc
@@ -66,6 +68,10 @@ chaos:
 
 fuzz:
 	@tools/fuzz $(TARGET) $(or $(FOR),60s)
+
+examples:
+	@tools/need redis-server go mvn
+	@$(CARGO) test --locked --quiet --test integration -- --ignored examples::
 
 pictures:
 	@tools/need redis-server chromium chromedriver

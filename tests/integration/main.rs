@@ -19,6 +19,7 @@ mod derived;
 mod disk;
 mod documents;
 mod events;
+mod examples;
 mod failures;
 mod files;
 mod foreign;

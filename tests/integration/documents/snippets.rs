@@ -49,6 +49,12 @@ fn application(fleet: &Fleet, values: &str, later: Option<&str>) -> String {
     said
 }
 
+#[test]
+fn the_chinese_readme_tells_the_same_program() {
+    let chinese = std::fs::read_to_string(home().join("README.zh-CN.md")).expect("the README");
+    assert!(chinese.contains(&block("python", "def call_wechat")), "the programs differ");
+}
+
 async fn report(fleet: &Fleet) -> Option<String> {
     let mut connection = fleet.redis.connect().await;
     connection.get("evertoken:{shop}:rejected").await.expect("redis answers")
