@@ -5,11 +5,13 @@
 //! pairs. The exit code is 1 if a limit was missed.
 
 mod backlog;
+mod client;
 mod idle;
 mod issuer;
 mod loss;
 mod memory;
 mod redis_cpu;
+mod report;
 mod status;
 mod takeover;
 mod throughput;
@@ -41,7 +43,7 @@ fn main() -> ExitCode {
             })*
         };
     }
-    measure!(throughput backlog redis_cpu status memory idle takeover loss);
+    measure!(throughput backlog redis_cpu status memory idle takeover loss report client);
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(["WHAT", "MEASURED", "LIMIT", ""]);
     for figure in &figures {

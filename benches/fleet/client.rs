@@ -1,0 +1,132 @@
+//! (j) What an application's read costs: from the memory of the client library, beside the load of an
+//! arc-swap; and from Redis, beside a bare GET.
+
+use std::{hint::black_box, time::Duration};
+
+use arc_swap::ArcSwap;
+use evertoken_client::{Client, CredentialId, Keys, Reader};
+use evertoken_testkit::redis::RedisServer;
+use redis::AsyncCommands;
+use tempfile::TempDir;
+use tokio::runtime::Handle;
+
+use crate::{Figure, median};
+
+/// Reads of each thread, from memory; and reads from Redis.
+const READS: u32 = 1_000_000;
+const GETS: u32 = 5_000;
+
+/// Pairs of a measure and its limit, of which the median counts.
+const PAIRS: usize = 5;
+
+/// A read from memory may take so many times what a load takes; one from Redis, what a GET takes.
+const RATIOS: (f64, f64) = (3.0, 1.1);
+
+/// The most for a read from memory, on one thread, in nanoseconds.
+const AT_MOST: f64 = 20.0;
+
+pub(crate) async fn measure() -> Vec<Figure> {
+    let directory = TempDir::new().expect("a directory");
+    let redis = RedisServer::start(directory.path().join("redis")).await;
+    redis.command(&["SET", "evertoken:{shop}:token", &"t".repeat(136), "EX", "7200"]).await;
+    let client = Client::open(&redis.url()).expect("a URL");
+    client.token("shop").await.expect("a token");
+    let mut figures = Vec::new();
+    for threads in [1, 8] {
+        let pairs: Vec<_> = (0..PAIRS).map(|_| (held(&client, threads), load(threads))).collect();
+        let ours = median(pairs.iter().map(|(ours, _)| *ours).collect());
+        let theirs = median(pairs.iter().map(|(_, theirs)| *theirs).collect());
+        let ratio = median(pairs.iter().map(|(ours, theirs)| ours / theirs).collect());
+        figures.push(Figure {
+            what: format!("a read from the client's memory, {threads} threads"),
+            measured: format!("{ours:.1} ns"),
+            limit: if threads == 1 { format!("at most {AT_MOST} ns") } else { String::new() },
+            kept: (threads == 1).then_some(ours <= AT_MOST),
+        });
+        figures.push(ratio_of(
+            &format!("the same beside an arc-swap load, {theirs:.1} ns"),
+            ratio,
+            RATIOS.0,
+        ));
+    }
+    let mut pairs = Vec::new();
+    for _ in 0..PAIRS {
+        pairs.push((read(&redis).await, get(&redis).await));
+    }
+    let theirs = median(pairs.iter().map(|(_, theirs)| *theirs).collect());
+    let ratio = median(pairs.iter().map(|(ours, theirs)| ours / theirs).collect());
+    figures.push(ratio_of(
+        &format!("a read from Redis beside a bare GET, {theirs:.1} µs"),
+        ratio,
+        RATIOS.1,
+    ));
+    figures
+}
+
+fn ratio_of(what: &str, ratio: f64, limit: f64) -> Figure {
+    Figure {
+        what: what.to_owned(),
+        measured: format!("{ratio:.2}"),
+        limit: format!("at most {limit}"),
+        kept: Some(ratio <= limit),
+    }
+}
+
+/// What each of so many threads takes for a turn, in nanoseconds.
+fn on_threads(threads: u32, turns: impl Fn() + Sync) -> f64 {
+    let began = evertoken::clock::now();
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(&turns);
+        }
+    });
+    began.elapsed().as_secs_f64() * 1e9 / f64::from(READS)
+}
+
+fn held(client: &Client, threads: u32) -> f64 {
+    let runtime = Handle::current();
+    on_threads(threads, || {
+        runtime.block_on(async {
+            for _ in 0..READS {
+                black_box(client.token(black_box("shop")).await.expect("a token"));
+            }
+        });
+    })
+}
+
+fn load(threads: u32) -> f64 {
+    let swap = ArcSwap::from_pointee("t".repeat(136));
+    on_threads(threads, || {
+        for _ in 0..READS {
+            black_box(black_box(&swap).load());
+        }
+    })
+}
+
+/// A read of the library, in microseconds.
+async fn read(redis: &RedisServer) -> f64 {
+    let reader = Reader::open(&redis.url(), Keys::DEFAULT_PREFIX).expect("a URL");
+    let shop: CredentialId = "shop".parse().expect("an id");
+    reader.get(&shop).await.expect("an answer");
+    let began = evertoken::clock::now();
+    for _ in 0..GETS {
+        black_box(reader.get(&shop).await.expect("an answer"));
+    }
+    micros(began.elapsed())
+}
+
+/// A GET of the library for Redis, in microseconds.
+async fn get(redis: &RedisServer) -> f64 {
+    let mut connection = redis.connect().await;
+    let began = evertoken::clock::now();
+    for _ in 0..GETS {
+        let token: Option<Vec<u8>> =
+            connection.get("evertoken:{shop}:token").await.expect("an answer");
+        black_box(token);
+    }
+    micros(began.elapsed())
+}
+
+fn micros(took: Duration) -> f64 {
+    took.as_secs_f64() * 1e6 / f64::from(GETS)
+}
