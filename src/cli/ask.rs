@@ -9,7 +9,7 @@ use super::{CommandError, known, workers_store};
 use crate::{
     advice,
     clock::{self, StoreTime},
-    config::Settings,
+    config::{Mistakes, Settings},
     credential::CredentialId,
     policy,
     provider::Credential,

@@ -65,7 +65,7 @@ fn a_token_is_drawn_with_what_is_left_of_it_and_what_comes_next() {
     let mut scene = scene();
     assert!(drawn(&scene, USUAL).contains("shop  none yet"));
     scene.saw(0, &glance("aaaaaaaa-1", 7), 4);
-    let bar = "█".repeat(27) + &"░".repeat(11);
+    let bar = format!("{}{}", "█".repeat(27), "░".repeat(11));
     let whole = format!("shop  no. 4    {bar}   7.0 s  call in 4.5 s");
     assert_eq!(line(&drawn(&scene, USUAL), "shop"), whole);
     scene.killed(0, &[true, false]);
