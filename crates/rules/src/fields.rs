@@ -5,7 +5,7 @@
 //! cannot be read, or lies further ahead than any token lives, counts as absent.
 //!
 //! Workers of two versions share a record while a fleet is upgraded. What a newer one has added is
-//! left as it is: a store changes no field that is not in [`FIELDS`], and [`Unknown`] keeps what stands
+//! left as it is: a store changes no field that is not in [`FIELDS`], and `Unknown` keeps what stands
 //! in a part. What older workers would do harm to gets another [`VERSION`], and they leave it alone.
 
 use evertoken_client::{Epoch, StoreTime};
