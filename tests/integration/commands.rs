@@ -177,6 +177,7 @@ async fn status_tells_every_state_in_words_and_in_json() {
     let mut contract = [
         "id",
         "provider",
+        "parent",
         "state",
         "expires_at",
         "expires_in",
