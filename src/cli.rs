@@ -165,7 +165,7 @@ async fn run(cli: Cli, environment: &Environment) -> Result<(), CommandError> {
         Verb::Reject { id, token, wait } => {
             reject::run(&settings()?, &id, token.expose_secret(), wait).await
         }
-        Verb::Check { json } => check::run(&settings()?, json).await,
+        Verb::Check { json, issuers } => check::run(&settings()?, json, issuers).await,
         Verb::Explain { name } => explain::run(name.as_deref()),
         Verb::Init => init::run(given.config.as_deref()),
         // It has a configuration of its own, and reads nobody's.

@@ -1,8 +1,10 @@
 //! What endangers tokens, and what keeps evertoken from working: the credentials and the store of a
-//! configuration, looked at without a call to an issuer.
+//! configuration, looked at without a call to an issuer. The ways to the issuers are tried on demand,
+//! without a credential.
 //!
 //! What a store says of itself is asked in `store`; here it is judged.
 
+mod issuers;
 mod redis;
 
 use std::{borrow::Cow, fmt};
@@ -10,6 +12,7 @@ use std::{borrow::Cow, fmt};
 use serde::Serialize;
 use tokio::time::Instant;
 
+pub use self::issuers::issuers;
 use crate::{
     clock::{self, WallClock},
     config::Settings,

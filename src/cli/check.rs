@@ -1,4 +1,5 @@
-//! `evertoken check`: the configuration, the store, and the store's settings that endanger tokens.
+//! `evertoken check`: the configuration, the store, and the store's settings that endanger tokens; on
+//! demand the ways to the issuers.
 
 use std::io::Write;
 
@@ -17,9 +18,16 @@ struct Answer<'a> {
     findings: &'a [Finding],
 }
 
-pub(super) async fn run(settings: &Settings, json: bool) -> Result<(), CommandError> {
+pub(super) async fn run(
+    settings: &Settings,
+    json: bool,
+    issuers: bool,
+) -> Result<(), CommandError> {
     configured(settings)?;
     let mut findings = diagnose::settings(settings).await?;
+    if issuers {
+        findings.extend(diagnose::issuers(settings).await);
+    }
     let (about_store, looked) = diagnose::store(settings).await;
     findings.extend(about_store);
     let mut out = anstream::stdout();

@@ -127,12 +127,16 @@ Examples:
     #[command(after_help = "\
 Examples:
   evertoken check
+  evertoken check --issuers           also the way to each issuer: name, network, proxy, TLS
   evertoken check --json
   evertoken check --store redis://127.0.0.1:6379/0")]
     Check {
         /// Print a JSON object: each finding with its level, its name, its text and what it is about
         #[arg(long)]
         json: bool,
+        /// Try the way to each issuer, too, and send no credential
+        #[arg(long)]
+        issuers: bool,
     },
     /// Explain a finding: what it means, what applications notice, and what to do
     #[command(after_help = "\

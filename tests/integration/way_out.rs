@@ -1,6 +1,8 @@
 //! The way to issuers by a proxy: what it refuses is told apart from what an issuer refuses, nothing is
 //! sent twice, and it is taken from nowhere but the configuration.
 
+mod tried;
+
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use evertoken_testkit::{

@@ -96,6 +96,11 @@ pub trait Provider: fmt::Debug + Send + Sync {
         None
     }
 
+    /// The way to these, as a call takes it, if what it needs can be read by `deadline`.
+    fn transport(&self, _deadline: Instant) -> BoxFuture<'_, Option<Transport>> {
+        Box::pin(future::ready(None))
+    }
+
     /// The credentials whose tokens a call needs.
     fn inputs(&self) -> &[CredentialId] {
         &[]

@@ -193,6 +193,40 @@ impl Transport {
         self.0.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether the two are one way.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// The proxy by which it goes.
+    #[must_use]
+    pub fn proxy(&self) -> Option<&Proxy> {
+        self.0.proxy.as_ref()
+    }
+
+    /// Tries the way to an entry point by `deadline`: looks its name up, connects, by the proxy if there
+    /// is one, shakes hands by TLS, and asks for the head of the host's root. Nothing of a credential is
+    /// sent, but the certificate that is shown to every issuer on this way. Any answer of the issuer will
+    /// do.
+    ///
+    /// # Errors
+    /// Where the way ends.
+    pub async fn reach(&self, place: &Url, deadline: Instant) -> Result<(), FetchError> {
+        let password = self.password(deadline).await?;
+        let client = self.client(&password).map_err(failed::not_built)?;
+        let root = place.join("/").unwrap_or_else(|_| place.clone());
+        let request = client.head(root).build().map_err(failed::malformed)?;
+        let answered = timeout_at(deadline, exchange(&client, request, place, self.proxy())).await;
+        let answer = answered.unwrap_or_else(|_elapsed| Err(failed::timed_out()))?;
+        match self.proxy() {
+            Some(proxy) if proxy.forwards(place) && 500 <= answer.status => {
+                Err(failed::not_forwarded(proxy, place.authority(), answer.status))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Sends one request, and reads its answer, by `deadline`.
     ///
     /// The next entry of `route` is used only after a connection that never sent anything. Where a

@@ -1,6 +1,6 @@
 //! The request to GitHub.
 
-use std::time::Duration;
+use std::{future, time::Duration};
 
 use evertoken_client::{StoreTime, Token};
 use evertoken_rules::policy::{Issuance, NO_DAILY_QUOTA};
@@ -11,8 +11,8 @@ use tokio::time::Instant;
 
 use super::{KIND, answer, settings::Settings};
 use crate::{
-    Account, Fate, FetchError, Fields, Inputs, Issued, Probed, Provider, Remedy, Secret, Transport,
-    Trouble,
+    Account, BaseUrls, Fate, FetchError, Fields, Inputs, Issued, Probed, Provider, Remedy, Secret,
+    Transport, Trouble,
     fingerprint::fingerprint,
     jwt::{Algorithm, SigningKey},
     route::Route,
@@ -107,8 +107,12 @@ impl Provider for GitHubApp {
         Duration::ZERO
     }
 
-    fn in_clear(&self) -> Option<&str> {
-        self.settings.base_urls.in_clear()
+    fn base_urls(&self) -> Option<&BaseUrls> {
+        Some(&self.settings.base_urls)
+    }
+
+    fn transport(&self, _deadline: Instant) -> BoxFuture<'_, Option<Transport>> {
+        Box::pin(future::ready(Some(self.transport.clone())))
     }
 
     fn settings_fingerprint(&self, deadline: Instant) -> BoxFuture<'_, String> {
@@ -144,6 +148,6 @@ impl Provider for GitHubApp {
         let message = "GitHub is not asked about tokens";
         let (trouble, remedy) = (Trouble::RequestMalformed, Remedy::Operator);
         let error = FetchError::new(trouble, remedy, Fate::NotSent, message);
-        Box::pin(std::future::ready(Probed::Unclear(error)))
+        Box::pin(future::ready(Probed::Unclear(error)))
     }
 }

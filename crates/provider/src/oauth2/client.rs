@@ -16,8 +16,8 @@ use super::{
     settings::Settings,
 };
 use crate::{
-    Account, Fate, FetchError, Fields, Inputs, Issued, Probed, Provider, Remedy, Secret, Transport,
-    Trouble, fingerprint::fingerprint, route::Route, transport::Answer,
+    Account, BaseUrls, Fate, FetchError, Fields, Inputs, Issued, Probed, Provider, Remedy, Secret,
+    Transport, Trouble, fingerprint::fingerprint, route::Route, transport::Answer,
 };
 
 /// Speaks to an OAuth issuer for one client.
@@ -125,8 +125,12 @@ impl Provider for OAuth2 {
         Duration::ZERO
     }
 
-    fn in_clear(&self) -> Option<&str> {
-        self.settings.token_urls.in_clear()
+    fn base_urls(&self) -> Option<&BaseUrls> {
+        Some(&self.settings.token_urls)
+    }
+
+    fn transport(&self, deadline: Instant) -> BoxFuture<'_, Option<Transport>> {
+        Box::pin(async move { self.way(deadline).await.ok() })
     }
 
     fn has_fields(&self) -> bool {

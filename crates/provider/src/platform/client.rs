@@ -1,6 +1,6 @@
 //! The requests to a platform, by its row.
 
-use std::time::Duration;
+use std::{future, time::Duration};
 
 use evertoken_client::{CredentialId, Token};
 use evertoken_rules::policy::Issuance;
@@ -152,6 +152,10 @@ impl Provider for Client {
 
     fn base_urls(&self) -> Option<&BaseUrls> {
         Some(&self.settings.base_urls)
+    }
+
+    fn transport(&self, _deadline: Instant) -> BoxFuture<'_, Option<Transport>> {
+        Box::pin(future::ready(Some(self.transport.clone())))
     }
 
     fn inputs(&self) -> &[CredentialId] {

@@ -114,6 +114,15 @@ pub(super) fn login_wanted(proxy: &Proxy) -> FetchError {
     FetchError::new(Trouble::ProxyRefused, Remedy::Retry, Fate::NotSent, wants_login(proxy))
 }
 
+/// A proxy that is handed the request itself answers so in place of an issuer that it does not reach.
+/// Which of the two it is cannot be told.
+pub(super) fn not_forwarded(proxy: &Proxy, issuer: &str, status: u16) -> FetchError {
+    let message = format!(
+        "the proxy {proxy} answers HTTP {status} for the issuer at {issuer}: does it reach it?"
+    );
+    FetchError::new(Trouble::ProxyRefused, Remedy::Retry, Fate::NotSent, message)
+}
+
 fn wants_login(proxy: &Proxy) -> String {
     format!(
         "the proxy {proxy} does not take this user and password (407): see proxy_user and \

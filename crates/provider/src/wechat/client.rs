@@ -1,6 +1,6 @@
 //! The requests to WeChat.
 
-use std::time::Duration;
+use std::{future, time::Duration};
 
 use evertoken_client::Token;
 use evertoken_rules::policy::Issuance;
@@ -138,6 +138,10 @@ impl Provider for WeChat {
 
     fn base_urls(&self) -> Option<&BaseUrls> {
         Some(&self.settings.base_urls)
+    }
+
+    fn transport(&self, _deadline: Instant) -> BoxFuture<'_, Option<Transport>> {
+        Box::pin(future::ready(Some(self.transport.clone())))
     }
 
     fn settings_fingerprint(&self, deadline: Instant) -> BoxFuture<'_, String> {
