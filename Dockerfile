@@ -37,6 +37,18 @@ RUN find src crates -name '*.rs' -exec touch {} + \
     && cp /etc/ssl/certs/ca-certificates.crt /image/etc/ssl/certs/ \
     && echo 'hosts: files dns' >/image/etc/nsswitch.conf \
     && echo 'evertoken:x:65532:65532::/:/nowhere' >/image/etc/passwd
+# The licences of what is built in: a list of all parts, and the texts that came with them.
+RUN mkdir -p /image/usr/share/doc/evertoken \
+    && cargo tree --locked --target $(cat /target-of-this-machine) --package evertoken \
+        --no-default-features --edges normal --prefix none --format '{p} {l}' \
+        | sed '/ (\//d; s/ (\*)$//' | sort -u >/image/usr/share/doc/evertoken/THIRD-PARTY \
+    && cd ${CARGO_HOME:-$HOME/.cargo}/registry/src/* \
+    && sed 's/^\([^ ]*\) v\([^ ]*\) .*/\1-\2/' /image/usr/share/doc/evertoken/THIRD-PARTY \
+        | while read -r part; do \
+            find "$part" -type f \( -iname 'licen[cs]e*' -o -iname 'copying*' -o -iname 'notice*' \
+                -o -iname 'unlicense*' -o -path '*/LICENSES/*' \); \
+        done | sort -t / -k 2 \
+        | tar -czf /image/usr/share/doc/evertoken/THIRD-PARTY-LICENSES.tar.gz -T -
 COPY LICENSE /image/usr/share/doc/evertoken/LICENSE
 
 FROM build AS build-simulator

@@ -60,6 +60,8 @@ struct Known {
     /// Since when this machine's clock is off, and by how many seconds.
     clock_off: Option<(u64, u64)>,
     workers: (u64, Vec<WorkerState>),
+    /// The store takes no changes, though it can be read.
+    refusal: Option<Trouble>,
     version: u64,
     store_version: u64,
 }
@@ -154,6 +156,7 @@ impl Board {
             loss: None,
             clock_off: None,
             workers: (0, Vec::new()),
+            refusal: None,
             version: 0,
             store_version: 0,
         };

@@ -5,12 +5,12 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use rustix::system::uname;
 use tokio::{sync::watch, time::sleep};
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 use crate::{
     board::{Board, SILENT},
     credential::Chain,
-    store::{Coordinate, Worker},
+    store::{Coordinate, StoreError, Worker},
 };
 
 /// The time between two tellings.
@@ -28,6 +28,8 @@ pub(crate) struct Presence {
     silent: Vec<String>,
     /// In how many exchanges in a row this worker's settings differed.
     differed: u32,
+    /// Whether the store took no changes, last.
+    is_refused: bool,
 }
 
 // === impl Presence ===
@@ -43,7 +45,7 @@ impl Presence {
             seen_at: 0,
             settings,
         };
-        Self { store, board, me, silent: Vec::new(), differed: 0 }
+        Self { store, board, me, silent: Vec::new(), differed: 0, is_refused: false }
     }
 
     /// Tells of this worker and hears of the others, for ever, once the store is reached.
@@ -64,7 +66,9 @@ impl Presence {
             self.me.started_at = now;
         }
         self.me.seen_at = now;
-        let workers = match self.store.exchange_workers(&self.me).await {
+        let told = self.store.exchange_workers(&self.me).await;
+        self.tell_refusal(told.as_ref().err());
+        let workers = match told {
             Ok(workers) => workers,
             Err(error) => {
                 debug!(event = "workers.unknown", error = %Chain(&error),
@@ -81,6 +85,26 @@ impl Presence {
         self.tell_silent(&there, now);
         self.board.workers_are(there);
         self.tell_difference();
+    }
+
+    /// What this could not be written for, the next refresh could not either, and that may be hours away.
+    fn tell_refusal(&mut self, error: Option<&StoreError>) {
+        let refusal = error.filter(|error| error.code().is_refusal_of_changes());
+        if let Some(error) = refusal
+            && !self.is_refused
+        {
+            let finding = error.code().finding();
+            warn!(event = "store.refuses", finding, error = %Chain(error),
+                "the store can be read and takes no changes: no refresh can begin");
+        }
+        if error.is_none() && self.is_refused {
+            info!(event = "store.takes_changes", "the store takes changes again");
+        }
+        // Another error says nothing of it.
+        if refusal.is_some() || error.is_none() {
+            self.is_refused = refusal.is_some();
+            self.board.store_refuses(refusal);
+        }
     }
 
     /// The first of those that live says who is silent: one line for the fleet.

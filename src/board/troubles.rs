@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use super::{Known, SILENT, WorkerState};
+use super::{Board, Known, SILENT, WorkerState};
+use crate::{credential::Chain, store::StoreError};
 
 /// A loss of data is shown for so long, in milliseconds: by then its pause has ended, and what was
 /// remembered is back.
@@ -27,16 +28,37 @@ impl Trouble {
     }
 }
 
+// === impl Board ===
+
+impl Board {
+    /// The store takes no changes for this reason, or takes them.
+    pub fn store_refuses(&self, error: Option<&StoreError>) {
+        let mut known = self.known();
+        let finding = error.map(|error| error.code().finding());
+        if known.refusal.as_ref().map(|refusal| &refusal.finding) == finding.as_ref() {
+            return;
+        }
+        let since = known.now();
+        known.refusal = error.zip(finding).map(|(error, finding)| {
+            let text = format!("No refresh can begin: {}", Chain(error));
+            Trouble::new(&finding, since, text)
+        });
+        self.next(&mut known);
+        self.tell(known);
+    }
+}
+
 // === impl Known ===
 
 impl Known {
     pub(super) fn troubles(&self) -> Vec<Trouble> {
         let now = self.now().unwrap_or_default();
+        let hears = self.store.up && self.refusal.is_none();
         let all = [
-            self.store_trouble(),
+            self.store_trouble().or_else(|| self.refusal.clone()),
             self.loss(now),
-            // Without the store nobody hears of the others.
-            self.store.up.then(|| self.silence(now)).flatten(),
+            // Where nothing can be told, nobody hears of the others.
+            hears.then(|| self.silence(now)).flatten(),
             self.difference(),
             self.clock_trouble(),
         ];
@@ -113,7 +135,7 @@ mod tests {
     use super::super::Board;
     use crate::{
         clock::{Moment, StoreClock, StoreTime},
-        store::Worker,
+        store::{StoreError, StoreErrorCode, Worker},
     };
 
     fn heard(board: &Board, millis: u64) {
@@ -158,6 +180,21 @@ mod tests {
         assert_eq!((&**silent, &**differ), ("worker.silent", "settings.differ"));
         assert!(which.starts_with("A worker on web-b is silent"), "{which}");
         assert!(other.starts_with("A worker on web-c has other settings"), "{other}");
+    }
+
+    #[test]
+    fn who_cannot_be_heard_because_nothing_is_taken_is_not_called_silent() {
+        let board = Board::new("a", 1, "redis://example".to_owned());
+        board.store_is(None);
+        heard(&board, 100_000);
+        board.workers_are(vec![worker("a", 60_000, "x"), worker("b", 60_000, "x")]);
+        assert_eq!(names(&board)[0].0, "worker.silent");
+        let error = StoreError::new(StoreErrorCode::ReadOnly, "Redis at example is a replica");
+        board.store_refuses(Some(&error));
+        let told = ("store.read_only".to_owned(), format!("No refresh can begin: {error}"));
+        assert_eq!(names(&board), [told]);
+        board.store_refuses(None);
+        assert_eq!(names(&board)[0].0, "worker.silent");
     }
 
     #[test]

@@ -9,6 +9,8 @@ use evertoken_testkit::{
 };
 use tempfile::TempDir;
 
+use crate::metrics::Scraper;
+
 /// What `get --fetch` says when it cannot begin.
 async fn said(fleet: &mut Fleet, url: &str) -> String {
     let text = fleet.configuration("token", "").replace(&fleet.redis.url(), url);
@@ -102,5 +104,31 @@ async fn a_redis_that_is_loading_is_named() {
     wait_for("it listens", || redis.ask::<String>(&["INFO", "persistence"])).await;
     let said = said(&mut fleet, &redis.url()).await;
     assert!(said.contains("is still loading its data"), "{said}");
+    fleet.end().await;
+}
+
+/// A refresh may be hours away: what it would meet is told before.
+#[tokio::test]
+async fn a_redis_that_takes_no_changes_is_told_while_nothing_is_due() {
+    let (mut fleet, _) = fleet().await;
+    let scraper = Scraper::new();
+    let text = scraper.listening(&fleet.configuration("stable_token", ""));
+    let configuration = fleet.write("evertoken.toml", &text);
+    let worker = fleet.start(&configuration);
+    fleet.published().await;
+    let refusals = [
+        (["CONFIG", "SET", "maxmemory", "1"], "store.out_of_memory"),
+        (["CONFIG", "SET", "min-replicas-to-write", "1"], "store.not_enough_replicas"),
+    ];
+    for (order, finding) in refusals {
+        fleet.redis.command(&order).await;
+        let series = format!("evertoken_finding{{finding=\"{finding}\"}}");
+        scraper.scrape_until(&series, 1.0).await;
+        fleet.redis.command(&[order[0], order[1], order[2], "0"]).await;
+        scraper.scrape_until(&series, 0.0).await;
+    }
+    let told = ["store.refuses", "store.takes_changes"];
+    assert_eq!(told.map(|event| fleet.workers[worker].told(event)), [2, 2]);
+    assert_eq!(fleet.summary().calls, 1);
     fleet.end().await;
 }

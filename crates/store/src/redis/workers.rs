@@ -26,15 +26,16 @@ impl RedisStore {
         pipeline.ignore_errors();
         pipeline.hset(&key, &worker.holder, text).pexpire(&key, ENDS.as_millis() as i64);
         pipeline.hgetall(&key);
-        let mut answers: Vec<redis::RedisResult<Value>> =
-            self.query_on(on.clone(), &pipeline).await?;
-        match answers.pop().unwrap_or(Ok(Value::Nil)) {
+        let answers: Vec<redis::RedisResult<Value>> = self.query_on(on.clone(), &pipeline).await?;
+        // The first error of the three: what may not be written is of more weight than what is read.
+        match answers.into_iter().collect::<redis::RedisResult<Vec<Value>>>() {
             Err(error) if errors::is_refused(&error) => {
                 on.lacking.add(Lack::Workers);
                 Ok(vec![worker.clone()])
             }
             Err(error) => Err(self.link.refused(error)),
-            Ok(all) => {
+            Ok(answers) => {
+                let all = answers.into_iter().next_back().unwrap_or(Value::Nil);
                 let all: BTreeMap<String, String> =
                     redis::from_redis_value(all).unwrap_or_default();
                 // Whatever else stands there is none of a worker.
