@@ -120,7 +120,12 @@ async fn fetched(
     }
     // What it is got with comes first, along the whole chain.
     for parent in credential.provider.inputs() {
-        Box::pin(fetched(settings, parent, Arc::clone(&store))).await?;
+        let token = Box::pin(fetched(settings, parent, Arc::clone(&store))).await?;
+        // One that ends within the call is of no use to it.
+        if token.expires_in <= settings.times.request_timeout {
+            tokio::time::sleep(token.expires_in).await;
+            Box::pin(fetched(settings, parent, Arc::clone(&store))).await?;
+        }
     }
     settings.transport.ready().await?;
     // Nobody stops this cycle: it ends by itself.

@@ -39,7 +39,8 @@ pub(super) fn dead<'a>(
 
 impl Cycle {
     /// The tokens that the provider has named, or which is lacking. One that is reported as dead
-    /// counts as none until the report is dealt with, and so does one of another account.
+    /// counts as none until the report is dealt with, and so does one of another account, and one
+    /// that ends while the call may be under way: its issuer would call it dead.
     pub(super) async fn inputs(
         &self,
         credential: &Credential,
@@ -50,7 +51,10 @@ impl Cycle {
             let account = credential.provider.account_of_input(parent);
             let is_others =
                 account.is_some_and(|account| seen.record.is_of_another_account(account));
-            let token = seen.token.as_ref().filter(|_| !seen.is_rejected() && !is_others);
+            let call_ends = seen.now.plus(self.times.request_timeout);
+            let is_ending = seen.record.expires_at().is_some_and(|end| end <= call_ends);
+            let is_of_use = !seen.is_rejected() && !is_others && !is_ending;
+            let token = seen.token.as_ref().filter(|_| is_of_use);
             let Some(token) = token.and_then(|token| Token::new(token.expose()).ok()) else {
                 return Ok(Err(Lacking { parent: parent.clone(), epoch: seen.record.epoch() }));
             };

@@ -17,7 +17,7 @@ use evertoken::{
 use evertoken_testkit::provider::{Double, Issuer};
 use tokio::time::{Instant, sleep};
 
-use super::Bench;
+use super::{Bench, TIMES};
 
 const LIFE: Duration = Duration::from_secs(3600);
 
@@ -104,6 +104,22 @@ async fn without_a_token_of_its_parent_nothing_is_sent_and_it_waits() {
     bench.cycle(&shop()).await;
     let outcome = bench.cycle(&ticket).await;
     assert!(matches!(outcome, Outcome::Refreshed(_)), "{outcome:?}");
+}
+
+/// A request that arrives when the token has ended would be refused, and the token reported as dead.
+#[tokio::test(start_paused = true)]
+async fn a_token_of_its_parent_that_ends_within_the_call_is_not_used() {
+    let bench = Bench::new();
+    let (shop, (ticket, calls)) = (shop(), ticket(false));
+    bench.cycle(&shop).await;
+    sleep(LIFE - TIMES.request_timeout).await;
+    let outcome = bench.cycle(&ticket).await;
+    assert!(matches!(&outcome, Outcome::Waiting(lacking) if lacking.parent == id("shop")));
+    assert_eq!(calls.load(Ordering::SeqCst), 0);
+    bench.cycle(&shop).await;
+    let outcome = bench.cycle(&ticket).await;
+    assert!(matches!(outcome, Outcome::Refreshed(_)), "{outcome:?}");
+    assert_eq!(bench.token("ticket").await.as_deref(), Some("ticket-of-shop-1"));
 }
 
 #[tokio::test(start_paused = true)]
