@@ -118,6 +118,7 @@ pub(super) fn failure() -> FailedAttempt<'static> {
         settings: "",
         for_good: false,
         not_sent: false,
+        answer_lost: false,
         to_mend: false,
         left_to_others: false,
         back_in: Duration::ZERO,

@@ -321,9 +321,11 @@ impl Question<'_> {
         // The token of an attempt that was overtaken outlasts a lease that was given back. Nobody
         // knows what was issued to an attempt that was lost: after it, that token is of no use.
         let was_lost = record.open_attempt().is_some();
+        let lost_since = record.attempt.as_ref().and_then(Attempt::lost_before_next);
         let overtook = record.attempt.take().filter(|_| !was_lost).and_then(|last| last.overtook);
         let times = (request.lease, request.quiet_period);
-        let attempt = Attempt { overtook, ..Attempt::granted(epoch, owner, reason, now, times) };
+        let attempt = Attempt::granted(epoch, owner, reason, now, times);
+        let attempt = Attempt { lost_since, overtook, ..attempt };
         record.due_at = Some(attempt.quiet_until);
         record.holder = Some(owner.holder.to_string());
         record.budget.calls = self.window.calls.saturating_add(1);
@@ -358,7 +360,7 @@ impl Question<'_> {
         (record.requests, record.deaths) = (Requests::default(), Deaths::default());
         (self.window.calls, self.window.requests) = (0, 0);
         if let Some(attempt) = &mut record.attempt {
-            (attempt.open, attempt.overtook) = (false, None);
+            (attempt.open, attempt.lost_since, attempt.overtook) = (false, None, None);
         }
     }
 }

@@ -47,6 +47,9 @@ impl Record {
             move_by(&mut attempt.granted_at);
             move_by(&mut attempt.lease_until);
             move_by(&mut attempt.quiet_until);
+            if let Some(lost_since) = &mut attempt.lost_since {
+                move_by(lost_since);
+            }
             if let Some(overtaken) = &mut attempt.overtook {
                 move_by(&mut overtaken.issued_at);
                 move_by(&mut overtaken.expires_at);

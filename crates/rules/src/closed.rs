@@ -82,6 +82,7 @@ mod tests {
             settings: "",
             for_good: false,
             not_sent: false,
+            answer_lost: false,
             to_mend: true,
             left_to_others: false,
             back_in: Duration::ZERO,

@@ -161,7 +161,7 @@ fn publish_or_fence(
         let (expires_at, due_at) = (published.expires_at, record.due_at.unwrap_or_default());
         return Decision::nothing(Completed::Published { expires_at, due_at });
     }
-    let Timed { issued_at, mut expires_at, mut due_at } = timed(now, granted, publication);
+    let Timed { mut issued_at, mut expires_at, mut due_at } = timed(now, granted, publication);
     let repeated = snapshot.is_published(publication.token)
         || first_seen::is_the_last(record, publication.first_seen, now);
     let known = record.expires_at().filter(|_| repeated && !record.lies_ahead(now));
@@ -172,7 +172,13 @@ fn publish_or_fence(
         }
         // The same token never gets a shorter life than was published for it by this clock.
         (Some(known), None) => expires_at = expires_at.max(known),
-        (None, _) => {}
+        (None, Some(_)) => {
+            let age = first_seen::age(record, issued_at, expires_at);
+            for moment in [&mut issued_at, &mut expires_at, &mut due_at] {
+                *moment = moment.minus(age);
+            }
+        }
+        (None, None) => {}
     }
     if expires_at <= now {
         let is_repeated = known.is_some() && publication.first_seen.is_some();
@@ -191,6 +197,9 @@ fn publish_or_fence(
     let by = granted.attempt.as_str().to_owned();
     let published = Published { epoch: granted.epoch, by, issued_at, expires_at };
     publish(&mut becomes, published, Attempt::forgotten(granted.epoch, granted.attempt, holder));
+    if let Some(attempt) = &mut becomes.attempt {
+        attempt.lost_since = None;
+    }
     becomes.token_fingerprint = publication.first_seen.map(|seen| seen.fingerprint.to_owned());
     becomes.failure = None;
     becomes.doubt = doubt;

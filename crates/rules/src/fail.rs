@@ -35,6 +35,8 @@ pub struct FailedAttempt<'a> {
     pub for_good: bool,
     /// No byte of the request was sent: the call is not counted.
     pub not_sent: bool,
+    /// Nobody knows what the issuer did.
+    pub answer_lost: bool,
     /// Only a person can mend it.
     pub to_mend: bool,
     /// It is left to other workers: the issuer refuses this one's address.
@@ -107,6 +109,9 @@ pub fn fail(
 fn record_failure(record: &mut Record, snapshot: &Snapshot, failed: &FailedAttempt<'_>) {
     let now = snapshot.now;
     record.close_attempt();
+    if let Some(attempt) = record.attempt.as_mut().filter(|_| failed.answer_lost) {
+        attempt.lost_since.get_or_insert(attempt.granted_at);
+    }
     record.due_at = Some(now.plus(failed.wait.max(failed.quiet_period)));
     if let Some(attempt) = record.attempt.as_mut().filter(|_| !failed.quiet_period.is_zero()) {
         attempt.quiet_until = now.plus(failed.quiet_period);

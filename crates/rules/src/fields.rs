@@ -303,6 +303,7 @@ mod tests {
                 lease_until: at(5),
                 quiet_until: at(6),
                 open: true,
+                lost_since: Some(at(2)),
                 overtook: Some(overtook),
                 unknown: Unknown::default(),
             }),

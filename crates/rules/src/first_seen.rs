@@ -1,5 +1,5 @@
 //! Issuers that repeat a token until it is over, and tell its whole life each time: it ends when its
-//! first answer said.
+//! first answer said. If that answer was lost, the token is older than the next one makes it look.
 
 use std::time::Duration;
 
@@ -14,6 +14,15 @@ pub struct FirstSeen<'a> {
     pub fingerprint: &'a str,
     /// When the next one is asked for, if this one is repeated.
     pub again_in: Duration,
+}
+
+/// How old a token may be that is seen for the first time, in an answer to a call of `asked_at`: it may
+/// have been issued to a call before, whose answer was lost. Not all of a life is taken from it; and no more
+/// than the time for which it is still known once it has ended, in case it was issued later.
+pub(crate) fn age(record: &Record, asked_at: StoreTime, ends: StoreTime) -> Duration {
+    let lost_since = record.attempt.as_ref().and_then(|attempt| attempt.lost_since);
+    let age = lost_since.map_or(Duration::ZERO, |lost_since| asked_at.since(lost_since));
+    age.min(policy::STILL_GIVEN).min(ends.since(asked_at) / 2)
 }
 
 /// Whether it is the token that was published last, which may have ended meanwhile. What is still given

@@ -160,6 +160,7 @@ fn a_failure() -> FailedAttempt<'static> {
         settings: "0123abcd",
         for_good: true,
         not_sent: true,
+        answer_lost: false,
         to_mend: true,
         left_to_others: false,
         back_in: Duration::ZERO,

@@ -59,6 +59,7 @@ impl Cycle {
             settings: "",
             for_good: false,
             not_sent: false,
+            answer_lost: false,
             to_mend: false,
             left_to_others: false,
             back_in: Duration::ZERO,

@@ -150,6 +150,7 @@ impl Cycle {
             settings: &fingerprints.settings,
             for_good: refused,
             not_sent: error.fate == Fate::NotSent,
+            answer_lost: error.fate == Fate::Unknown,
             to_mend: !matches!(
                 error.remedy,
                 Remedy::Retry | Remedy::Wait(_) | Remedy::InputDead(_)

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use evertoken::{
     lease::{AttemptId, Lease},
-    store::{BeginRequest, Begun, Completed, FirstSeen, Publication},
+    store::{BeginRequest, Begun, Completed, FailedAttempt, FirstSeen, Publication},
 };
 
 use super::{DUE, LEASE, LIFE, Pair, QUIET, failure, publication, request, token};
@@ -52,7 +52,7 @@ async fn a_publication_frees_the_lease_and_ends_the_attempt() {
 async fn a_success_forgets_every_trouble_before_it() {
     let pair = Pair::new().await;
     let lease = pair.grant(&pair.a).await;
-    let trouble = evertoken::store::FailedAttempt {
+    let trouble = FailedAttempt {
         rate_limited: Duration::from_secs(60),
         suspect: Some("a call had no clear result"),
         quiet_period: QUIET,
@@ -133,6 +133,30 @@ async fn a_repeated_token_whose_whole_life_is_told_again_ends_as_its_first_answe
         matches!(next, Completed::Published { .. }),
         "another one has a life of its own: {next:?}"
     );
+}
+
+/// The issuer may have issued it to a worker that was killed in its call.
+#[tokio::test]
+async fn a_repeated_token_is_as_old_as_the_call_before_whose_answer_was_lost() {
+    for answer_lost in [false, true] {
+        let pair = Pair::new().await;
+        let lost = pair.grant(&pair.a).await;
+        let ago = Duration::from_secs(20);
+        if answer_lost {
+            pair.fail(&pair.a, &lost, &FailedAttempt { answer_lost, ..failure() }).await;
+            pair.set_moment("attempt.lost_since", lost.granted_at.minus(ago)).await;
+        } else {
+            pair.outlive().await;
+            pair.set_moment("attempt.granted_at", lost.granted_at.minus(ago)).await;
+        }
+        let (lease, first) = told_again(&pair, "first", LIFE).await;
+        let Completed::Published { expires_at, .. } = first else { panic!("{first:?}") };
+        assert_eq!(expires_at, lost.granted_at.minus(ago).plus(LIFE));
+        assert!(expires_at < lease.granted_at.plus(LIFE - ago));
+        let (lease, next) = told_again(&pair, "second", LIFE).await;
+        let Completed::Published { expires_at, .. } = next else { panic!("{next:?}") };
+        assert_eq!(expires_at, lease.granted_at.plus(LIFE), "no answer was lost since");
+    }
 }
 
 #[tokio::test]

@@ -29,6 +29,10 @@ pub struct Attempt {
     pub quiet_until: StoreTime,
     /// No result is recorded yet.
     pub open: bool,
+    /// When the first of the calls before it was made whose answers were lost, since the last answer that
+    /// was not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lost_since: Option<StoreTime>,
     /// The token of an earlier attempt, which came while this one was open.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub overtook: Option<Overtaken>,
@@ -75,6 +79,7 @@ impl Attempt {
             lease_until,
             quiet_until: lease_until.plus(quiet_period),
             open: true,
+            lost_since: None,
             overtook: None,
             unknown: Unknown::default(),
         }
@@ -88,6 +93,11 @@ impl Attempt {
             holder: holder.as_str().to_owned(),
             ..Self::default()
         }
+    }
+
+    /// The same for the next attempt: of one that is still open, too, the answer is lost.
+    pub(crate) fn lost_before_next(&self) -> Option<StoreTime> {
+        self.lost_since.or_else(|| self.open.then_some(self.granted_at))
     }
 
     /// Whether a report or an operator asked for it.
