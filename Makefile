@@ -6,6 +6,7 @@
 #   make demo ARGS="..."    the same, with any option of evertoken demo
 #   make test               all tests, against real Redis servers and real processes
 #   make bench              the benchmarks, with a table of results; ROWS="memory loss" for some of them
+#   make kinds              every kind of credential for ten lifetimes of its tokens, while workers are killed
 #   make compose            docker-compose.yml run for real, with faults, where there is a Docker engine
 #   make upgrade            workers of this version and the one before, side by side, up and down
 #   make release            the files of a release, tried: program, Debian package, SBOM, licences, sums
@@ -22,7 +23,7 @@ ROWS ?=
 STORE ?= redis
 TARGET ?= all
 
-.PHONY: demo test bench compose upgrade release chaos fuzz examples pictures versions
+.PHONY: demo test bench kinds compose upgrade release chaos fuzz examples pictures versions
 
 demo:
 	@$(if $(filter redis,$(STORE)),tools/need redis-server)
@@ -30,8 +31,9 @@ demo:
 	@exec $${CARGO_TARGET_DIR:-target}/release/evertoken demo --on $(STORE) $(if $(FOR),--for $(FOR)) $(ARGS)
 
 # Most tests wait for a state of their own servers, so more of them run at once than there are cores.
-# Browsers, and ten thousand connections, would take the time from those that wait for a call.
-HEAVY = page:: under_ten_thousand pages_that_take_nothing
+# Browsers, and ten thousand connections, would take the time from those that wait for a call; and what
+# looks at every token of many issuers all the time needs its turn.
+HEAVY = page:: kinds:: under_ten_thousand pages_that_take_nothing
 
 test:
 	@tools/need redis-server openssl python3 strace faketime nutcracker haproxy stunnel4 tinyproxy microsocks chromium chromedriver
@@ -48,6 +50,10 @@ bench:
 	@tools/need redis-server
 	@$(CARGO) build --release --locked --package evertoken-simulator
 	$(CARGO) bench --locked --bench fleet -- $(ROWS)
+
+kinds:
+	@tools/need redis-server openssl
+	@$(CARGO) test --locked --test integration -- --ignored kinds::
 
 compose:
 	@tools/compose
