@@ -6,7 +6,7 @@ mod pictures;
 
 use std::time::Duration;
 
-use evertoken_simulator::{Fault, FaultKind};
+use evertoken_simulator::{AccountState, Fault, FaultKind};
 use evertoken_testkit::{
     CAP,
     fleet::{APPID, Fleet, PATIENT, SHORT, issuer_settings},
@@ -111,6 +111,30 @@ async fn the_page_shows_each_state_with_its_finding_and_what_to_do() {
     browser.shows(&row("shop1"), &["To do:", "copy the secret anew"]).await;
     let first = "return document.querySelector('#table tbody').dataset.id";
     assert_eq!(browser.ask::<String>(first).await, "shop1", "the worst comes first");
+    fleet.end().await;
+}
+
+#[tokio::test]
+async fn a_ticket_that_waits_says_for_whom_and_why_as_status_does() {
+    let mut fleet = Fleet::durable(issuer_settings(TWO_HOURS)).await;
+    let scraper = Scraper::new();
+    fleet.issuer.account(APPID, None, Some(AccountState::Frozen)).expect("an account");
+    let ticket = "[credentials.ticket]\nprovider = \"wechat-ticket\"\nparent = \"shop\"\n";
+    let text = fleet.configuration("token", "").replace(SHORT, PATIENT) + ticket;
+    let configuration = fleet.write("evertoken.toml", &scraper.listening(&text));
+    fleet.start(&configuration);
+    let browser = Browser::open(&address(&scraper)).await;
+    let sentence = "waits for the token of shop: WeChat answered 40243";
+    browser.shows(&row("ticket"), &["missing", "from shop", "refresh.waiting", sentence]).await;
+    let said = fleet.command(&["status", "--json", "--config", &configuration]).await.stdout;
+    assert!(said.contains(sentence) && said.contains("refresh.waiting"), "{said}");
+    let open = format!("document.querySelector('{} summary').click()", row("ticket"));
+    browser.ask::<Option<bool>>(&open).await;
+    browser.shows(&row("ticket"), &["To do:", "mend the parent"]).await;
+    fleet.issuer.account(APPID, None, Some(AccountState::Ok)).expect("an account");
+    make_due(&fleet, "shop", "epoch").await;
+    browser.shows(&row("ticket"), &["fresh", "until"]).await;
+    assert!(!browser.text(&row("ticket")).await.contains("waits"));
     fleet.end().await;
 }
 

@@ -134,6 +134,16 @@ export class Fleet {
     return id;
   }
 
+  /// For whom it waits and why, as `status` says it, or null. What is wrong with itself comes first.
+  waits(each, deep = 16) {
+    const parent = this.credentials.get(each.parent);
+    const isWanted = each.state === "missing" || (each.due_at !== null && each.due_at <= this.now());
+    const isLacking = parent?.state === "missing" || parent?.reported;
+    if (!isWanted || !isLacking || each.failures > 0) return null;
+    const why = (deep > 0 ? this.waits(parent, deep - 1) : null) ?? parent.error;
+    return `waits for the token of ${parent.id}${why ? `: ${why}` : ""}`;
+  }
+
   /// A worker in a word: its host, and a part of its id where a host has several.
   workerName(holder) {
     if (!holder) return null;

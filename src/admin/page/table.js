@@ -8,6 +8,9 @@ import { capital, count, element, icon, lasting, mark, moment, number, say } fro
 /// Rows on one page.
 export const AT_ONCE = 50;
 
+// The stable name of waiting for the token of another credential.
+const WAITING = "refresh.waiting";
+
 /// Makes a cell of a table. The roles are said, because a narrow page lays cells out as no table.
 export function cell(name, style, title, ...inside) {
   const made = element(name, style, ...inside);
@@ -106,9 +109,10 @@ class Row {
     say(this.calls, quota === null ? number(calls) : `${number(calls)} of ${number(quota)}`);
     this.calls.classList.toggle("much", quota !== null && quota * 0.9 <= calls);
     say(this.assumed, each.calls_assumed ? "assumed: the count was lost" : "");
-    if (hasTrouble(each) || each.reported) {
+    const waits = fleet.waits(each);
+    if (hasTrouble(each) || each.reported || waits) {
       this.why ??= new Why(this.group);
-      this.why.show(each);
+      this.why.show(each, waits);
     } else {
       this.why?.line.remove();
       this.why = null;
@@ -150,17 +154,20 @@ class Why {
     this.line.setAttribute("role", "row");
     group.append(this.line);
     this.todo.addEventListener("toggle", () => {
-      if (this.todo.open) this.answer.replaceChildren(...explain(this.each.finding));
+      if (this.todo.open) this.answer.replaceChildren(...explain(this.finding));
     });
   }
 
-  show(each) {
-    const another = this.each?.finding !== each.finding;
+  // `waits` says for whom it waits, if it does.
+  show(each, waits) {
+    const finding = waits ? WAITING : each.finding;
+    const another = this.finding !== finding;
     this.each = each;
-    this.name.hidden = this.todo.hidden = !each.finding;
-    if (each.finding) say(this.name, each.finding);
-    if (another && this.todo.open && each.finding) this.answer.replaceChildren(...explain(each.finding));
-    say(this.error, each.error ?? (each.expires_at === null ? "no valid token is published" : ""));
+    this.finding = finding;
+    this.name.hidden = this.todo.hidden = !finding;
+    if (finding) say(this.name, finding);
+    if (another && this.todo.open && finding) this.answer.replaceChildren(...explain(finding));
+    say(this.error, waits ?? each.error ?? (each.expires_at === null ? "no valid token is published" : ""));
   }
 
   tick(now) {

@@ -3,9 +3,21 @@
 use super::*;
 
 use evertoken_simulator::AccountState;
-use evertoken_testkit::fleet::APPID;
+use evertoken_testkit::{CAP, fleet::APPID};
 
-const STATUS: [&str; 2] = ["status", "--json"];
+/// Status says that the ticket waits for its parent, for a reason that begins so.
+async fn status_says(fleet: &mut Fleet, configuration: &str, why: &str) {
+    let sentence = format!("\"waits for the token of shop: {why}");
+    let started = evertoken::clock::now();
+    loop {
+        let said = fleet.command(&["status", "--json", "--config", configuration]).await.stdout;
+        let parts = [&*sentence, r#""finding":"refresh.waiting""#, r#""parent":"shop""#];
+        if parts.iter().all(|part| said.contains(part)) {
+            return;
+        }
+        assert!(started.elapsed() < CAP, "{sentence} in {said}");
+    }
+}
 
 /// The record of the ticket, as failures in a row and what went wrong.
 async fn failure(fleet: &Fleet) -> Option<String> {
@@ -28,17 +40,21 @@ async fn lose(fleet: &Fleet, id: &str) {
 
 #[tokio::test]
 async fn a_foreign_refresh_of_the_parent_is_found_by_the_ticket_and_is_no_failure_of_it() {
-    let (fleet, _) = with_ticket(TWO_HOURS, "token").await;
+    let (mut fleet, configuration) = with_ticket(TWO_HOURS, "token").await;
     let first = next(&fleet, "shop-jsapi", "").await;
     let token = fleet.published().await;
     for _ in 0..2 {
         fleet.issuer.foreign(APPID, Endpoint::Token).expect("an account");
     }
     assert!(!fleet.issuer.alive(&token).alive);
-    // As if the token were old enough for a report to be believed.
-    fleet.set_field("requests.last_at", 0).await;
+    // As if it had been asked for just now: the report has to wait.
+    fleet.set_field("requests.last_at", WallClock::System.now().as_millis()).await;
     make_due(&fleet, "shop-jsapi").await;
     wait_until("the dead token is reported", || 1 <= told(&fleet, "refresh.input_dead")).await;
+    status_says(&mut fleet, &configuration, "an application reports it as dead").await;
+    fleet.set_field("requests.last_at", 0).await;
+    // Until when it has to wait is remembered, unless the record tells more.
+    make_due(&fleet, "shop").await;
     let healed = fleet.published_after(&token).await;
     assert!(fleet.issuer.alive(&healed).alive);
     let gives =
@@ -62,13 +78,7 @@ async fn a_ticket_outlives_the_freezing_of_its_parent_and_says_then_for_whom_it_
     lose(&fleet, "shop-jsapi").await;
     make_due(&fleet, "shop-jsapi").await;
     wait_until("the ticket waits", || 1 <= told(&fleet, "refresh.waiting")).await;
-    let said = fleet.command(&[&STATUS[..], &["--config", &configuration]].concat()).await.stdout;
-    assert!(
-        said.contains(r#""error":"waits for the token of shop: WeChat answered 40243"#),
-        "{said}"
-    );
-    assert!(said.contains(r#""finding":"refresh.waiting""#), "{said}");
-    assert!(said.contains(r#""parent":"shop""#), "{said}");
+    status_says(&mut fleet, &configuration, "WeChat answered 40243").await;
     assert_eq!(failure(&fleet).await, None);
     let asked = calls(&fleet, at("wechat_jsapi")).len();
     fleet.issuer.account(APPID, None, Some(AccountState::Ok)).expect("an account");
@@ -99,7 +109,7 @@ async fn a_reset_secret_of_the_parent_leaves_its_ticket_and_is_mended_for_both()
     lose(&fleet, "shop").await;
     lose(&fleet, "shop-jsapi").await;
     make_due(&fleet, "shop-jsapi").await;
-    wait_until("the ticket waits", || 1 <= told(&fleet, "refresh.waiting")).await;
+    status_says(&mut fleet, &configuration, "WeChat answered 40125").await;
     fleet.write("shop.secret", secret);
     next(&fleet, "shop-jsapi", "").await;
     assert_eq!(failure(&fleet).await, None);
