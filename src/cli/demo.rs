@@ -14,6 +14,7 @@
 //!     picture ──► screen          at the end: summary
 //! ```
 
+mod answers;
 mod crew;
 mod directory;
 mod faults;

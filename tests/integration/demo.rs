@@ -88,8 +88,8 @@ async fn a_demo_that_saw_a_promise_broken_ends_with_70() {
     let mut demo = demo(&directory, &["--on", "file"]);
     let said = || std::fs::read_to_string(directory.join("demo.out")).unwrap_or_default();
     // Before that there is nothing to sum up.
-    wait_until("it has begun", || said().contains("first shop") && said().contains("first mini"))
-        .await;
+    let all = ["first shop", "first mini", "first jsapi"];
+    wait_until("it has begun", || all.iter().all(|first| said().contains(first))).await;
     let mut workers = Vec::new();
     wait_until("a worker runs", || {
         workers = workers_below(&directory);

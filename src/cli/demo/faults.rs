@@ -61,7 +61,7 @@ impl Faults {
             return None;
         }
         let victim = match self.during_call {
-            true => scene.credentials.iter().find_map(|credential| credential.leased_by),
+            true => scene.credentials.iter().filter(shows_it).find_map(|each| each.leased_by),
             false => scene.last_winner(),
         };
         victim.filter(|victim| scene.workers[*victim].pid.is_some() && !scene.is_spared(*victim))
@@ -79,6 +79,11 @@ impl Faults {
         let at = self.down.iter().position(|(_, when)| *when <= now)?;
         Some(self.down.swap_remove(at).0)
     }
+}
+
+/// A lost call is seen by what it leaves: most calls for a ticket give the same.
+fn shows_it(credential: &&Credential) -> bool {
+    credential.parent.is_none()
 }
 
 /// No call for this credential is under way, or about to be.
@@ -107,6 +112,8 @@ mod tests {
         assert_eq!(faults.victim(&scene, now), None, "no call is under way");
         scene.credentials[1].leased_by = Some(1);
         assert_eq!(faults.victim(&scene, now), Some(1));
+        scene.credentials[1].parent = Some("shop");
+        assert_eq!(faults.victim(&scene, now), None, "a call for a ticket shows nothing");
         faults.killed(1, now);
         assert_eq!(faults.victim(&scene, now), None, "the fleet recovers first");
         now += Duration::from_millis(BETWEEN.end);

@@ -11,14 +11,17 @@ use crate::cli::status::Size;
 pub(super) const SMALLEST: Size = Size { columns: 60, rows: 20 };
 
 /// Where a token's bar begins, and what stands right of it takes.
-const BAR: (usize, usize) = (15, 26);
+const BAR: (usize, usize) = (17, 26);
 
 /// Where a worker's lane begins.
-const LANE: usize = 19;
+const LANE: usize = 21;
 
 /// The columns right of the lanes, where there is room: from which width on, and how wide.
 const COUNTS: (usize, usize) = (76, 13);
 const PAGE: (usize, usize) = (116, 34);
+
+/// What stands before the letters of the leases.
+const LEASES: &str = "leases: ";
 
 /// Events that are always shown, where there is room for them at all.
 const EVENTS: usize = 2;
@@ -89,7 +92,11 @@ impl Picture<'_> {
     /// A credential: which token it has, how much of its life is left, what comes next.
     fn token(&self, at: usize, credential: &Credential) -> String {
         let mut row = self.row();
-        row.add(Tone::Credential(at), credential.id).to(6);
+        // What is got with the token of another one stands below that.
+        if credential.parent.is_some() {
+            row.add(Tone::Faint, "└ ");
+        }
+        row.add(Tone::Credential(at), credential.id).to(8);
         let Some(published) = credential.published else {
             return {
                 row.add(Tone::Warning, "none yet");
@@ -163,7 +170,8 @@ impl Picture<'_> {
             (_, []) => row.add(Tone::Faint, "waits"),
             (_, [(place, _), ..]) => {
                 let ids: Vec<_> = leases.iter().map(|(_, id)| *id).collect();
-                row.add(Tone::Credential(*place), &format!("holds {}", ids.join("+")))
+                let ids = if 2 < ids.len() { "all".to_owned() } else { ids.join("+") };
+                row.add(Tone::Credential(*place), &format!("holds {ids}"))
             }
         };
         let cells: Vec<_> = self.scene.lanes.newest(at, lane).collect();
@@ -205,12 +213,12 @@ impl Picture<'_> {
     fn legend(&self) -> String {
         let mut row = self.row();
         let texts = [" killed  ", " took over"];
-        let leases = self.scene.credentials.iter().map(|each| format!(" {}'s lease  ", each.id));
+        let leases = self.scene.credentials.iter().map(|each| format!(" {}  ", each.id));
         let leases: Vec<_> = leases.collect();
         let length = leases.iter().map(String::len).chain(texts.map(str::len));
         // Below the lanes, if they are long enough.
-        let length = length.map(|text| 1 + text).sum();
-        row.to(LANE.min(self.columns.saturating_sub(length)));
+        let length = LEASES.len() + length.map(|text| 1 + text).sum::<usize>();
+        row.to(LANE.min(self.columns.saturating_sub(length))).add(Tone::Faint, LEASES);
         let leases = leases.iter().enumerate();
         let leases = leases.map(|(place, text)| (Cell::Holds(place), text.as_str()));
         for (cell, text) in leases.chain([Cell::Killed, Cell::TookOver].into_iter().zip(texts)) {

@@ -50,6 +50,8 @@ pub(super) struct Credential {
     pub(super) id: &'static str,
     pub(super) endpoint: &'static str,
     pub(super) issuance: Issuance,
+    /// The credential whose token its call needs: then it is a ticket.
+    pub(super) parent: Option<&'static str>,
     pub(super) published: Option<Published>,
     /// The worker that holds the lease.
     pub(super) leased_by: Option<usize>,
@@ -85,6 +87,8 @@ pub(super) struct Strike {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Calls {
     pub(super) made: u64,
+    /// Calls beside those, which asked whether a ticket is still the same.
+    pub(super) looks: u64,
     pub(super) overlaps: u64,
 }
 
@@ -181,7 +185,9 @@ impl Scene {
         let first_due = before.filter(|before| before.epoch == epoch).map(|before| before.due_at);
         let due_at = first_due.map_or(due_at, |first| first.min(due_at));
         credential.published = Some(Published { epoch, number, expires_at, due_at });
-        if before.is_some_and(|before| before.epoch == epoch) {
+        // The issuer may have given the same again.
+        let is_same = |before: Published| before.number == number && credential.struck.is_none();
+        if before.is_some_and(|before| before.epoch == epoch || is_same(before)) {
             return;
         }
         if before.is_some_and(|before| before.due_at <= self.now) {
@@ -190,7 +196,8 @@ impl Scene {
         let Some(winner) = holder else { return };
         credential.won = Some((winner, self.elapsed));
         let strike = credential.struck.take();
-        let id = credential.id;
+        let (id, what) = (credential.id, credential.what());
+        let via = credential.parent.map(|parent| format!(" via {parent}"));
         self.workers[winner].wins += 1;
         let winner = winner + 1;
         match strike {
@@ -209,10 +216,12 @@ impl Scene {
                 self.tell(EventKind::Mended, text);
             }
             None if before.is_none() => {
-                self.tell(EventKind::Work, format!("worker {winner} fetched the first {id} token"));
+                let via = via.unwrap_or_default();
+                let text = format!("worker {winner} fetched the first {id} {what}{via}");
+                self.tell(EventKind::Work, text);
             }
             None => {
-                let text = format!("worker {winner} refreshed {id}: token {number}");
+                let text = format!("worker {winner} refreshed {id}: {what} {number}");
                 self.tell(EventKind::Work, text);
             }
         }
@@ -309,6 +318,7 @@ impl Credential {
             id,
             endpoint,
             issuance,
+            parent: None,
             published: None,
             leased_by: None,
             won: None,
@@ -317,6 +327,11 @@ impl Credential {
             renewed: 0,
             calls: Calls::default(),
         }
+    }
+
+    /// What applications read, in a word.
+    pub(super) fn what(&self) -> &'static str {
+        if self.parent.is_some() { "ticket" } else { "token" }
     }
 
     /// The least time between two calls by plan.

@@ -10,11 +10,12 @@ use std::{
     time::Duration,
 };
 
-use evertoken_simulator::Simulator;
+use evertoken_simulator::{Desks, Endpoint, Simulator};
 use tokio::time::Instant;
 
 use super::{
     Options,
+    answers::Answers,
     crew::{self, Crew},
     faults::Faults,
     private_redis::PrivateRedis,
@@ -43,15 +44,24 @@ const REPLY_LATENCY: Duration = Duration::from_millis(120);
 /// From a kill to a look at what the killed worker left: what it had sent is taken by then.
 const SETTLED: Duration = Duration::from_millis(20);
 
-/// The credentials. One of each kind of endpoint: at `token` each call kills the token before.
-const ACCOUNTS: [Account; 2] = [
+/// The credentials. One of each kind of endpoint: at `token` each call kills the token before. The ticket
+/// is got with the token of the one before it.
+const ACCOUNTS: [Account; 3] = [
     Account {
         id: "shop",
         appid: "wxdemoshop",
         endpoint: "token",
+        parent: None,
         more: "quiet_period = \"500ms\"",
     },
-    Account { id: "mini", appid: "wxdemomini", endpoint: "stable_token", more: "" },
+    Account { id: "mini", appid: "wxdemomini", endpoint: "stable_token", parent: None, more: "" },
+    Account {
+        id: "jsapi",
+        appid: "wxdemomini",
+        endpoint: "getticket",
+        parent: Some("mini"),
+        more: "",
+    },
 ];
 
 /// A credential of the demo.
@@ -59,6 +69,8 @@ struct Account {
     id: &'static str,
     appid: &'static str,
     endpoint: &'static str,
+    /// The credential whose token its call needs.
+    parent: Option<&'static str>,
     /// More lines of its section.
     more: &'static str,
 }
@@ -69,6 +81,7 @@ pub(super) struct Stage {
     crew: Crew,
     store: Arc<dyn Read>,
     ids: Vec<CredentialId>,
+    answers: Vec<Answers>,
     issuer: Arc<Simulator>,
     _redis: Option<PrivateRedis>,
 }
@@ -78,9 +91,11 @@ fn scene(options: Options, crew: &Crew) -> Scene {
     let credential = |account: &Account| {
         let issuance = match account.endpoint {
             "token" => Issuance::Anew,
-            _ => Issuance::Repeats { window: OVERLAP },
+            "stable_token" => Issuance::Repeats { window: OVERLAP },
+            _ => Issuance::Repeats { window: Duration::ZERO },
         };
-        Credential::new(account.id, account.endpoint, issuance)
+        let parent = account.parent;
+        Credential { parent, ..Credential::new(account.id, account.endpoint, issuance) }
     };
     let credentials = ACCOUNTS.iter().map(credential).collect();
     let mut scene = Scene::new(LIFETIME, credentials, usize::from(options.workers));
@@ -99,14 +114,34 @@ fn configuration(store: &str, issuer: &str) -> String {
     let mut text = format!(
         "[store]\nurl = \"{store}\"\n\n[worker]\nrequest_timeout = \"800ms\"\nlease = \"1s\"\n"
     );
-    for Account { id, appid, endpoint, more } in &ACCOUNTS {
-        text += &format!(
-            "\n[credentials.{id}]\nprovider = \"wechat\"\nappid = \"{appid}\"\n\
-             secret = \"secret-of-{appid}\"\nendpoint = \"{endpoint}\"\nbase_url = \"{issuer}\"\n\
-             {more}\n"
-        );
+    for Account { id, appid, endpoint, parent, more } in &ACCOUNTS {
+        text += &match parent {
+            Some(parent) => format!(
+                "\n[credentials.{id}]\nprovider = \"wechat-ticket\"\nparent = \"{parent}\"\n"
+            ),
+            None => format!(
+                "\n[credentials.{id}]\nprovider = \"wechat\"\nappid = \"{appid}\"\n\
+                 secret = \"secret-of-{appid}\"\nendpoint = \"{endpoint}\"\n\
+                 base_url = \"{issuer}\"\n{more}\n"
+            ),
+        };
     }
     text
+}
+
+// === impl Account ===
+
+impl Account {
+    /// Where the simulator gives its tokens.
+    fn place(&self) -> io::Result<Endpoint> {
+        match self.endpoint {
+            "token" => Ok(Endpoint::Token),
+            "stable_token" => Ok(Endpoint::StableToken),
+            _ => Desks::named("wechat_jsapi")
+                .map(Endpoint::Of)
+                .ok_or_else(|| io::Error::other("the simulator gives no tickets")),
+        }
+    }
 }
 
 // === impl Stage ===
@@ -149,7 +184,11 @@ impl Stage {
         );
         let ids = ACCOUNTS.iter().map(|account| account.id.parse());
         let ids = ids.collect::<Result<_, _>>().map_err(io::Error::other)?;
-        let names = ACCOUNTS.map(|account| account.id);
+        let answers = ACCOUNTS.iter().map(|each| Ok(Answers::at(each.place()?, each.appid)));
+        let answers = answers.collect::<io::Result<_>>()?;
+        // A ticket is asked for until it ends and no sooner given anew: for a moment there is none.
+        let names: Vec<_> = ACCOUNTS.iter().filter(|each| each.parent.is_none()).collect();
+        let names: Vec<_> = names.iter().map(|each| each.id).collect();
         let shop = match &redis {
             Some(_) => Shop::Redis(&url),
             None => Shop::Directory(&shared),
@@ -157,7 +196,7 @@ impl Stage {
         let readers = Readers::start(usize::from(options.readers), shop, &names, &issuer).await?;
         let crew = Crew::start(usize::from(options.workers), directory, group)?;
         let scene = scene(options, &crew);
-        Ok((Self { readers, crew, store, ids, issuer, _redis: redis }, scene))
+        Ok((Self { readers, crew, store, ids, answers, issuer, _redis: redis }, scene))
     }
 
     /// Looks at everything.
@@ -174,8 +213,18 @@ impl Stage {
         for (at, glance) in glances.iter().enumerate() {
             let number = self.number(at, scene, glance).await?;
             scene.saw(at, glance, number);
-            let summary = self.issuer.summary(Some(ACCOUNTS[at].appid));
-            scene.credentials[at].calls = Calls { made: summary.calls, overlaps: summary.overlaps };
+            let answers = &mut self.answers[at];
+            answers.count(&self.issuer);
+            scene.credentials[at].calls = match ACCOUNTS[at].parent {
+                None => {
+                    let overlaps = self.issuer.summary(Some(ACCOUNTS[at].appid)).overlaps;
+                    Calls { made: answers.all, looks: 0, overlaps }
+                }
+                // The account's overlaps are counted once.
+                Some(_) => {
+                    Calls { made: answers.new, looks: answers.all - answers.new, overlaps: 0 }
+                }
+            };
         }
         scene.read(self.readers.reads());
         Ok(())
@@ -188,8 +237,13 @@ impl Stage {
         if let Some(known) = known.filter(|known| Some(known.epoch) == epoch) {
             return Ok(known.number);
         }
-        let Some(token) = self.store.token(&self.ids[at]).await? else { return Ok(0) };
-        let issued = self.issuer.tokens(Some(ACCOUNTS[at].appid));
+        let Some(token) = self.store.token(&self.ids[at]).await? else {
+            return Ok(known.map_or(0, |known| known.number));
+        };
+        let account = &ACCOUNTS[at];
+        let place = account.place().ok();
+        let mut issued = self.issuer.tokens(Some(account.appid));
+        issued.retain(|issued| Some(issued.endpoint) == place);
         let place = issued.iter().rposition(|issued| issued.value.as_str() == token.expose());
         Ok(place.map_or(0, |place| place + 1))
     }

@@ -53,12 +53,12 @@ pub(super) fn lines(scene: &Scene, ink: Ink) -> Vec<String> {
     let overlaps = scene.sum(|each| each.calls.overlaps);
     lines.push(format!("  overlapping calls  {overlaps:>7}   at the issuer, for one credential"));
     lines.push(String::new());
-    let columns = "NAME  ENDPOINT      LIFETIMES  CALLS  LEAST  AT MOST BY POLICY";
+    let columns = "NAME   ENDPOINT      LIFETIMES  CALLS  LEAST  AT MOST BY POLICY";
     lines.push(ink.paint(Tone::Faint, &format!("  {columns}")));
     for credential in &scene.credentials {
         let lifetimes = seconds / scene.lifetime.as_secs_f64().max(0.001);
         lines.push(format!(
-            "  {:<4}  {:<12}  {lifetimes:>9.1}  {:>5}  {:>5}  {:>4} = 1 + {} due + {} kills",
+            "  {:<5}  {:<12}  {lifetimes:>9.1}  {:>5}  {:>5}  {:>4} = 1 + {} due + {} kills",
             credential.id,
             credential.endpoint,
             credential.calls.made,
@@ -67,6 +67,11 @@ pub(super) fn lines(scene: &Scene, ink: Ink) -> Vec<String> {
             scene.times_due(credential),
             credential.strikes,
         ));
+    }
+    for ticket in scene.credentials.iter().filter(|each| each.parent.is_some()) {
+        let looks = counted(ticket.calls.looks, "call");
+        let text = format!("  {looks} more for {}: a ticket is the same to its end", ticket.id);
+        lines.push(ink.paint(Tone::Faint, &text));
     }
     lines.push(String::new());
     let broken = broken(scene);

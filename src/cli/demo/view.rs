@@ -55,9 +55,10 @@ impl Ink {
 
 impl Tone {
     fn style(self) -> Style {
-        let own = |place: usize| match place.is_multiple_of(2) {
-            true => AnsiColor::Cyan.on_default(),
-            false => AnsiColor::Magenta.on_default(),
+        let own = |place: usize| match place % 3 {
+            0 => AnsiColor::Cyan.on_default(),
+            1 => AnsiColor::Magenta.on_default(),
+            _ => AnsiColor::BrightBlue.on_default(),
         };
         match self {
             Self::Usual => Style::new(),
@@ -107,11 +108,13 @@ pub(super) fn title(scene: &Scene) -> String {
     let (workers, readers) = (scene.workers.len(), scene.readers);
     let keep = if workers == 1 { "keeps" } else { "keep" };
     let spared = if scene.is_spared(0) { ", except 1, whose page it is" } else { "" };
+    let tickets = scene.credentials.iter().filter(|each| each.parent.is_some()).count();
+    let tokens = scene.credentials.len() - tickets;
+    let and_tickets = if tickets == 0 { "" } else { " and a ticket" };
     format!(
-        "{} {keep} {} tokens fresh {} for {}. A token lives {} s. Every few seconds a worker is \
-         killed{spared}. Ctrl-C ends it.",
+        "{} {keep} {tokens} tokens{and_tickets} fresh {} for {}. A token lives {} s. Every few seconds a \
+         worker is killed{spared}. Ctrl-C ends it.",
         counted(workers as u64, "worker"),
-        scene.credentials.len(),
         scene.ground,
         counted(readers as u64, "reader"),
         scene.lifetime.as_secs(),

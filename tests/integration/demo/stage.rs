@@ -37,7 +37,7 @@ impl Demo {
         let what = format!("a picture of {columns} columns with tokens");
         let is_there = |text: &str| {
             text.starts_with("evertoken demo · its page: ")
-                && text.contains("shop  no. ")
+                && text.contains("shop    no. ")
                 && longest(text) == Some(columns - 1)
         };
         self.terminal.shows(&what, is_there).await
@@ -79,9 +79,15 @@ async fn answer(address: &str) -> String {
 async fn the_picture_fills_any_terminal_from_60x20_and_follows_its_size() {
     let mut demo = Demo::start((60, 20), &["--on", "file"], &[]);
     let small = demo.fills(60).await;
-    for whole in
-        ["WORKER", "3  ", "took over", "0 dead reads", "least possible", "first shop token"]
-    {
+    for whole in [
+        "WORKER",
+        "3  ",
+        "took over",
+        "0 dead reads",
+        "least possible",
+        "first shop token",
+        "└ jsapi",
+    ] {
         assert!(small.contains(whole), "{whole}: {small}");
     }
     // Ctrl-Z, after which it goes on.

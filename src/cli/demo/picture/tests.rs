@@ -10,7 +10,7 @@ use super::{
     },
     *,
 };
-use crate::store::Glance;
+use crate::{policy::Issuance, store::Glance};
 
 const USUAL: Size = Size { columns: 80, rows: 24 };
 
@@ -22,9 +22,18 @@ fn line<'a>(picture: &'a str, begin: &str) -> &'a str {
     picture.lines().find(|line| line.starts_with(begin)).expect("a line")
 }
 
+/// The usual scene, in which the second token has a ticket.
+fn with_ticket() -> Scene {
+    let mut scene = scene();
+    let issuance = Issuance::Repeats { window: Duration::ZERO };
+    let ticket = Credential::new("jsapi", "getticket", issuance);
+    scene.credentials.push(Credential { parent: Some("mini"), ..ticket });
+    scene
+}
+
 /// A scene in which much has happened, to `workers`.
 fn long_scene(workers: usize) -> Scene {
-    let small = scene();
+    let small = with_ticket();
     let mut scene = Scene::new(small.lifetime, small.credentials, workers);
     scene.elapsed = Duration::from_secs(9999);
     scene.ground = "in one directory";
@@ -36,7 +45,8 @@ fn long_scene(workers: usize) -> Scene {
         scene.runs(1, Some(4_194_304), Some("bbbbbbbb-2"));
         scene.saw(0, &glance("bbbbbbbb-2", epoch), 1234);
         scene.saw(1, &glance("bbbbbbbb-2", epoch), 1234);
-        scene.killed(1, &[true, true]);
+        scene.saw(2, &glance("bbbbbbbb-2", epoch), 1234);
+        scene.killed(1, &[true, true, true]);
     }
     scene.reads = Reads { good: 9_999_999, dead: 0, missing: 0, failed: 0 };
     scene
@@ -63,13 +73,28 @@ fn a_picture_fits_each_terminal_whole_and_fills_it() {
 #[test]
 fn a_token_is_drawn_with_what_is_left_of_it_and_what_comes_next() {
     let mut scene = scene();
-    assert!(drawn(&scene, USUAL).contains("shop  none yet"));
+    assert!(drawn(&scene, USUAL).contains("shop    none yet"));
     scene.saw(0, &glance("aaaaaaaa-1", 7), 4);
-    let bar = format!("{}{}", "█".repeat(27), "░".repeat(11));
-    let whole = format!("shop  no. 4    {bar}   7.0 s  call in 4.5 s");
+    let bar = format!("{}{}", "█".repeat(25), "░".repeat(11));
+    let whole = format!("shop    no. 4    {bar}   7.0 s  call in 4.5 s");
     assert_eq!(line(&drawn(&scene, USUAL), "shop"), whole);
     scene.killed(0, &[true, false]);
     assert!(line(&drawn(&scene, USUAL), "shop").ends_with("caller killed"));
+}
+
+#[test]
+fn a_ticket_stands_below_the_token_that_it_is_got_with() {
+    let mut scene = with_ticket();
+    for at in 0..3 {
+        scene.saw(at, &Glance { leased: true, ..glance("bbbbbbbb-2", 7) }, 4);
+    }
+    let picture = drawn(&scene, USUAL);
+    let rows: Vec<_> = picture.lines().skip_while(|row| !row.starts_with("shop")).collect();
+    assert!(rows[1].starts_with("mini    no. 4") && rows[2].starts_with("└ jsapi no. 4"));
+    assert!(picture.contains("2 tokens and a ticket"), "{picture}");
+    assert!(picture.contains("leases: S shop  M mini  J jsapi  × killed"), "{picture}");
+    assert!(line(&picture, "2  ").starts_with("2  holds all"), "{picture}");
+    assert!(picture.contains("fetched the first jsapi ticket via mini"), "{picture}");
 }
 
 #[test]

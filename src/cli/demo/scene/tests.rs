@@ -61,6 +61,17 @@ fn a_publication_is_told_once_and_won_by_its_worker() {
 }
 
 #[test]
+fn a_ticket_that_is_given_again_is_no_news_and_the_next_one_is() {
+    let mut scene = scene();
+    scene.credentials[1].parent = Some("shop");
+    scene.saw(1, &glance("bbbbbbbb-2", 7), 1);
+    scene.saw(1, &glance("aaaaaaaa-1", 8), 1);
+    assert_eq!(told(&mut scene), ["worker 2 fetched the first mini ticket via shop"]);
+    scene.saw(1, &glance("aaaaaaaa-1", 9), 2);
+    assert_eq!(told(&mut scene), ["worker 1 refreshed mini: ticket 2"]);
+}
+
+#[test]
 fn a_kill_during_a_call_allows_one_call_more_and_ends_in_a_takeover() {
     let mut scene = scene();
     scene.saw(0, &glance("bbbbbbbb-2", 7), 1);
