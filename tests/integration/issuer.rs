@@ -1,6 +1,7 @@
 //! An issuer that is down, slow, refuses, or talks nonsense: what is published stays.
 
 mod address;
+mod families;
 mod secret;
 
 use std::time::Duration;

@@ -1,5 +1,5 @@
-/* A host name whose address a test sets: "redis.test" has the address that stands in the file that
- * FAKE_NAME names. Preloaded into a program that asks the C library for addresses. */
+/* A host name whose addresses a test sets: "host.test" has those that stand in the file that FAKE_NAME
+ * names, in their order. Preloaded into a program that asks the C library for addresses. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <netdb.h>
@@ -12,13 +12,14 @@ typedef int lookup(const char *, const char *, const struct addrinfo *, struct a
 int getaddrinfo(const char *host, const char *service, const struct addrinfo *hints,
                 struct addrinfo **found) {
     lookup *system = (lookup *)dlsym(RTLD_NEXT, "getaddrinfo");
-    char address[64] = "";
-    if (host && strcmp(host, "redis.test") == 0) {
-        FILE *file = fopen(getenv("FAKE_NAME"), "r");
-        if (file) {
-            if (fscanf(file, "%63s", address) == 1) host = address;
-            fclose(file);
-        }
-    }
-    return system(host, service, hints, found);
+    if (!host || strcmp(host, "host.test") != 0) return system(host, service, hints, found);
+    FILE *file = fopen(getenv("FAKE_NAME"), "r");
+    if (!file) return EAI_NONAME;
+    char address[64];
+    struct addrinfo **last = found;
+    *found = NULL;
+    while (fscanf(file, "%63s", address) == 1 && system(address, service, hints, last) == 0)
+        while (*last) last = &(*last)->ai_next;
+    fclose(file);
+    return *found ? 0 : EAI_NONAME;
 }

@@ -1,10 +1,10 @@
-//! A host name whose address a test changes, as a managed service does in a failover.
+//! A host name whose addresses a test sets and changes, as a managed service does in a failover.
 
 use std::path::{Path, PathBuf};
 
 use crate::preload;
 
-/// The name, and its address in a file.
+/// The name, and its addresses in a file.
 pub struct FakeName {
     library: PathBuf,
     file: PathBuf,
@@ -13,24 +13,24 @@ pub struct FakeName {
 // === impl FakeName ===
 
 impl FakeName {
-    /// The name that has an address.
-    pub const HOST: &str = "redis.test";
+    /// The name that has them.
+    pub const HOST: &str = "host.test";
 
-    /// A name that stands for `address`, with its files in `directory`.
+    /// A name that stands for `addresses`, which blanks are between, with its files in `directory`.
     ///
     /// # Panics
     /// Without a C compiler.
     #[must_use]
-    pub fn new(directory: &Path, address: &str) -> Self {
+    pub fn new(directory: &Path, addresses: &str) -> Self {
         let library = preload::library(directory, "fake_name", include_str!("fake_name.c"));
         let name = Self { library, file: directory.join("address") };
-        name.set(address);
+        name.set(addresses);
         name
     }
 
-    /// It stands for another address from now on.
-    pub fn set(&self, address: &str) {
-        std::fs::write(&self.file, address).expect("a file");
+    /// It stands for other addresses from now on.
+    pub fn set(&self, addresses: &str) {
+        std::fs::write(&self.file, addresses).expect("a file");
     }
 
     /// What has to be in the environment of a process that knows it.

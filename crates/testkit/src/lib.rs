@@ -8,7 +8,7 @@
 //! - [`redis`], [`sentinel`], [`cluster`]: servers. [`tls`]: TLS in front of one that speaks none.
 //! - [`provider`]: an issuer in the test itself. [`seeds`]: what the fuzzer starts from.
 //! - [`watched`]: a store that tells what it was asked, and fails on purpose.
-//! - [`fake_clock`], [`fake_name`]: a wall clock that is set; a host whose address changes.
+//! - [`fake_clock`], [`fake_name`]: a wall clock that is set; a host whose addresses change.
 //! - [`wire`]: holds and cuts what is said. [`point`]: a worker held at a moment of its call.
 
 pub mod cluster;
