@@ -71,7 +71,19 @@ impl OAuth {
     /// Registers a client, or changes its secret. The open rule (`client-NAME` with the secret
     /// `secret-of-client-NAME`) holds for all others.
     pub fn client(&self, id: &str, secret: &str) {
-        self.state().clients.entry(id.to_owned()).or_default().secret = secret.to_owned();
+        let mut state = self.state();
+        let client = state.clients.entry(id.to_owned()).or_default();
+        (client.secret, client.former) = (secret.to_owned(), None);
+    }
+
+    /// Gives a client another secret. The one before is taken, too, until [`client`](Self::client) names
+    /// one alone: many issuers let two live while one is rotated.
+    pub fn rotate(&self, id: &str, secret: &str) {
+        let mut state = self.state();
+        let client = state.clients.entry(id.to_owned()).or_default();
+        let former = std::mem::replace(&mut client.secret, secret.to_owned());
+        let open = || format!("secret-of-{id}");
+        client.former = Some(former).filter(|former| !former.is_empty()).or_else(|| Some(open()));
     }
 
     /// Registers a client that is proved by its certificate alone, to whoever ends TLS before the issuer.

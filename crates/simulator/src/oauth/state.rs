@@ -27,6 +27,8 @@ pub struct OAuthSettings {
 #[derive(Default)]
 pub(super) struct OAuthClient {
     pub(super) secret: String,
+    /// The one before, while it is taken, too.
+    pub(super) former: Option<String>,
     /// It shows nothing: its certificate was looked at before.
     pub(super) is_certified: bool,
     /// What it signs with, if it signs.
@@ -160,15 +162,20 @@ impl State {
         }
         let id = request.client_id();
         let open = format!("secret-of-{id}");
+        let mut former = None;
         let expected = match self.clients.get(&id) {
             Some(client) if client.is_certified => {
                 return if request.secret().is_none() { Ok(()) } else { Err(unknown) };
             }
-            Some(client) => client.secret.as_str(),
+            Some(client) => {
+                former = client.former.as_deref();
+                client.secret.as_str()
+            }
             None if id.starts_with("client-") => &open,
             None => return Err(unknown),
         };
-        if request.secret() == Some(expected) { Ok(()) } else { Err(unknown) }
+        let shown = request.secret().ok_or(unknown)?;
+        if shown == expected || Some(shown) == former { Ok(()) } else { Err(unknown) }
     }
 
     /// Takes an assertion, once, from a client whose key is known, if it is for this endpoint.
