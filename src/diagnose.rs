@@ -7,7 +7,7 @@
 mod issuers;
 mod redis;
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use serde::Serialize;
 use tokio::time::Instant;
@@ -18,9 +18,10 @@ use crate::{
     config::Settings,
     credential::Chain,
     lease::Holder,
-    provider::{Credential, InvalidTransport},
+    provider::{Credential, InvalidTransport, Secrets},
+    status::{CredentialStatus, ONE_REFUSED, SecretState, SecretStatus, Status},
     store::{
-        Hearing, Lack, RedisStore, RedisUrl, StoreError, StoreUrl,
+        Hearing, Lack, Read, RedisStore, RedisUrl, StoreError, StoreUrl,
         diagnosis::{Role, Tried},
     },
     tls,
@@ -137,6 +138,29 @@ async fn look_at_redis(
     Ok(())
 }
 
+/// What the store knows of the credentials' secrets, where one has several. What cannot be read here is told
+/// with the settings.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn secrets(settings: &Settings, store: &dyn Read) -> Result<Vec<Finding>, StoreError> {
+    let are_several =
+        |each: &&Arc<Credential>| each.provider.secrets().is_some_and(Secrets::are_several);
+    let some: Vec<_> = settings.credentials.iter().filter(are_several).map(Arc::clone).collect();
+    let known = Status::read(&some, store).await?.credentials;
+    let each = known.into_iter().flat_map(|CredentialStatus { id, secrets, .. }| {
+        let one_works = secrets.iter().any(|each| each.state == SecretState::Works);
+        let refused = if one_works { ONE_REFUSED } else { "secret.refused" };
+        let of = move |SecretStatus { state, told, .. }| match state {
+            SecretState::Refused => Some(Finding::danger(refused, told)),
+            SecretState::Unreadable => None,
+            _ => Some(Finding::good("secret.known", told)),
+        };
+        secrets.into_iter().filter_map(of).map(move |finding| finding.about(&id))
+    });
+    Ok(each.collect())
+}
+
 /// Where notices go to, if a person is told.
 async fn notices(settings: &Settings) -> Option<Finding> {
     let deadline = clock::now() + settings.times.request_timeout;
@@ -173,13 +197,20 @@ async fn credentials(settings: &Settings) -> Result<Vec<Finding>, InvalidTranspo
 
 async fn of_credential(credential: &Credential, deadline: Instant) -> Vec<Finding> {
     let provider = &credential.provider;
-    let mut findings = vec![match provider.readable(deadline).await {
-        Ok(()) => {
-            let account = provider.account();
-            Finding::good("secret.readable", format!("{} at {}", account.name, account.token))
-        }
-        Err(error) => Finding::bad(error.trouble.name(), Chain(&error).to_string()),
-    }];
+    let readable = provider.readable(deadline).await;
+    let is_one_readable = readable.iter().any(Result::is_ok);
+    let mut findings = Vec::new();
+    if is_one_readable {
+        let account = provider.account();
+        let text = format!("{} at {}", account.name, account.token);
+        findings.push(Finding::good("secret.readable", text));
+    }
+    // Where another one can be read, evertoken works.
+    let level = if is_one_readable { Level::Danger } else { Level::Bad };
+    let errors = readable.into_iter().filter_map(Result::err);
+    findings.extend(
+        errors.map(|error| Finding::new(level, error.trouble.name(), Chain(&error).to_string())),
+    );
     let oddities = provider.oddities(deadline).await.into_iter();
     findings.extend(oddities.map(|odd| Finding::danger("settings.look_wrong", odd)));
     findings.extend(provider.in_clear().map(|place| {

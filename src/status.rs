@@ -1,13 +1,16 @@
 //! The state of every credential, as `evertoken status` and the admin listener show it. It only
 //! reads, and computes nothing that the record does not tell.
 
+mod secrets;
 mod waiting;
 
 use std::{borrow::Borrow, time::Duration};
 
 use evertoken_rules::requestable;
+use futures_util::future::join_all;
 use serde::Serialize;
 
+pub use self::secrets::{ONE_REFUSED, SecretState, SecretStatus};
 use crate::{
     advice,
     clock::StoreTime,
@@ -69,6 +72,9 @@ pub struct CredentialStatus {
     pub failing_since: Option<u64>,
     /// An application reports the token that stands as dead.
     pub reported: bool,
+    /// What is known of its secrets, if it has several, in the order of the list.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<SecretStatus>,
     /// When the next refresh should begin, from now.
     #[serde(skip)]
     pub due_in: Option<Duration>,
@@ -112,10 +118,12 @@ impl Status {
                 // One about another token is not waited for.
                 glance.has_report = glance.has_report && store.is_reported(id).await?;
             }
-            let each = chunk.iter().zip(&glances);
-            known.extend(
-                each.map(|(each, glance)| CredentialStatus::new(each.borrow(), glance, now)),
-            );
+            let each = chunk.iter().zip(&glances).map(async |(each, glance)| {
+                let (credential, record) = (each.borrow(), glance.record.as_ref());
+                let status = CredentialStatus::new(credential, glance, now);
+                status.with_secrets(secrets::of(credential, record).await)
+            });
+            known.extend(join_all(each).await);
         }
         waiting::tell(&mut known);
         Ok(Self { credentials: known })
@@ -155,11 +163,21 @@ impl CredentialStatus {
             due_in: due_at.map(|moment| moment.since(now)),
             leased: glance.leased,
             reported: glance.has_report,
+            secrets: Vec::new(),
             failing_since: failure.map(|failure| failure.since.as_millis()),
             holder: record.holder,
             finding,
             error,
         }
+    }
+}
+
+impl CredentialStatus {
+    /// The same with what is known of its secrets. That one is refused is told if nothing worse is.
+    fn with_secrets(self, secrets: Vec<SecretStatus>) -> Self {
+        let refused = secrets::refused(&secrets).filter(|_| self.finding.is_none());
+        let finding = refused.as_ref().map(|_| ONE_REFUSED.to_owned());
+        Self { error: self.error.or(refused), finding: self.finding.or(finding), secrets, ..self }
     }
 }
 

@@ -7,7 +7,7 @@ use evertoken::{
     clock::Moment,
     credential::{CredentialId, Token},
     lease::{AttemptId, Epoch, Holder},
-    store::{BeginRequest, Begun, Coordinate, Hearing, Protocol, Publication, StoreUrl},
+    store::{Asked, BeginRequest, Begun, Coordinate, Hearing, Protocol, Publication, StoreUrl},
 };
 use evertoken_testkit::redis::RedisServer;
 use redis::aio::MultiplexedConnection;
@@ -118,7 +118,7 @@ async fn refresh(store: &dyn Coordinate, id: &CredentialId) {
         quota_day_offset: Duration::from_secs(8 * 3600),
         account_fingerprint: "",
         endpoint_fingerprint: "",
-        secret_fingerprint: "",
+        secrets: &[],
         settings_fingerprint: "0123abcd",
         with_grant: false,
         issues_anew: true,
@@ -136,6 +136,7 @@ async fn refresh(store: &dyn Coordinate, id: &CredentialId) {
         late: false,
         next_grant: None,
         first_seen: None,
+        asked: Asked::default(),
     };
     store.complete(id, &permit.lease, publication).await.expect("redis answers");
 }

@@ -6,7 +6,7 @@ use std::io::Write;
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 
-use super::{CommandError, configured};
+use super::{CommandError, configured, reader};
 use crate::{
     config::Settings,
     diagnose::{self, Finding, Level},
@@ -30,6 +30,9 @@ pub(super) async fn run(
     }
     let (about_store, looked) = diagnose::store(settings).await;
     findings.extend(about_store);
+    if looked.is_ok() {
+        findings.extend(diagnose::secrets(settings, &*reader(settings)).await?);
+    }
     let mut out = anstream::stdout();
     if json {
         let answer = Answer { findings: &findings };

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Environment, section::Section, tree::Place};
-use crate::provider::{BaseUrls, Fields, InvalidBaseUrls, SecretSource};
+use crate::provider::{BaseUrls, Fields, InvalidBaseUrls, SecretSource, Secrets};
 
 /// The section of one credential.
 pub(super) struct CredentialFields<'a> {
@@ -42,6 +42,10 @@ impl Fields for CredentialFields<'_> {
 
     fn secret(&mut self, name: &'static str) -> Option<SecretSource> {
         self.section.secret(name, self.environment)
+    }
+
+    fn secrets(&mut self, name: &'static str) -> Option<Secrets> {
+        self.section.secrets(name, self.environment)
     }
 
     fn base_urls(&mut self, name: &'static str, example: &str) -> Option<BaseUrls> {

@@ -7,7 +7,7 @@ use super::{
     tree::{Node, Place, Table, Value},
 };
 use crate::{
-    provider::{Secret, SecretFile, SecretSource},
+    provider::{MOST_SECRETS, Secret, SecretFile, SecretSource, Secrets},
     store::InvalidPem,
 };
 
@@ -117,11 +117,61 @@ impl<'a> Section<'a> {
     ) -> Option<SecretSource> {
         let node = self.take(name)?;
         let name = self.name_of(name);
+        self.secret_of(&name, node, environment)
+    }
+
+    /// Secrets, or where they are read from: a list, or one. Variables number those of a list.
+    pub(super) fn secrets(
+        &mut self,
+        name: &'static str,
+        environment: &Environment,
+    ) -> Option<Secrets> {
+        let node = self.take(name)?;
+        let (place, name) = (node.place.clone(), self.name_of(name));
+        let nodes = match node.value {
+            Value::List(nodes) => nodes,
+            Value::Table(table) if table.keys().any(|key| number(key).is_some()) => {
+                self.numbered(&name, *table)?
+            }
+            value => {
+                let one = Node { value, ..node };
+                return self.secret_of(&name, one, environment).map(Secrets::from);
+            }
+        };
+        if nodes.is_empty() || MOST_SECRETS < nodes.len() {
+            let message = format!("{name} takes one secret, or a list of up to {MOST_SECRETS}");
+            self.mistake(&place, message);
+            return None;
+        }
+        let each = nodes.into_iter().map(|node| self.secret_of(&name, node, environment));
+        let each: Vec<Option<SecretSource>> = each.collect();
+        let mut each = each.into_iter().collect::<Option<Vec<_>>>()?.into_iter();
+        Some(Secrets::new(each.next()?, each.collect()))
+    }
+
+    /// The values that variables number, in place of what stands in the file.
+    fn numbered(&mut self, name: &str, mut table: Table) -> Option<Vec<Node>> {
+        table.retain(|key, node| number(key).is_some() || node.is_text());
+        if let Some((_, node)) = table.iter().find(|(key, _)| number(key).is_none()) {
+            let place = node.place.clone();
+            self.mistake(&place, format!("{name} is one secret or a list: keep one of the two"));
+            return None;
+        }
+        table.sort_by(|one, _, other, _| number(one).cmp(&number(other)));
+        Some(table.into_values().collect())
+    }
+
+    fn secret_of(
+        &mut self,
+        name: &str,
+        node: Node,
+        environment: &Environment,
+    ) -> Option<SecretSource> {
         match node.value {
             Value::Text(text) if !text.trim().is_empty() => {
                 Some(SecretSource::Value(Secret::new(text.trim())))
             }
-            Value::Table(table) => self.secret_elsewhere(&name, &node.place, *table, environment),
+            Value::Table(table) => self.secret_elsewhere(name, &node.place, *table, environment),
             _ => {
                 let message =
                     format!("{name} must be a text, {{ file = \"…\" }} or {{ env = \"…\" }}");
@@ -242,6 +292,11 @@ impl<'a> Section<'a> {
             self.mistakes.push(Mistake { place: node.place.to_string(), message });
         }
     }
+}
+
+/// The place of a value in a list, where variables number them.
+fn number(name: &str) -> Option<u8> {
+    name.parse().ok()
 }
 
 /// Of two values that exclude each other, the one that a variable gives is over the file's.

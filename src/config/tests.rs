@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 mod proxies;
+mod secrets;
 
 use super::*;
 

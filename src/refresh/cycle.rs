@@ -25,7 +25,9 @@ use crate::{
     lease::{AttemptId, Epoch, Lease, Reason},
     metrics, policy,
     provider::Fate,
-    store::{BeginRequest, Begun, Coordinate, Early, Permit, Protocol, StoreError, StoreErrorKind},
+    store::{
+        Asked, BeginRequest, Begun, Coordinate, Early, Permit, Protocol, StoreError, StoreErrorKind,
+    },
     traces::RefreshTrace,
 };
 
@@ -125,12 +127,20 @@ struct Attempt<'a> {
 }
 
 /// Of one credential, as they are when a lease is asked for. A secret that cannot be read has none.
-#[derive(Clone, Debug, Default)]
-pub struct Fingerprints {
-    pub(super) account: String,
-    pub(super) secret: String,
+struct Fingerprints {
+    account: String,
+    secrets: Vec<String>,
     endpoint: String,
     settings: String,
+}
+
+// === impl Attempt ===
+
+impl Attempt<'_> {
+    /// With which secret the issuer was asked.
+    fn asked(&self) -> Asked<'_> {
+        self.fingerprints.asked_with(self.permit.secret)
+    }
 }
 
 // === impl Fingerprints ===
@@ -139,10 +149,16 @@ impl Fingerprints {
     async fn of(credential: &Credential, readable_by: Instant) -> Self {
         Self {
             account: credential.account_fingerprint(),
-            secret: credential.provider.secret_fingerprint(readable_by).await,
+            secrets: credential.provider.secret_fingerprints(readable_by).await,
             endpoint: credential.endpoint_fingerprint(),
             settings: credential.provider.settings_fingerprint(readable_by).await,
         }
+    }
+
+    /// That the issuer was asked with the secret at this place.
+    fn asked_with(&self, place: usize) -> Asked<'_> {
+        let with = self.secrets.get(place).map_or("", String::as_str);
+        Asked { with, among: &self.secrets }
     }
 }
 
@@ -316,7 +332,7 @@ impl Cycle {
             quota_day_offset: credential.provider.quota_day_offset(),
             account_fingerprint: &fingerprints.account,
             endpoint_fingerprint: &fingerprints.endpoint,
-            secret_fingerprint: &fingerprints.secret,
+            secrets: &fingerprints.secrets,
             settings_fingerprint: &fingerprints.settings,
             with_grant: credential.provider.has_grant(),
             issues_anew: credential.issues_anew(),

@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use super::{cycle::Fingerprints, registry::Index};
+use super::registry::Index;
 use crate::{
     clock::{Moment, StoreTime},
     credential::Token,
@@ -34,8 +34,10 @@ pub struct Remembered {
     pub now: StoreTime,
     /// and the local moment then.
     pub at: Moment,
-    /// For which account and with which secret it was asked for.
-    pub fingerprints: Fingerprints,
+    /// A fingerprint of the account that it was issued for,
+    pub account: String,
+    /// and one of the secret that it was asked for with.
+    pub secret: String,
 }
 
 /// The latest publications, by credential.
@@ -61,8 +63,8 @@ impl Remembered {
             expires_in: left(self.expires_at),
             due_in: left(self.due_at),
             calls: self.calls,
-            account_fingerprint: &self.fingerprints.account,
-            secret_fingerprint: &self.fingerprints.secret,
+            account_fingerprint: &self.account,
+            secret_fingerprint: &self.secret,
         }
     }
 }
@@ -112,7 +114,8 @@ mod tests {
             due_at: now.plus(60 * SECOND),
             now,
             at: Moment::now(),
-            fingerprints: Fingerprints::default(),
+            account: String::new(),
+            secret: String::new(),
         })
     }
 

@@ -17,8 +17,8 @@ use evertoken::{
     credential::{CredentialId, Token},
     lease::{AttemptId, Epoch, Holder, Lease},
     store::{
-        BeginRequest, Begun, Calls, Completed, Coordinate, Failed, FailedAttempt, Glance, Hearing,
-        Offer, Offered, Permit, Protocol, Publication, StoreUrl,
+        Asked, BeginRequest, Begun, Calls, Completed, Coordinate, Failed, FailedAttempt, Glance,
+        Hearing, Offer, Offered, Permit, Protocol, Publication, StoreUrl,
     },
 };
 use tempfile::TempDir;
@@ -59,7 +59,7 @@ pub(super) fn request(attempt: &AttemptId) -> BeginRequest<'_> {
         quota_day_offset: CHINA,
         account_fingerprint: "",
         endpoint_fingerprint: ENDPOINT,
-        secret_fingerprint: "",
+        secrets: &[],
         settings_fingerprint: FINGERPRINT,
         with_grant: false,
         issues_anew: true,
@@ -96,6 +96,7 @@ pub(super) fn publication<'a>(lease: &Lease, token: &'a Token) -> Publication<'a
         late: false,
         next_grant: None,
         first_seen: None,
+        asked: Asked::default(),
     }
 }
 
@@ -117,6 +118,8 @@ pub(super) fn failure() -> FailedAttempt<'static> {
         quiet_period: Duration::ZERO,
         settings: "",
         for_good: false,
+        asked: Asked::default(),
+        secret_refused: false,
         not_sent: false,
         answer_lost: false,
         to_mend: false,

@@ -42,6 +42,7 @@ mod refreshing;
 mod refused;
 mod revoked;
 mod rights;
+mod rotation;
 mod seams;
 mod sentinel;
 mod services;

@@ -248,7 +248,7 @@ impl Crowd {
             quota_day_offset: Duration::from_secs(8 * 3600),
             account_fingerprint: "",
             endpoint_fingerprint: "",
-            secret_fingerprint: "",
+            secrets: &[],
             settings_fingerprint: "settings",
             with_grant: false,
             issues_anew: true,

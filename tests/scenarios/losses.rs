@@ -6,7 +6,7 @@ use std::{path::PathBuf, time::Duration};
 
 use evertoken::{
     credential::{CredentialId, Token},
-    store::{Hint, Protocol, Publication, Read},
+    store::{Asked, Hint, Protocol, Publication, Read},
 };
 
 use metrics_exporter_prometheus::PrometheusBuilder;
@@ -51,6 +51,7 @@ async fn another_publishes(crowd: &Crowd, id: &CredentialId) {
         late: false,
         next_grant: None,
         first_seen: None,
+        asked: Asked::default(),
     };
     another.complete(id, &lease, publication).await.expect("an answer");
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{BaseUrls, SecretSource};
+use crate::{BaseUrls, SecretSource, Secrets};
 
 /// The fields of one section, taken one by one. What is wrong is noted with its place, and reading
 /// goes on, so that all mistakes are told at once: `None` is a field that is absent, or wrong.
@@ -24,6 +24,9 @@ pub trait Fields {
 
     /// A secret: a value, a file, or a variable.
     fn secret(&mut self, name: &'static str) -> Option<SecretSource>;
+
+    /// Secrets: a list, or one.
+    fn secrets(&mut self, name: &'static str) -> Option<Secrets>;
 
     /// One URL, or several; `example` is shown if they are none.
     fn base_urls(&mut self, name: &'static str, example: &str) -> Option<BaseUrls>;

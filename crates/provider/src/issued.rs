@@ -26,6 +26,8 @@ pub struct Inputs {
     pub tokens: Vec<(CredentialId, Token)>,
     /// The store's time when the lease was granted: the one clock by which anything may be dated.
     pub granted_at: StoreTime,
+    /// The place of the secret to ask with, of those that are configured.
+    pub secret: usize,
     /// The grant to ask with, where the secret is a state.
     pub grant: Option<Secret>,
     /// The issuer is to give another token than the one that stands, and to void that one. Where every

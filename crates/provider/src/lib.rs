@@ -13,7 +13,8 @@
 //! - [`Provider`]: what each kind can do. [`FetchError`]: what an error asks for.
 //! - [`Fields`]: how settings are read, whatever they are written in. [`Credential`]: all settings of
 //!   one, from file to use. [`KINDS`]: every kind that is built in.
-//! - [`SecretSource`]: where a secret is read from. [`Transport`]: HTTP as providers need it.
+//! - [`SecretSource`]: where a secret is read from. [`Secrets`]: one, or several while one is rotated.
+//!   [`Transport`]: HTTP as providers need it.
 //! - One module for each kind: its settings, its client, what its answers mean. [`wechat`]. Kinds that
 //!   differ in names and paths alone are rows of a table: `platform`.
 
@@ -37,6 +38,7 @@ mod registry;
 mod route;
 mod secret;
 mod secret_file;
+mod secrets;
 mod times;
 mod transport;
 mod trouble;
@@ -60,6 +62,7 @@ pub use self::{
     registry::{KINDS, Kind},
     secret::{Secret, SecretSource},
     secret_file::SecretFile,
+    secrets::{MOST_SECRETS, Secrets},
     transport::{InvalidTransport, Transport},
     trouble::Trouble,
 };
@@ -143,23 +146,27 @@ pub trait Provider: fmt::Debug + Send + Sync {
         false
     }
 
-    /// A fingerprint of the settings, the secret among them, that changes when they change. It lets a
+    /// The secrets from which one is chosen for a call; none if another credential's token stands in their
+    /// place.
+    fn secrets(&self) -> Option<&Secrets> {
+        None
+    }
+
+    /// A fingerprint of the settings, all secrets among them, that changes when they change. It lets a
     /// worker see that what the issuer refused is not what it would send now. It is a short hash:
-    /// eight hexadecimal digits, too few to tell the secret. Empty if the secret cannot be read by
+    /// eight hexadecimal digits, too few to tell a secret. Empty if no secret can be read by
     /// `deadline`.
     fn settings_fingerprint(&self, deadline: Instant) -> BoxFuture<'_, String>;
 
-    /// The same of the secret and of which token it is for, wherever the issuer is reached: one node
-    /// of a fleet may reach it by another way.
-    fn secret_fingerprint(&self, deadline: Instant) -> BoxFuture<'_, String> {
-        self.settings_fingerprint(deadline)
+    /// The same of each secret and of which token it is for, wherever the issuer is reached: one node
+    /// of a fleet may reach it by another way. Empty for one that cannot be read.
+    fn secret_fingerprints(&self, deadline: Instant) -> BoxFuture<'_, Vec<String>> {
+        Box::pin(async move { vec![self.settings_fingerprint(deadline).await] })
     }
 
-    /// Whether what a call needs can be read by `deadline`, the secret for one. Calls nobody.
-    ///
-    /// # Errors
-    /// What cannot be read.
-    fn readable(&self, deadline: Instant) -> BoxFuture<'_, Result<(), FetchError>>;
+    /// Whether what a call needs can be read by `deadline`: with each of the secrets, if there are any.
+    /// Calls nobody.
+    fn readable(&self, deadline: Instant) -> BoxFuture<'_, Vec<Result<(), FetchError>>>;
 
     /// What about the settings looks mistyped, though it may be right; never a secret. Empty if the
     /// secret cannot be read by `deadline`.

@@ -26,9 +26,11 @@ impl Record {
         known.is_some_and(|known| !known.is_empty() && !account.is_empty() && known != account)
     }
 
-    /// Whether these differ from what was asked for, in either way.
+    /// Whether this account, or the one of these secrets that it is asked with, differs from what was asked
+    /// for.
     #[must_use]
-    pub fn is_asked_anew_by(&self, account: &str, secret: &str) -> bool {
+    pub fn is_asked_anew_by(&self, account: &str, secrets: &[String]) -> bool {
+        let secret = secrets.get(self.chosen_secret(secrets)).map_or("", String::as_str);
         self.difference(account, secret).is_some()
     }
 
@@ -39,8 +41,15 @@ impl Record {
             return Some(Difference::Account);
         }
         let mut tried = self.asked_with.as_deref()?.split(' ').skip(1);
-        let is_new = !secret.is_empty() && !tried.any(|known| known == secret);
+        let is_tried = self.known_secret(secret).is_some() || tried.any(|known| known == secret);
+        let is_new = !secret.is_empty() && !is_tried;
         is_new.then_some(Difference::Secret)
+    }
+
+    /// The secret that the issuer was asked with last; empty if none is known.
+    pub(crate) fn asked_last(&self) -> &str {
+        let secret = self.asked_with.as_deref().and_then(|known| known.split(' ').nth(1));
+        secret.unwrap_or_default()
     }
 
     /// The issuer is asked for these now.

@@ -18,6 +18,7 @@ use crate::{
     lease::{Holder, LockOwner, Reason},
     policy,
     record::{Attempt, Deaths, Doubt, Record, Requests},
+    secrets::Secrets,
     snapshot::{Changes, Decision, Lock, LockChange, Snapshot},
 };
 
@@ -37,6 +38,8 @@ struct Question<'a> {
     now: StoreTime,
     /// The record as it becomes.
     record: Record,
+    /// The secret to ask with.
+    secret: &'a str,
     /// A later publication than the record knows was heard of.
     lost: bool,
     window: Window,
@@ -58,6 +61,7 @@ pub fn begin(snapshot: &Snapshot, holder: &Holder, request: &BeginRequest<'_>) -
             &record,
             attempt,
             snapshot.grant.as_ref(),
+            request.secrets,
         )));
     }
     let lost = record.epoch() < request.heard;
@@ -84,7 +88,9 @@ pub fn begin(snapshot: &Snapshot, holder: &Holder, request: &BeginRequest<'_>) -
         return wait(quiet_until.since(now), Busy::QuietPeriod, record, lock);
     }
     let window = Window::at(now, &record, request);
-    let question = Question { snapshot, request, now, record, lost, window };
+    let secret = request.secrets.get(record.chosen_secret(request.secrets));
+    let secret = secret.map_or("", String::as_str);
+    let question = Question { snapshot, request, now, record, secret, lost, window };
     question.decide(owner)
 }
 
@@ -98,8 +104,18 @@ fn lose_holder(record: &mut Record, now: StoreTime, quiet_period: Duration) {
     }
 }
 
-fn granted(record: &Record, attempt: &Attempt, grant: Option<&Grant>) -> Permission {
+fn granted(
+    record: &Record,
+    attempt: &Attempt,
+    grant: Option<&Grant>,
+    secrets: &[String],
+) -> Permission {
+    let secret = record.asked_last();
+    let worked = record.secrets.known.iter().filter(|(_, known)| known.has_worked());
+    let last = worked.max_by_key(|(_, known)| known.worked_at);
     Permission {
+        secret: secrets.iter().position(|each| each == secret).unwrap_or(0),
+        is_another_secret: last.is_some_and(|(last, _)| last != secret),
         epoch: attempt.epoch,
         reason: Reason::from_name(&attempt.reason).unwrap_or(Reason::Due),
         granted_at: attempt.granted_at,
@@ -193,6 +209,8 @@ impl Question<'_> {
             Ok(Reason::Revoked)
         } else if let Some(reason) = anew {
             reason
+        } else if let Some(moment) = self.left_to_others_until() {
+            Err(moment)
         } else if self.settings_changed() {
             Ok(Reason::SettingsChanged)
         } else if self.lost && record.failures() == 0 {
@@ -223,8 +241,7 @@ impl Question<'_> {
     /// The account or its secret is another one than was asked for. Two fleets that have one
     /// credential for two accounts replace each other's tokens, but only once in a while.
     fn asked_anew(&self) -> Option<Result<Reason, StoreTime>> {
-        let BeginRequest { account_fingerprint, secret_fingerprint, .. } = self.request;
-        match self.record.difference(account_fingerprint, secret_fingerprint)? {
+        match self.record.difference(self.request.account_fingerprint, self.secret)? {
             Difference::Account => {
                 let last = self.record.attempt.as_ref().map(|attempt| attempt.granted_at);
                 let next = last.map_or(self.now, |last| last.plus(policy::COOL_DOWN));
@@ -232,6 +249,14 @@ impl Question<'_> {
             }
             Difference::Secret => Some(Ok(Reason::NewSecret)),
         }
+    }
+
+    /// The issuer takes none of these secrets, and workers that have another one go on with it: until when
+    /// they are left to.
+    fn left_to_others_until(&self) -> Option<StoreTime> {
+        let is_others = self.record.is_for_other_secrets(self.request.secrets);
+        let until = self.last_moment();
+        (is_others && self.snapshot.has_token() && self.now < until).then_some(until)
     }
 
     /// The failures were met with other settings.
@@ -333,6 +358,9 @@ impl Question<'_> {
         record.budget.assumed = self.window.assumed;
         record.requests.today = self.window.requests;
         record.requests.revoked_today = self.window.revoked;
+        if record.requests.wanted {
+            record.forget_refusals();
+        }
         record.requests.begin(&attempt);
         // Changed settings are tried at once, but once: after that, due times hold for them, too.
         if is_changed {
@@ -344,9 +372,10 @@ impl Question<'_> {
         {
             (failure.to_mend, failure.left_to_others) = (0, 0);
         }
-        let answer = Begun::Granted(granted(record, &attempt, self.snapshot.grant.as_ref()));
+        record.ask_with(request.account_fingerprint, self.secret);
+        let grant = self.snapshot.grant.as_ref();
+        let answer = Begun::Granted(granted(record, &attempt, grant, request.secrets));
         record.attempt = Some(attempt);
-        record.ask_with(request.account_fingerprint, request.secret_fingerprint);
         let lock = LockChange::Take { by: owner.to_string(), epoch, length: request.lease };
         let (record, withdraw) = (self.record, is_another);
         Decision::commit(answer, Changes { record, lock, withdraw, ..Changes::default() })
@@ -358,6 +387,7 @@ impl Question<'_> {
         (record.failure, record.doubt) = (None, None);
         record.budget.rate_limited_until = None;
         (record.requests, record.deaths) = (Requests::default(), Deaths::default());
+        record.secrets = Secrets::default();
         (self.window.calls, self.window.requests) = (0, 0);
         if let Some(attempt) = &mut record.attempt {
             (attempt.open, attempt.lost_since, attempt.overtook) = (false, None, None);

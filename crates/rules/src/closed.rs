@@ -49,7 +49,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        AttemptId, BeginRequest, Begun, FailedAttempt, Granted, Holder, Published, Reason,
+        Asked, AttemptId, BeginRequest, Begun, FailedAttempt, Granted, Holder, Published, Reason,
         Snapshot, begin, fail, fuzz_properties::question, request,
     };
 
@@ -81,6 +81,8 @@ mod tests {
             quiet_period: Duration::ZERO,
             settings: "",
             for_good: false,
+            asked: Asked::default(),
+            secret_refused: false,
             not_sent: false,
             answer_lost: false,
             to_mend: true,

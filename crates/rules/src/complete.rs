@@ -14,6 +14,7 @@ use crate::{
     grant::{NextGrant, replaced},
     lease::{AttemptId, Holder, LockOwner},
     record::{Attempt, Calls, Overtaken, Published, Record},
+    secrets::Asked,
     snapshot::{Changes, Decision, LockChange, Message, Snapshot},
 };
 
@@ -50,6 +51,8 @@ pub struct Publication<'a> {
     pub next_grant: Option<&'a NextGrant>,
     /// Given where the issuer tells the whole life at each call, though it repeats the token.
     pub first_seen: Option<FirstSeen<'a>>,
+    /// With which secret it was asked for.
+    pub asked: Asked<'a>,
 }
 
 /// The answer of `complete`.
@@ -205,6 +208,7 @@ fn publish_or_fence(
     becomes.doubt = doubt;
     becomes.due_at = Some(due_at);
     becomes.holder = Some(holder.to_string());
+    becomes.accept_secret(publication.asked, now);
     if on_request && !repeated {
         // If this token is reported as dead, too, a refresh on request was no cure.
         becomes.requests.brought = granted.epoch;

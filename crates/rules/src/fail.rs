@@ -9,6 +9,7 @@ use crate::{
     complete::{Granted, publish, published_changes},
     lease::{Holder, LockOwner},
     record::{Attempt, Overtaken, Published, Record},
+    secrets::Asked,
     snapshot::{Changes, Decision, LockChange, Message, Snapshot},
 };
 
@@ -33,6 +34,10 @@ pub struct FailedAttempt<'a> {
     pub settings: &'a str,
     /// The issuer refused them for good.
     pub for_good: bool,
+    /// With which secret it was asked.
+    pub asked: Asked<'a>,
+    /// It is that secret which the issuer refused for good.
+    pub secret_refused: bool,
     /// No byte of the request was sent: the call is not counted.
     pub not_sent: bool,
     /// Nobody knows what the issuer did.
@@ -62,6 +67,8 @@ pub enum Failed {
         /// When the next refresh should begin.
         due_at: StoreTime,
     },
+    /// The secret was refused, and another one is to be tried at once. That is no failure yet.
+    NextSecret,
     /// A later attempt has begun: at the most, a doubt was written.
     Fenced,
 }
@@ -82,7 +89,7 @@ pub fn fail(
         // An attempt that a store which lost its data forgot is recorded all the same.
         record.attempt = Some(Attempt::forgotten(granted.epoch, granted.attempt, holder));
     } else if !record.is_open(granted.attempt) {
-        return Decision::nothing(recorded_before(&record, granted));
+        return Decision::nothing(recorded_before(&record, granted, failed));
     }
     if failed.not_sent {
         record.budget.calls = record.budget.calls.saturating_sub(1);
@@ -90,7 +97,12 @@ pub fn fail(
     }
     let overtook = record.attempt.as_ref().and_then(|attempt| attempt.overtook.clone());
     let overtook = overtook.filter(|overtaken| now < overtaken.expires_at);
-    record_failure(&mut record, snapshot, failed);
+    let is_another_left = refuse(&mut record, now, failed);
+    if is_another_left {
+        give_up_secret(&mut record, now);
+    } else {
+        record_failure(&mut record, snapshot, failed);
+    }
     let due_at = record.due_at.unwrap_or_default();
     let owner = LockOwner { holder, attempt: granted.attempt };
     match overtook {
@@ -100,8 +112,30 @@ pub fn fail(
             // Whoever hears of it need not ask when it is tried again.
             let message = Some(Message::changed(&record));
             let changes = Changes { record, lock, message, ..Changes::default() };
-            Decision::commit(Failed::Recorded { due_at }, changes)
+            let recorded = Failed::Recorded { due_at };
+            let answer = if is_another_left { Failed::NextSecret } else { recorded };
+            Decision::commit(answer, changes)
         }
+    }
+}
+
+/// Notes that the secret was refused, if it was. Whether another one is left to be tried at once.
+fn refuse(record: &mut Record, now: StoreTime, failed: &FailedAttempt<'_>) -> bool {
+    if !failed.secret_refused {
+        return false;
+    }
+    record.refuse_secret(failed.asked.with, now);
+    record.has_another_secret(failed.asked.among)
+}
+
+/// The credential is due at once, to be tried with another secret. What was wanted of this attempt is
+/// wanted of the next.
+fn give_up_secret(record: &mut Record, now: StoreTime) {
+    record.close_attempt();
+    record.due_at = Some(now);
+    if record.attempt.as_ref().is_some_and(Attempt::is_revocation) {
+        record.give_back_revocation();
+        record.requests.revoke = true;
     }
 }
 
@@ -179,13 +213,16 @@ fn restore(
 }
 
 /// The answer to a second asking.
-fn recorded_before(record: &Record, granted: Granted<'_>) -> Failed {
+fn recorded_before(record: &Record, granted: Granted<'_>, failed: &FailedAttempt<'_>) -> Failed {
     let due_at = record.due_at.unwrap_or_default();
     match &record.published {
         Some(published)
             if published.epoch == granted.epoch && published.by != granted.attempt.as_str() =>
         {
             Failed::Restored { expires_at: published.expires_at, due_at }
+        }
+        _ if failed.secret_refused && record.has_another_secret(failed.asked.among) => {
+            Failed::NextSecret
         }
         _ => Failed::Recorded { due_at },
     }

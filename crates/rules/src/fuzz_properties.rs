@@ -5,9 +5,9 @@ use std::time::Duration;
 use evertoken_client::{Epoch, StoreTime, Token};
 
 use crate::{
-    AttemptId, BeginRequest, Begun, Calls, Changes, FailedAttempt, Foreign, Granted, Holder, Lock,
-    Offer, Publication, Record, Snapshot, begin, complete, fail, judge, offer, release, request,
-    revoke, verify,
+    Asked, AttemptId, BeginRequest, Begun, Calls, Changes, FailedAttempt, Foreign, Granted, Holder,
+    Lock, Offer, Publication, Record, Snapshot, begin, complete, fail, judge, offer, release,
+    request, revoke, verify,
 };
 
 const NOW: StoreTime = StoreTime::from_millis(1_700_000_000_000);
@@ -89,6 +89,7 @@ fn ended(seen: &Snapshot, holder: &Holder, attempt: &AttemptId, epoch: Epoch) {
         late: true,
         next_grant: None,
         first_seen: None,
+        asked: Asked::default(),
     };
     let completed = complete(seen, holder, granted, &publication).changes;
     let offered = offer(seen, holder, &an_offer(&token, attempt, epoch)).changes;
@@ -122,7 +123,7 @@ pub(crate) fn question(attempt: &AttemptId) -> BeginRequest<'_> {
         quota_day_offset: 8 * 3600 * SECOND,
         account_fingerprint: "",
         endpoint_fingerprint: "4567cdef",
-        secret_fingerprint: "",
+        secrets: &[],
         settings_fingerprint: "0123abcd",
         with_grant: false,
         issues_anew: true,
@@ -159,6 +160,8 @@ fn a_failure() -> FailedAttempt<'static> {
         quiet_period: 15 * SECOND,
         settings: "0123abcd",
         for_good: true,
+        asked: Asked { with: "0123abcd", among: &[] },
+        secret_refused: true,
         not_sent: true,
         answer_lost: false,
         to_mend: true,
@@ -200,15 +203,27 @@ mod tests {
         )
     }
 
+    fn secrets() -> impl Strategy<Value = String> {
+        let moments = || 1_699_000_000_000_u64..1_701_000_000_000;
+        ("[a-d]", moments(), moments()).prop_map(|(name, worked, refused)| {
+            let known = format!(r#"{{"worked_at":{worked},"refused_at":{refused}}}"#);
+            format!(r#"{{"known":{{"{name}":{known},"0123abcd":{known}}}}}"#)
+        })
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(2_000))]
         #[test]
         fn no_record_makes_a_rule_panic_or_go_back(
-            words in vec(word(), FIELDS.len()), attempt in attempt(), whole in any::<bool>(),
+            words in vec(word(), FIELDS.len()), attempt in attempt(), secrets in secrets(),
+            whole in any::<bool>(),
         ) {
             let mut fields = words;
-            if whole {
-                fields[13] = attempt;
+            for (name, part) in [("attempt", attempt), ("secrets", secrets)] {
+                let at = FIELDS.iter().position(|field| *field == name).expect("a field");
+                if whole {
+                    fields[at] = part;
+                }
             }
             hold(fields.join("\n").as_bytes());
         }

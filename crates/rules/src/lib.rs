@@ -11,7 +11,8 @@
 //! - `record`: the parts of what is known. `fields`: as a store keeps them.
 //! - `snapshot`: what a decision is made from, and what it comes to.
 //! - `begin`: when is a token due? `complete`: who may publish? `fail`: what if there is no token?
-//! - `closed`: what has the issuer closed? `asked_with`: whose token is it? `grant`: a secret that is a state.
+//! - `closed`: what has the issuer closed? `asked_with`: whose token is it? `secrets`: with which of several secrets is it asked?
+//!   `grant`: a secret that is a state.
 //! - `request`: what is asked for beside the timetable. `revoke`: a token that is to die. `clock_set`: if the store's clock was set.
 //! - `told`: what is a person to be told, and by whom?
 //! - [`policy`]: how long to wait after what.
@@ -37,6 +38,7 @@ pub mod policy;
 mod record;
 mod request;
 mod revoke;
+mod secrets;
 mod snapshot;
 mod told;
 
@@ -55,6 +57,7 @@ pub use self::{
     },
     request::{Requested, Verification, request, requestable, verify},
     revoke::{judge, revoke},
+    secrets::{Asked, KnownSecret, Secrets},
     snapshot::{Changes, Decision, Foreign, Lock, LockChange, Message, Snapshot},
     told::{Delivery, Notice, Telling, Told, tell, told},
 };

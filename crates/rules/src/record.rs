@@ -18,6 +18,7 @@ use crate::{
     lease::AttemptId,
     policy,
     request::{Requested, requestable},
+    secrets::Secrets,
     told::Told,
 };
 
@@ -52,6 +53,8 @@ pub struct Record {
     /// Fingerprints of the account that the issuer was last asked for, and of the secrets that were
     /// tried, the last first.
     pub asked_with: Option<String>,
+    /// Which of them work and which are refused, where that is of any matter.
+    pub secrets: Secrets,
     /// What a person was told of it; nothing if nothing ever needed one.
     pub told: Option<Told>,
     /// A fingerprint of the token that is published, or was last, where its issuer tells its whole life

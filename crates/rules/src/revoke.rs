@@ -61,7 +61,7 @@ impl Record {
         self.deaths.stood_by = is_dead;
     }
 
-    /// A call that was to revoke the token was not sent.
+    /// A call that was to revoke the token was not sent, or refused.
     pub(crate) fn give_back_revocation(&mut self) {
         if self.attempt.as_ref().is_some_and(Attempt::is_revocation) {
             self.requests.revoked_at = StoreTime::default();

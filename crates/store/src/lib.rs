@@ -22,6 +22,8 @@ mod worker;
 use async_trait::async_trait;
 use evertoken_rules::{Changes, Holder, Snapshot};
 
+pub use evertoken_rules::KnownSecret;
+
 pub use self::{
     error::{StoreError, StoreErrorCode, StoreErrorKind, WrongDeployment},
     file::FileStore,
@@ -29,7 +31,7 @@ pub use self::{
     lacks::Lack,
     lease::{Known, Lease},
     protocol::{
-        BeginRequest, Begun, Busy, Calls, Committed, Completed, Delivery, Early, Failed,
+        Asked, BeginRequest, Begun, Busy, Calls, Committed, Completed, Delivery, Early, Failed,
         FailedAttempt, FirstSeen, Grant, NextGrant, Notice, Offer, Offered, Permit, Protocol,
         Publication, Requested, Telling, Verification,
     },

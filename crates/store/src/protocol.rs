@@ -13,8 +13,8 @@ use evertoken_client::{CredentialId, Token};
 use evertoken_clock::{Moment, StoreTime};
 
 pub use evertoken_rules::{
-    BeginRequest, Busy, Calls, Completed, Delivery, Early, Failed, FailedAttempt, FirstSeen, Grant,
-    NextGrant, Notice, Offer, Offered, Publication, Requested, Telling, Verification,
+    Asked, BeginRequest, Busy, Calls, Completed, Delivery, Early, Failed, FailedAttempt, FirstSeen,
+    Grant, NextGrant, Notice, Offer, Offered, Publication, Requested, Telling, Verification,
 };
 
 /// How often a question is decided again, if each time something else was committed first. Each
@@ -34,6 +34,10 @@ pub struct Permit {
     pub grant: Option<Grant>,
     /// The store knows of no publication: there has been none, or it has lost it.
     pub is_first: bool,
+    /// The place of the secret to ask with.
+    pub secret: usize,
+    /// Another one than this brought the last token.
+    pub is_another_secret: bool,
 }
 
 /// The answer of `begin`.
@@ -90,6 +94,8 @@ pub trait Protocol: Coordinate {
             calls: permission.calls,
             grant: permission.grant,
             is_first: permission.is_first,
+            secret: permission.secret,
+            is_another_secret: permission.is_another_secret,
         });
         Ok((now, begun))
     }

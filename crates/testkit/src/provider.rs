@@ -109,8 +109,8 @@ impl<I: Issuer> Provider for Double<I> {
         Box::pin(std::future::ready(self.0.settings_fingerprint()))
     }
 
-    fn readable(&self, _deadline: Instant) -> BoxFuture<'_, Result<(), FetchError>> {
-        Box::pin(std::future::ready(Ok(())))
+    fn readable(&self, _deadline: Instant) -> BoxFuture<'_, Vec<Result<(), FetchError>>> {
+        Box::pin(std::future::ready(vec![Ok(())]))
     }
 
     fn fetch<'a>(

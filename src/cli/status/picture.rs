@@ -113,6 +113,9 @@ pub(super) fn words(credential: &CredentialStatus, width: Option<usize>) -> Vec<
     if credential.calls_assumed {
         line("", "assumed: the store lost their number".to_owned());
     }
+    for (place, secret) in credential.secrets.iter().enumerate() {
+        line(if place == 0 { "secrets" } else { "" }, secret.told.clone());
+    }
     if let Some(trouble) = trouble(credential) {
         line("wrong", trouble);
     }

@@ -9,7 +9,7 @@ use tracing::debug;
 use super::{Attempt, Cycle, Outcome};
 use crate::{
     clock::{self, Moment, StoreClock},
-    store::{Failed, FailedAttempt, Protocol, StoreError},
+    store::{Asked, Failed, FailedAttempt, Protocol, StoreError},
 };
 
 /// How long an issuer is left alone that still gives a token which has ended: it ends there a moment
@@ -33,6 +33,7 @@ impl Cycle {
             Failed::Restored { expires_at, due_at } => {
                 Outcome::Restored { epoch: lease.epoch, expires_at, due_at }
             }
+            Failed::NextSecret => Outcome::RetryIn(Duration::ZERO),
             Failed::Fenced => Outcome::Fenced,
         })
     }
@@ -58,6 +59,8 @@ impl Cycle {
             quiet_period: wait,
             settings: "",
             for_good: false,
+            asked: Asked::default(),
+            secret_refused: false,
             not_sent: false,
             answer_lost: false,
             to_mend: false,

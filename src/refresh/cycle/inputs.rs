@@ -1,4 +1,4 @@
-//! What a call needs beside its settings: the grant that came with the lease, and the tokens of other
+//! What a call needs beside its settings: which secret, the grant that came with the lease, and the tokens of other
 //! credentials, read once the lease is granted. Without them
 //! nothing is sent; and if the issuer says that one is dead, that one is reported. Neither is a
 //! failure of the credential whose call it is.
@@ -77,7 +77,8 @@ impl Cycle {
         }
         let grant = permit.grant.as_ref().map(|grant| Secret::new(grant.current.expose()));
         let (granted_at, revoke) = (lease.granted_at, lease.is_revocation());
-        Ok(inputs?.map(|inputs| Inputs { grant, granted_at, revoke, ..inputs }))
+        let secret = permit.secret;
+        Ok(inputs?.map(|inputs| Inputs { secret, grant, granted_at, revoke, ..inputs }))
     }
 
     /// The issuer has refused the call because the token of another credential is dead. It is
@@ -101,6 +102,7 @@ impl Cycle {
             Failed::Restored { expires_at, due_at } => {
                 Outcome::Restored { epoch: lease.epoch, expires_at, due_at }
             }
+            Failed::NextSecret => Outcome::RetryIn(Duration::ZERO),
             Failed::Fenced => Outcome::Fenced,
         })
     }

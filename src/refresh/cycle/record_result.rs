@@ -65,6 +65,7 @@ impl Cycle {
             late: lease.is_over(Moment::now()),
             next_grant: next_grant.as_ref(),
             first_seen,
+            asked: attempt.asked(),
         };
         let ends = clock::now() + issued.lifetime;
         let asked = Moment::now();
@@ -97,6 +98,9 @@ impl Cycle {
             expires_in_s = seconds(expires_at, now), next_refresh_in_s = seconds(due_at, now),
             took_ms = clock::millis(took), "{what}");
         tell::recovery(attempt);
+        if permit.is_another_secret {
+            tell::another_secret(attempt);
+        }
         tell::early_end(id, lease, completed);
         Ok(Outcome::Refreshed(Arc::new(Remembered {
             token: issued.token,
@@ -108,7 +112,8 @@ impl Cycle {
             due_at,
             at: Moment::now(),
             now,
-            fingerprints: attempt.fingerprints.clone(),
+            account: attempt.fingerprints.account.clone(),
+            secret: attempt.asked().with.to_owned(),
         })))
     }
 
@@ -149,6 +154,8 @@ impl Cycle {
             quiet_period: if in_doubt { credential.quiet_period } else { Duration::ZERO },
             settings: &fingerprints.settings,
             for_good: refused,
+            asked: attempt.asked(),
+            secret_refused: refused && error.trouble == Trouble::SecretRefused,
             not_sent: error.fate == Fate::NotSent,
             answer_lost: error.fate == Fate::Unknown,
             to_mend: !matches!(
@@ -172,6 +179,10 @@ impl Cycle {
                     "refresh failed, but a worker that was taken for lost had brought a token: it \
                      is published");
                 return Ok(Outcome::Restored { epoch: lease.epoch, expires_at, due_at });
+            }
+            Failed::NextSecret => {
+                tell::secret_refused(attempt, &message);
+                return Ok(Outcome::RetryIn(Duration::ZERO));
             }
             Failed::Fenced => {
                 warn!(event = "refresh.fenced", credential = %id, epoch = lease.epoch.0, error = %message,

@@ -62,6 +62,27 @@ impl FailureTold<'_> {
     }
 }
 
+/// Says that the issuer has refused one of several secrets, and another one is tried at once.
+pub(super) fn secret_refused(attempt: &Attempt<'_>, error: &str) {
+    let (id, epoch, secret) = (&attempt.credential.id, attempt.lease.epoch.0, secret(attempt));
+    let finding = Trouble::SecretRefused.name();
+    warn!(event = "secret.refused", credential = %id, epoch, finding, error, secret,
+        "the issuer refuses this secret: the next one of the list is tried at once");
+}
+
+/// Says that another secret than before has brought a token.
+pub(super) fn another_secret(attempt: &Attempt<'_>) {
+    let (id, epoch, secret) = (&attempt.credential.id, attempt.lease.epoch.0, secret(attempt));
+    info!(event = "secret.changed", credential = %id, epoch, secret,
+        "the issuer takes another secret than before: evertoken status {id} tells which may be removed");
+}
+
+/// With which secret the issuer was asked, as people know it.
+fn secret(attempt: &Attempt<'_>) -> String {
+    let secrets = attempt.credential.provider.secrets();
+    secrets.map(|secrets| secrets.name(attempt.permit.secret)).unwrap_or_default()
+}
+
 /// Says that a credential that had failed is well again.
 pub(super) fn recovery(attempt: &Attempt<'_>) {
     let (id, failures) = (&attempt.credential.id, attempt.permit.failures);

@@ -39,8 +39,8 @@ async fn seen(
     let mut is_new = false;
     if let Some((record, credential)) = glance.record.as_ref().zip(credential) {
         if record.asked_with.is_some() {
-            let secret = credential.provider.secret_fingerprint(deadline).await;
-            is_new = record.is_asked_anew_by(&credential.account_fingerprint(), &secret);
+            let secrets = credential.provider.secret_fingerprints(deadline).await;
+            is_new = record.is_asked_anew_by(&credential.account_fingerprint(), &secrets);
         }
         if !is_new && 0 < record.failures() {
             is_new =

@@ -90,10 +90,10 @@ async fn what_stood_beside_a_lost_token_comes_back_with_it() {
 async fn what_stands_beside_another_accounts_token_is_withdrawn_with_it() {
     let pair = Pair::new().await;
     let attempt = AttemptId::fresh();
-    let secret_fingerprint = "55555555";
+    let secrets = ["55555555".to_owned()];
     let of = |account_fingerprint| BeginRequest {
         account_fingerprint,
-        secret_fingerprint,
+        secrets: &secrets,
         ..request(&attempt)
     };
     let lease = pair.grant_as(&pair.a, &of("11111111")).await;

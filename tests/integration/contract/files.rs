@@ -41,6 +41,8 @@ mod read;
 mod release;
 #[path = "revoke.rs"]
 mod revoke;
+#[path = "secrets.rs"]
+mod secrets;
 #[path = "verify.rs"]
 mod verify;
 #[path = "versions.rs"]

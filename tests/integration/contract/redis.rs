@@ -43,6 +43,8 @@ mod read;
 mod release;
 #[path = "revoke.rs"]
 mod revoke;
+#[path = "secrets.rs"]
+mod secrets;
 mod types;
 #[path = "verify.rs"]
 mod verify;

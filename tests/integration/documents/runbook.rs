@@ -143,12 +143,21 @@ async fn every_command_of_the_other_documents_is_understood() {
     fleet.end().await;
 }
 
+/// With the list of files that the runbook names.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_runbooks_way_to_rotate_a_secret_brings_a_token_by_the_new_one() {
     const NEW: &str = "0123456789abcdef0123456789abcdef";
-    let mut fleet = fleet().await;
+    let mut fleet = Fleet::new(issuer_settings(TWO_HOURS)).await;
     fleet.secrets.push(NEW.to_owned());
+    let runbook = text("docs/operating.md");
+    let list = runbook.split('`').find(|quoted| quoted.starts_with("secret = [")).expect("a list");
+    let plain = format!("secret = \"{SECRET}\"");
+    let configuration = fleet.configuration("stable_token", "").replace(&plain, list);
+    fleet.write("evertoken.toml", &configuration);
+    fleet.write("shop-1", SECRET);
+    fleet.start("evertoken.toml");
     let first = fleet.published().await;
+    assert_eq!(typed(&mut fleet, "evertoken check").await, 0);
     fleet.issuer.account(APPID, Some(NEW), None).expect("an account");
     let changed = sh(&fleet, &the("printf").replace("NEW", NEW));
     assert!(changed.status.success() && changed.stdout.is_empty(), "{changed:?}");
@@ -157,6 +166,10 @@ async fn the_runbooks_way_to_rotate_a_secret_brings_a_token_by_the_new_one() {
     let second = fleet.published_after(&first).await;
     assert!(fleet.issuer.alive(&second).alive);
     assert_eq!(fleet.summary().wrong_secrets, 0, "the new one was read before the call");
+    let told = fleet.command(&["status", "shop"]).await.stdout;
+    let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(told.contains("the 1st of 2 secrets (file shop-2) works"), "{told}");
+    assert!(told.contains("it may go, here and at the issuer"), "{told}");
     fleet.end().await;
 }
 

@@ -86,8 +86,8 @@ impl Provider for Planet {
         Box::pin(std::future::ready("aaaaaaaa".to_owned()))
     }
 
-    fn readable(&self, deadline: Instant) -> BoxFuture<'_, Result<(), FetchError>> {
-        Box::pin(async move { self.key.read(deadline).await.map(drop) })
+    fn readable(&self, deadline: Instant) -> BoxFuture<'_, Vec<Result<(), FetchError>>> {
+        Box::pin(async move { vec![self.key.read(deadline).await.map(drop)] })
     }
 
     fn fetch<'a>(

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use evertoken::provider::{BaseUrls, Fields, Secret, SecretSource};
+use evertoken::provider::{BaseUrls, Fields, Secret, SecretSource, Secrets};
 
 /// Fields by name, and what was wrong with them.
 pub(super) struct Section {
@@ -44,6 +44,10 @@ impl Fields for Section {
 
     fn secret(&mut self, name: &'static str) -> Option<SecretSource> {
         Some(SecretSource::Value(Secret::new(&self.text(name)?)))
+    }
+
+    fn secrets(&mut self, name: &'static str) -> Option<Secrets> {
+        self.secret(name).map(Secrets::from)
     }
 
     fn base_urls(&mut self, name: &'static str, _example: &str) -> Option<BaseUrls> {

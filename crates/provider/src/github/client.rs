@@ -1,6 +1,6 @@
 //! The request to GitHub.
 
-use std::{future, time::Duration};
+use std::{future, iter, time::Duration};
 
 use evertoken_client::{StoreTime, Token};
 use evertoken_rules::policy::{Issuance, NO_DAILY_QUOTA};
@@ -9,11 +9,13 @@ use reqwest::{Client, Request, Url};
 use serde_json::Map;
 use tokio::time::Instant;
 
-use super::{KIND, answer, settings::Settings};
+use super::{
+    KIND, answer,
+    settings::{Settings, impossible},
+};
 use crate::{
     Account, BaseUrls, Fate, FetchError, Fields, Inputs, Issued, Probed, Provider, Remedy, Secret,
-    Transport, Trouble,
-    fingerprint::fingerprint,
+    Secrets, Transport, Trouble,
     jwt::{Algorithm, SigningKey},
     route::Route,
     transport::Answer,
@@ -45,10 +47,9 @@ impl GitHubApp {
         Some(Box::new(Self { settings, route, transport: transport.clone() }))
     }
 
-    /// The key as it is now, if it is one.
-    async fn key(&self, deadline: Instant) -> Result<Secret, FetchError> {
-        let impossible = |key: &str| SigningKey::read(key, Algorithm::Rs256).err();
-        self.settings.key.read_possible(deadline, impossible).await
+    /// What goes with a key into its fingerprint: whose it is, and for which token.
+    fn asker(&self) -> [&str; 2] {
+        [&self.settings.app_id, &self.settings.wanted]
     }
 
     /// What proves the app, dated by the store's time.
@@ -74,14 +75,6 @@ impl GitHubApp {
             Some(restriction) => request.json(&restriction).build(),
             None => request.build(),
         }
-    }
-
-    /// Of the key and of which token it is for, and of what goes with them; empty if it cannot be read by
-    /// `deadline`.
-    async fn fingerprint(&self, deadline: Instant, more: Vec<&str>) -> String {
-        let Settings { app_id, key, wanted, .. } = &self.settings;
-        let Ok(key) = key.read(deadline).await else { return String::new() };
-        fingerprint([&**app_id, wanted, key.expose()].into_iter().chain(more))
     }
 }
 
@@ -116,16 +109,25 @@ impl Provider for GitHubApp {
     }
 
     fn settings_fingerprint(&self, deadline: Instant) -> BoxFuture<'_, String> {
-        let bases: Vec<&str> = self.settings.base_urls.iter().map(Url::as_str).collect();
-        Box::pin(self.fingerprint(deadline, bases))
+        Box::pin(async move {
+            let keys = self.settings.keys.now(deadline, impossible).await;
+            keys.together(&self.asker(), self.settings.base_urls.iter().map(Url::as_str))
+        })
     }
 
-    fn secret_fingerprint(&self, deadline: Instant) -> BoxFuture<'_, String> {
-        Box::pin(self.fingerprint(deadline, Vec::new()))
+    fn secrets(&self) -> Option<&Secrets> {
+        Some(&self.settings.keys)
     }
 
-    fn readable(&self, deadline: Instant) -> BoxFuture<'_, Result<(), FetchError>> {
-        Box::pin(async move { self.key(deadline).await.map(drop) })
+    fn secret_fingerprints(&self, deadline: Instant) -> BoxFuture<'_, Vec<String>> {
+        Box::pin(async move {
+            let keys = self.settings.keys.now(deadline, impossible).await;
+            keys.each(&self.asker(), iter::empty())
+        })
+    }
+
+    fn readable(&self, deadline: Instant) -> BoxFuture<'_, Vec<Result<(), FetchError>>> {
+        Box::pin(self.settings.keys.readable(deadline, impossible))
     }
 
     fn fetch<'a>(
@@ -135,8 +137,9 @@ impl Provider for GitHubApp {
     ) -> BoxFuture<'a, Result<Issued, FetchError>> {
         Box::pin(async move {
             let now = inputs.granted_at;
-            let jwt = self.jwt(&self.key(deadline).await?, now)?;
-            let Settings { app_id, installation_id, .. } = &self.settings;
+            let Settings { app_id, installation_id, keys, .. } = &self.settings;
+            let key = keys.read(inputs.secret, deadline, impossible).await?;
+            let jwt = self.jwt(&key, now)?;
             let request = |client: &Client, base: &Url| self.request(client, base, &jwt);
             let read = |answer: Answer| answer::read(app_id, *installation_id, now, &answer);
             self.transport.call(&self.route, deadline, request, read).await

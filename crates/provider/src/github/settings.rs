@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    BaseUrls, Fields, SecretSource,
+    BaseUrls, Fields, Secrets,
     fingerprint::fingerprint,
     jwt::{Algorithm, SigningKey},
 };
@@ -24,7 +24,7 @@ pub(super) struct Settings {
     pub(super) base_urls: BaseUrls,
     pub(super) app_id: Box<str>,
     pub(super) installation_id: u64,
-    pub(super) key: SecretSource,
+    pub(super) keys: Secrets,
     permissions: Vec<(String, String)>,
     repositories: Vec<String>,
     /// Which of the app's tokens: the installation, and what it is restricted to.
@@ -42,7 +42,7 @@ impl Settings {
             good.then(|| text.into()).ok_or_else(|| "an app's id has no blanks".to_owned())
         });
         let installation_id = fields.positive("installation_id");
-        let key = key(fields);
+        let keys = Secrets::read_setting(fields, "key", impossible);
         let permissions = fields.table("permissions").unwrap_or_default();
         let repositories = fields.texts("repositories").unwrap_or_default();
         let why = "knows no call that tells whether such a token still works";
@@ -52,13 +52,13 @@ impl Settings {
         let what = "the number at the end of the installation's URL";
         let installation_id = fields.required("installation_id", what, installation_id);
         let what = "the app's private key, in PEM: { file = \"…\" }";
-        let key = fields.required("key", what, key);
+        let keys = fields.required("key", what, keys);
         let installation_id = installation_id?;
         Some(Self {
             base_urls: base_urls.unwrap_or_else(|| BASE_URLS.clone()),
             app_id: app_id?,
             installation_id,
-            key: key?,
+            keys: keys?,
             wanted: wanted(installation_id, &permissions, &repositories),
             permissions,
             repositories,
@@ -79,16 +79,9 @@ impl Settings {
     }
 }
 
-/// A value is judged at once; a file when it is read.
-fn key(fields: &mut dyn Fields) -> Option<SecretSource> {
-    let key = fields.secret("key")?;
-    if let SecretSource::Value(value) = &key
-        && let Err(what) = SigningKey::read(value.expose(), Algorithm::Rs256)
-    {
-        fields.wrong("key", &format!("it {what}"));
-        return None;
-    }
-    Some(key)
+/// Why this can be no key of an app, in a sentence that lacks its subject.
+pub(super) fn impossible(key: &str) -> Option<String> {
+    SigningKey::read(key, Algorithm::Rs256).err()
 }
 
 fn wanted(installation: u64, permissions: &[(String, String)], repositories: &[String]) -> String {

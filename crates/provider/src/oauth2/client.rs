@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     Account, BaseUrls, Fate, FetchError, Fields, Inputs, Issued, Probed, Provider, Remedy, Secret,
-    Transport, Trouble, fingerprint::fingerprint, route::Route, transport::Answer,
+    Secrets, Transport, Trouble, route::Route, secrets::SecretsNow, transport::Answer,
 };
 
 /// Speaks to an OAuth issuer for one client.
@@ -52,10 +52,15 @@ impl OAuth2 {
         Some(Box::new(Self::new(Settings::with_key(fields)?, transport)))
     }
 
-    /// The secret as it is now, if it can be one.
-    async fn secret(&self, deadline: Instant) -> Result<Secret, FetchError> {
+    /// The secret at this place as it is now, if it can be one.
+    async fn secret(&self, place: usize, deadline: Instant) -> Result<Secret, FetchError> {
         let proof = &self.settings.proof;
-        proof.source().read_possible(deadline, |secret| proof.impossible(secret)).await
+        proof.secrets().read(place, deadline, |secret| proof.impossible(secret)).await
+    }
+
+    async fn secrets_now(&self, deadline: Instant) -> SecretsNow {
+        let proof = &self.settings.proof;
+        proof.secrets().now(deadline, |secret| proof.impossible(secret)).await
     }
 
     /// The way to the issuer, on which the client's certificate is shown if it has one.
@@ -66,13 +71,9 @@ impl OAuth2 {
         }
     }
 
-    /// Of the secret and of which token it is for, and of what goes with them; empty if it cannot be
-    /// read by `deadline`.
-    async fn fingerprint(&self, deadline: Instant, more: Vec<&str>) -> String {
-        let Settings { proof, wanted, shape, .. } = &self.settings;
-        let Ok(secret) = proof.source().read(deadline).await else { return String::new() };
-        let parts = [proof.client(), wanted, secret.expose()].into_iter().chain(more);
-        fingerprint(parts.chain(shape.beside.iter().map(Path::as_str)))
+    /// What goes with a secret into its fingerprint: whose it is, and for which token.
+    fn asker(&self) -> [&str; 2] {
+        [self.settings.proof.client(), &self.settings.wanted]
     }
 
     fn request(&self, client: &Client, url: &Url, shown: &Shown) -> reqwest::Result<Request> {
@@ -139,6 +140,7 @@ impl Provider for OAuth2 {
 
     fn settings_fingerprint(&self, deadline: Instant) -> BoxFuture<'_, String> {
         Box::pin(async move {
+            let secrets = self.secrets_now(deadline).await;
             let Settings { token_urls, proof, identity, shape, .. } = &self.settings;
             let certificate = match identity {
                 Some(identity) => identity.certificate(deadline).await,
@@ -149,18 +151,29 @@ impl Provider for OAuth2 {
             let how = [shape.token_field.as_str(), &expiry, &certificate]
                 .into_iter()
                 .chain(proof.words());
-            self.fingerprint(deadline, urls.chain(how).collect()).await
+            let beside = shape.beside.iter().map(Path::as_str);
+            secrets.together(&self.asker(), urls.chain(how).chain(beside))
         })
     }
 
-    fn secret_fingerprint(&self, deadline: Instant) -> BoxFuture<'_, String> {
-        Box::pin(self.fingerprint(deadline, Vec::new()))
+    fn secrets(&self) -> Option<&Secrets> {
+        Some(self.settings.proof.secrets())
     }
 
-    fn readable(&self, deadline: Instant) -> BoxFuture<'_, Result<(), FetchError>> {
+    fn secret_fingerprints(&self, deadline: Instant) -> BoxFuture<'_, Vec<String>> {
         Box::pin(async move {
-            self.way(deadline).await?;
-            self.secret(deadline).await.map(drop)
+            let beside = self.settings.shape.beside.iter().map(Path::as_str);
+            self.secrets_now(deadline).await.each(&self.asker(), beside)
+        })
+    }
+
+    fn readable(&self, deadline: Instant) -> BoxFuture<'_, Vec<Result<(), FetchError>>> {
+        Box::pin(async move {
+            if let Err(error) = self.way(deadline).await {
+                return vec![Err(error)];
+            }
+            let proof = &self.settings.proof;
+            proof.secrets().readable(deadline, |secret| proof.impossible(secret)).await
         })
     }
 
@@ -170,7 +183,7 @@ impl Provider for OAuth2 {
         inputs: &'a Inputs,
     ) -> BoxFuture<'a, Result<Issued, FetchError>> {
         Box::pin(async move {
-            let secret = self.secret(deadline).await?;
+            let secret = self.secret(inputs.secret, deadline).await?;
             let Settings { proof, scope, shape, .. } = &self.settings;
             let now = inputs.granted_at;
             let shown =
@@ -201,10 +214,10 @@ mod tests {
     /// The client of the examples of RFC 6749.
     fn client(auth: Auth) -> OAuth2 {
         let path = |text| Path::parse(text).expect("a path");
-        let secret = SecretSource::Value(Secret::new("gX1fBat3bV"));
+        let secrets = SecretSource::Value(Secret::new("gX1fBat3bV")).into();
         let settings = Settings {
             token_urls: BaseUrls::parse(&["https://server.example.com/token"]).expect("a URL"),
-            proof: Proof::Secret { client_id: "s6BhdRkqt3".into(), secret, auth },
+            proof: Proof::Secret { client_id: "s6BhdRkqt3".into(), secrets, auth },
             identity: None,
             scope: None,
             params: Params::default(),

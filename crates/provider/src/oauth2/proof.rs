@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::params::Params;
 use crate::{
-    Secret, SecretSource,
+    Secret, Secrets,
     jwt::{Algorithm, SigningKey, fresh_id},
 };
 
@@ -23,8 +23,8 @@ const CLIENT_ASSERTION: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-
 /// What proves a client.
 #[derive(Clone, Debug)]
 pub(super) enum Proof {
-    /// Its secret.
-    Secret { client_id: Box<str>, secret: SecretSource, auth: Auth },
+    /// One of its secrets.
+    Secret { client_id: Box<str>, secrets: Secrets, auth: Auth },
     /// An assertion, signed with its private key.
     Assertion(Assertion),
 }
@@ -47,7 +47,7 @@ pub(super) struct Assertion {
     pub(super) subject: Option<String>,
     pub(super) audience: String,
     pub(super) claims: Params,
-    pub(super) key: SecretSource,
+    pub(super) keys: Secrets,
     pub(super) key_id: Option<String>,
     pub(super) algorithm: Algorithm,
     pub(super) stands_for: StandsFor,
@@ -79,11 +79,11 @@ impl Proof {
         }
     }
 
-    /// Where its secret is read from.
-    pub(super) fn source(&self) -> &SecretSource {
+    /// Its secrets, or its keys.
+    pub(super) fn secrets(&self) -> &Secrets {
         match self {
-            Self::Secret { secret, .. } => secret,
-            Self::Assertion(Assertion { key, .. }) => key,
+            Self::Secret { secrets, .. } => secrets,
+            Self::Assertion(Assertion { keys, .. }) => keys,
         }
     }
 

@@ -8,7 +8,10 @@ use super::{
     path::Path,
     proof::{Assertion, Auth, Proof, StandsFor, impossible},
 };
-use crate::{BaseUrls, Fields, SecretSource, jwt::Algorithm};
+use crate::{
+    BaseUrls, Fields, Secrets,
+    jwt::{Algorithm, SigningKey},
+};
 
 /// Shown to whoever has to write one.
 const TOKEN_URL: &str = "https://issuer.example/oauth2/token";
@@ -46,10 +49,10 @@ impl Settings {
             let auth = auth.unwrap_or(Auth::Basic);
             let client_id =
                 fields.required("client_id", "what the issuer calls this client", client_id);
-            let secret = match (auth, identity) {
+            let secrets = match (auth, identity) {
                 (Auth::Tls, Some(identity)) => {
                     fields.unsupported("client_secret", "shows none with auth = \"tls\"");
-                    Some(identity.key.clone())
+                    Some(Secrets::from(identity.key.clone()))
                 }
                 (Auth::Tls, None) => {
                     fields.wrong("auth", "\"tls\" needs client_cert and client_key");
@@ -57,11 +60,11 @@ impl Settings {
                 }
                 _ => {
                     let what = "what proves it: a text, { file = \"…\" } or { env = \"…\" }";
-                    let secret = fields.secret("client_secret");
-                    fields.required("client_secret", what, secret)
+                    let secrets = fields.secrets("client_secret");
+                    fields.required("client_secret", what, secrets)
                 }
             };
-            Some(Proof::Secret { client_id: client_id?, secret: secret?, auth })
+            Some(Proof::Secret { client_id: client_id?, secrets: secrets?, auth })
         })
     }
 
@@ -74,21 +77,25 @@ impl Settings {
             let claims = Params::read(fields, "claims", &CLAIMS);
             let algorithm = fields.choice("algorithm", "an algorithm", &Algorithm::ALL);
             let algorithm = algorithm.unwrap_or(Algorithm::Rs256);
-            let key = signing_key(fields, algorithm);
+            let impossible = |key: &str| SigningKey::read(key, algorithm).err();
+            let keys = Secrets::read_setting(fields, "key", impossible);
             let key_id = fields.text("key_id");
+            if key_id.is_some() && keys.as_ref().is_some_and(Secrets::are_several) {
+                fields.wrong("key_id", "it names one key, and there are several: leave it out");
+            }
             let all = [("grant", StandsFor::Grant), ("client", StandsFor::Client)];
             let stands_for = fields.choice("assertion", "what an assertion stands for", &all);
             let what = "who signs: the client's id, or the e-mail address of the service account";
             let issuer = fields.required("issuer", what, issuer);
             let what = "the private key, in PEM: { file = \"…\" }";
-            let key = fields.required("key", what, key);
+            let keys = fields.required("key", what, keys);
             let token_url = || token_urls?.iter().next().map(ToString::to_string);
             Some(Proof::Assertion(Assertion {
                 issuer: issuer?,
                 subject,
                 audience: audience.or_else(token_url)?,
                 claims,
-                key: key?,
+                keys: keys?,
                 key_id,
                 algorithm,
                 stands_for: stands_for.unwrap_or(StandsFor::Grant),
@@ -120,18 +127,6 @@ impl Settings {
 
 fn a_name(text: &str) -> Result<Box<str>, String> {
     impossible(text).map_or_else(|| Ok(text.into()), |what| Err(format!("it {what}")))
-}
-
-/// A value is judged at once; a file when it is read.
-fn signing_key(fields: &mut dyn Fields, algorithm: Algorithm) -> Option<SecretSource> {
-    let key = fields.secret("key")?;
-    if let SecretSource::Value(value) = &key
-        && let Err(what) = crate::jwt::SigningKey::read(value.expose(), algorithm)
-    {
-        fields.wrong("key", &format!("it {what}"));
-        return None;
-    }
-    Some(key)
 }
 
 /// Reads where in an answer what matters stands.

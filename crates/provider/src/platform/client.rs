@@ -1,6 +1,6 @@
 //! The requests to a platform, by its row.
 
-use std::{future, time::Duration};
+use std::{future, iter, time::Duration};
 
 use evertoken_client::{CredentialId, Token};
 use evertoken_rules::policy::Issuance;
@@ -15,12 +15,12 @@ use super::{
     settings::{Settings, Whose},
 };
 use crate::{
-    Account, BaseUrls, Fate, FetchError, Inputs, Issued, Probed, Provider, Remedy, Secret,
+    Account, BaseUrls, Fate, FetchError, Inputs, Issued, Probed, Provider, Remedy, Secret, Secrets,
     Transport, Trouble,
     answer::believed,
     credential::account_fingerprint,
-    fingerprint::fingerprint,
     route::{Route, address},
+    secrets::SecretsNow,
     transport::Answer,
     wechat::impossible,
 };
@@ -48,23 +48,17 @@ impl Client {
         Self { route: Route::new(settings.base_urls.clone()), settings, transport }
     }
 
-    /// The secret as it is now, if it can be one; none if a parent's token stands in its place.
-    async fn secret(&self, deadline: Instant) -> Result<Option<Secret>, FetchError> {
-        match &self.settings.whose {
-            Whose::Account { secret, .. } => {
-                secret.read_possible(deadline, impossible).await.map(Some)
-            }
-            Whose::Parent { .. } => Ok(None),
-        }
+    /// What goes with a secret into its fingerprint.
+    fn asker(&self) -> [&str; 2] {
+        [self.settings.account(), self.settings.endpoint.word]
     }
 
-    /// Of the secret and what goes with it; empty if it cannot be read by `deadline`.
-    async fn fingerprint(&self, deadline: Instant, more: Vec<&str>) -> String {
-        let Settings { endpoint, .. } = &self.settings;
-        let Ok(secret) = self.secret(deadline).await else { return String::new() };
-        let secret = secret.as_ref().map_or("", Secret::expose);
-        let parts = [self.settings.account(), endpoint.word, secret];
-        fingerprint(parts.into_iter().chain(more))
+    /// The secrets as they are now; an empty one if a parent's token stands in their place.
+    async fn secrets_now(&self, deadline: Instant) -> SecretsNow {
+        match self.secrets() {
+            Some(secrets) => secrets.now(deadline, impossible).await,
+            None => SecretsNow::empty(),
+        }
     }
 
     fn asked(&self) -> Asked<'_> {
@@ -205,16 +199,30 @@ impl Provider for Client {
     }
 
     fn settings_fingerprint(&self, deadline: Instant) -> BoxFuture<'_, String> {
-        let bases: Vec<&str> = self.settings.base_urls.iter().map(Url::as_str).collect();
-        Box::pin(self.fingerprint(deadline, bases))
+        Box::pin(async move {
+            let secrets = self.secrets_now(deadline).await;
+            secrets.together(&self.asker(), self.settings.base_urls.iter().map(Url::as_str))
+        })
     }
 
-    fn secret_fingerprint(&self, deadline: Instant) -> BoxFuture<'_, String> {
-        Box::pin(self.fingerprint(deadline, Vec::new()))
+    fn secrets(&self) -> Option<&Secrets> {
+        match &self.settings.whose {
+            Whose::Account { secrets, .. } => Some(secrets),
+            Whose::Parent { .. } => None,
+        }
     }
 
-    fn readable(&self, deadline: Instant) -> BoxFuture<'_, Result<(), FetchError>> {
-        Box::pin(async move { self.secret(deadline).await.map(drop) })
+    fn secret_fingerprints(&self, deadline: Instant) -> BoxFuture<'_, Vec<String>> {
+        Box::pin(async move { self.secrets_now(deadline).await.each(&self.asker(), iter::empty()) })
+    }
+
+    fn readable(&self, deadline: Instant) -> BoxFuture<'_, Vec<Result<(), FetchError>>> {
+        Box::pin(async move {
+            match self.secrets() {
+                Some(secrets) => secrets.readable(deadline, impossible).await,
+                None => vec![Ok(())],
+            }
+        })
     }
 
     fn fetch<'a>(
@@ -224,7 +232,10 @@ impl Provider for Client {
     ) -> BoxFuture<'a, Result<Issued, FetchError>> {
         Box::pin(async move {
             let endpoint = self.settings.endpoint;
-            let secret = self.secret(deadline).await?;
+            let secret = match self.secrets() {
+                Some(secrets) => Some(secrets.read(inputs.secret, deadline, impossible).await?),
+                None => None,
+            };
             let filling = Filling {
                 account: self.settings.first_name(),
                 secret: secret.as_ref(),

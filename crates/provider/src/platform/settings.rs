@@ -3,7 +3,7 @@
 use evertoken_client::CredentialId;
 
 use super::row::{Endpoint, Owner, Platform};
-use crate::{BaseUrls, Fields, Secret, SecretSource, wechat::impossible};
+use crate::{BaseUrls, Fields, Secrets, wechat::impossible};
 
 /// The longest name of an account.
 const MAX_NAME: usize = 128;
@@ -22,8 +22,8 @@ pub(super) struct Settings {
 /// Whose token it is.
 #[derive(Clone, Debug)]
 pub(super) enum Whose {
-    /// An account's: all of its names with a slash between, the first one, and its secret.
-    Account { name: Box<str>, first: Box<str>, secret: SecretSource },
+    /// An account's: all of its names with a slash between, the first one, and its secrets.
+    Account { name: Box<str>, first: Box<str>, secrets: Secrets },
     /// That of this credential, whose account is told once it is known: its name and its fingerprint.
     Parent { id: [CredentialId; 1], account: Box<str>, fingerprint: Option<Box<str>> },
 }
@@ -100,12 +100,11 @@ fn read_account(
             fields.required(name, what, given)
         })
         .collect();
-    let secret =
-        fields.secret(secret_name).and_then(|secret| possible(fields, secret_name, secret));
-    let secret = fields.required(secret_name, secret_what, secret);
+    let secrets = Secrets::read_setting(fields, secret_name, impossible);
+    let secrets = fields.required(secret_name, secret_what, secrets);
     let names: Vec<String> = read.into_iter().collect::<Option<_>>()?;
     let first = names.first()?.as_str().into();
-    Some(Whose::Account { name: names.join("/").into(), first, secret: secret? })
+    Some(Whose::Account { name: names.join("/").into(), first, secrets: secrets? })
 }
 
 fn read_parent(fields: &mut dyn Fields) -> Option<Whose> {
@@ -126,19 +125,4 @@ fn checked(text: &str) -> Result<String, String> {
         return Err(format!("it has 1 to {MAX_NAME} characters"));
     }
     Ok(text.to_owned())
-}
-
-/// A value is judged at once; a file when it is read.
-fn possible(
-    fields: &mut dyn Fields,
-    name: &'static str,
-    secret: SecretSource,
-) -> Option<SecretSource> {
-    if let SecretSource::Value(value) = &secret
-        && let Some(what) = impossible(Secret::expose(value))
-    {
-        fields.wrong(name, &format!("it {what}"));
-        return None;
-    }
-    Some(secret)
 }

@@ -1,6 +1,6 @@
 //! The requests to WeChat.
 
-use std::{future, time::Duration};
+use std::{future, iter, time::Duration};
 
 use evertoken_client::Token;
 use evertoken_rules::policy::Issuance;
@@ -16,9 +16,9 @@ use super::{
     settings::{Endpoint, Settings},
 };
 use crate::{
-    Account, BaseUrls, FetchError, Fields, Inputs, Issued, Probed, Provider, Secret, Transport,
+    Account, BaseUrls, FetchError, Fields, Inputs, Issued, Probed, Provider, Secret, Secrets,
+    Transport,
     answer::believed,
-    fingerprint::fingerprint,
     route::{Route, address},
     transport::Answer,
 };
@@ -63,16 +63,14 @@ impl WeChat {
         Some(Box::new(Self::new(Settings::read(fields)?, transport.clone())))
     }
 
-    /// Of the secret and what goes with it; empty if it cannot be read by `deadline`.
-    async fn fingerprint(&self, deadline: Instant, more: Vec<&str>) -> String {
-        let Settings { appid, secret, endpoint, .. } = &self.settings;
-        let Ok(secret) = secret.read(deadline).await else { return String::new() };
-        fingerprint([&**appid, endpoint.as_str(), secret.expose()].into_iter().chain(more))
+    /// What goes with a secret into its fingerprint.
+    fn asker(&self) -> [&str; 2] {
+        [&self.settings.appid, self.settings.endpoint.as_str()]
     }
 
-    /// The secret as it is now, if it can be one.
-    async fn secret(&self, deadline: Instant) -> Result<Secret, FetchError> {
-        self.settings.secret.read_possible(deadline, pasted::impossible).await
+    /// The secret at this place as it is now, if it can be one.
+    async fn secret(&self, place: usize, deadline: Instant) -> Result<Secret, FetchError> {
+        self.settings.secrets.read(place, deadline, pasted::impossible).await
     }
 
     fn request(
@@ -145,25 +143,41 @@ impl Provider for WeChat {
     }
 
     fn settings_fingerprint(&self, deadline: Instant) -> BoxFuture<'_, String> {
-        let bases: Vec<&str> = self.settings.base_urls.iter().map(Url::as_str).collect();
-        Box::pin(self.fingerprint(deadline, bases))
+        Box::pin(async move {
+            let secrets = self.settings.secrets.now(deadline, pasted::impossible).await;
+            secrets.together(&self.asker(), self.settings.base_urls.iter().map(Url::as_str))
+        })
     }
 
-    fn secret_fingerprint(&self, deadline: Instant) -> BoxFuture<'_, String> {
-        Box::pin(self.fingerprint(deadline, Vec::new()))
+    fn secrets(&self) -> Option<&Secrets> {
+        Some(&self.settings.secrets)
     }
 
-    fn readable(&self, deadline: Instant) -> BoxFuture<'_, Result<(), FetchError>> {
-        Box::pin(async move { self.secret(deadline).await.map(drop) })
+    fn secret_fingerprints(&self, deadline: Instant) -> BoxFuture<'_, Vec<String>> {
+        Box::pin(async move {
+            let secrets = self.settings.secrets.now(deadline, pasted::impossible).await;
+            secrets.each(&self.asker(), iter::empty())
+        })
+    }
+
+    fn readable(&self, deadline: Instant) -> BoxFuture<'_, Vec<Result<(), FetchError>>> {
+        Box::pin(self.settings.secrets.readable(deadline, pasted::impossible))
     }
 
     fn oddities(&self, deadline: Instant) -> BoxFuture<'_, Vec<String>> {
         Box::pin(async move {
-            let secret = self.secret(deadline).await.ok();
-            let appid = pasted::odd_appid(&self.settings.appid).map(|odd| ("AppID", odd));
-            let secret = secret.and_then(|secret| pasted::odd_secret(secret.expose()));
-            let odd = appid.into_iter().chain(secret.map(|odd| ("AppSecret", odd)));
-            odd.map(|(what, odd)| format!("is the {what} right? {odd}")).collect()
+            let secrets = &self.settings.secrets;
+            let appid = pasted::odd_appid(&self.settings.appid);
+            let mut odd: Vec<_> =
+                appid.map(|odd| ("the AppID".to_owned(), odd)).into_iter().collect();
+            for place in 0..secrets.iter().count() {
+                let secret = self.secret(place, deadline).await.ok();
+                let several = secrets.are_several();
+                let what = if several { secrets.name(place) } else { "the AppSecret".to_owned() };
+                let secret = secret.and_then(|secret| pasted::odd_secret(secret.expose()));
+                odd.extend(secret.map(|odd| (what, odd)));
+            }
+            odd.into_iter().map(|(what, odd)| format!("is {what} right? {odd}")).collect()
         })
     }
 
@@ -174,7 +188,7 @@ impl Provider for WeChat {
     ) -> BoxFuture<'a, Result<Issued, FetchError>> {
         Box::pin(async move {
             let appid = &*self.settings.appid;
-            let secret = self.secret(deadline).await?;
+            let secret = self.secret(inputs.secret, deadline).await?;
             let asked = Asked { appid, secret: &secret };
             let revoke = inputs.revoke;
             let request = |client: &Client, base: &Url| self.request(client, base, &secret, revoke);

@@ -5,7 +5,7 @@ use std::{sync::LazyLock, time::Duration};
 use evertoken_rules::policy::Issuance;
 
 use super::pasted::impossible;
-use crate::{BaseUrls, Fields, SecretSource};
+use crate::{BaseUrls, Fields, Secrets};
 
 /// WeChat's entry point.
 const BASE_URL: &str = "https://api.weixin.qq.com";
@@ -34,7 +34,7 @@ pub enum Endpoint {
 #[derive(Clone, Debug)]
 pub struct Settings {
     pub(super) appid: Box<str>,
-    pub(super) secret: SecretSource,
+    pub(super) secrets: Secrets,
     pub(super) endpoint: Endpoint,
     pub(super) base_urls: BaseUrls,
 }
@@ -78,17 +78,17 @@ impl Endpoint {
 // === impl Settings ===
 
 impl Settings {
-    /// The account of `appid`, which proves itself with `secret`, at WeChat's own address.
+    /// The account of `appid`, which proves itself with one of `secrets`, at WeChat's own address.
     ///
     /// # Errors
     /// If there can be no such `AppID`.
     pub fn new(
         appid: &str,
-        secret: SecretSource,
+        secrets: impl Into<Secrets>,
         endpoint: Endpoint,
     ) -> Result<Self, InvalidAppId> {
         let appid = checked(appid)?;
-        Ok(Self { appid, secret, endpoint, base_urls: BASE_URLS.clone() })
+        Ok(Self { appid, secrets: secrets.into(), endpoint, base_urls: BASE_URLS.clone() })
     }
 
     /// At another address.
@@ -103,32 +103,21 @@ impl Settings {
             impossible(text).map_or(Ok(()), |what| Err(format!("it {what}")))?;
             checked(text).map_err(|wrong| wrong.to_string())
         });
-        let secret = fields.secret("secret").and_then(|secret| possible(fields, secret));
+        let secrets = Secrets::read_setting(fields, "secret", impossible);
         let endpoints = [Endpoint::StableToken, Endpoint::Token];
         let endpoints = endpoints.map(|endpoint| (endpoint.as_str(), endpoint));
         let endpoint = fields.choice("endpoint", "an endpoint", &endpoints);
         let base_urls = fields.base_urls("base_url", BASE_URL);
         let appid = fields.required("appid", "the AppID of the account", appid);
         let what = "the AppSecret: a text, { file = \"…\" } or { env = \"…\" }";
-        let secret = fields.required("secret", what, secret);
+        let secrets = fields.required("secret", what, secrets);
         Some(Self {
             appid: appid?,
-            secret: secret?,
+            secrets: secrets?,
             endpoint: endpoint.unwrap_or(Endpoint::StableToken),
             base_urls: base_urls.unwrap_or_else(|| BASE_URLS.clone()),
         })
     }
-}
-
-/// A value is judged at once; a file when it is read.
-fn possible(fields: &mut dyn Fields, secret: SecretSource) -> Option<SecretSource> {
-    if let SecretSource::Value(value) = &secret
-        && let Some(what) = impossible(value.expose())
-    {
-        fields.wrong("secret", &format!("it {what}"));
-        return None;
-    }
-    Some(secret)
 }
 
 fn checked(appid: &str) -> Result<Box<str>, InvalidAppId> {

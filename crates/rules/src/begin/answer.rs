@@ -27,8 +27,9 @@ pub struct BeginRequest<'a> {
     pub account_fingerprint: &'a str,
     /// A fingerprint of the account and of its endpoint.
     pub endpoint_fingerprint: &'a str,
-    /// A fingerprint of its secret, and of which of the account's tokens it is for.
-    pub secret_fingerprint: &'a str,
+    /// Fingerprints of its secrets, and of which of the account's tokens they are for, the preferred one
+    /// first. What cannot be read is empty.
+    pub secrets: &'a [String],
     /// A fingerprint of the credential's settings.
     pub settings_fingerprint: &'a str,
     /// The issuer is asked with a grant, which is handed out with the lease.
@@ -73,6 +74,10 @@ pub struct Permission {
     pub grant: Option<Grant>,
     /// No publication is known: there has been none, or the store has lost it.
     pub is_first: bool,
+    /// The place of the secret to ask with.
+    pub secret: usize,
+    /// Another one than this brought the last token.
+    pub is_another_secret: bool,
 }
 
 /// Why nobody may call the issuer now.

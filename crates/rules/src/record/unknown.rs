@@ -50,7 +50,8 @@ mod tests {
     fn what_a_newer_version_has_added_to_a_part_is_kept_and_never_printed() {
         let strange = r#""later":{"secret":"t0k3n"},"share":0.1"#;
         let part = format!("{{{strange}}}");
-        let parts = ["attempt", "failure", "requests", "deaths", "told"].map(|name| (name, &*part));
+        let parts = ["attempt", "failure", "requests", "deaths", "told", "secrets"]
+            .map(|name| (name, &*part));
         let mut record = read(&parts);
         assert!(!format!("{record:?}").contains("t0k3n"));
         record.doubt(NOW, "why");
@@ -59,9 +60,10 @@ mod tests {
         record.requests.wanted = true;
         record.deaths.today = 1;
         record.told.get_or_insert_default().failed = 1;
+        record.refuse_secret("0123abcd", NOW);
         let fields = record.to_fields();
         let kept = fields.iter().flatten().filter(|field| field.contains(strange));
-        assert_eq!(kept.count(), 5, "{fields:?}");
+        assert_eq!(kept.count(), 6, "{fields:?}");
     }
 
     /// Else what is written would become longer than what is read.

@@ -23,6 +23,7 @@ fn fresh(id: &str) -> CredentialStatus {
         finding: None,
         failing_since: None,
         reported: false,
+        secrets: Vec::new(),
         due_in: Some(Duration::from_secs(6840)),
         leased: false,
     }

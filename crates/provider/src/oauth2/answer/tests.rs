@@ -10,8 +10,8 @@ use crate::{Secret, SecretSource, oauth2::proof::Auth, times::Times};
 const NOW: StoreTime = StoreTime::from_millis(1_700_010_000_000);
 
 fn reporter() -> Proof {
-    let secret = SecretSource::Value(Secret::new("s3cr3t"));
-    Proof::Secret { client_id: "reporter".into(), secret, auth: Auth::Basic }
+    let secrets = SecretSource::Value(Secret::new("s3cr3t")).into();
+    Proof::Secret { client_id: "reporter".into(), secrets, auth: Auth::Basic }
 }
 
 fn shape(token_field: &str, expiry: Expiry) -> Shape {
