@@ -15,7 +15,7 @@ fn a_list_of_secrets_keeps_its_order_and_one_is_as_before() {
     let list = "[{ file = \"/s/2\" }, { env = \"OLD\" }, \"s3cr3t\"]";
     let settings = read(&text(list), &[("OLD", "0ld")]).expect("settings");
     let printed = shown(&settings);
-    let expected = "[file /s/2, Value(Secret(redacted)), Value(Secret(redacted))]";
+    let expected = "[File(file /s/2), Value(Secret(redacted)), Value(Secret(redacted))]";
     assert!(printed.contains(expected), "{printed}");
     let one = read(&text("[{ file = \"/s/2\" }]"), &[]).expect("settings");
     assert_eq!(shown(&one), shown(&read(&text("{ file = \"/s/2\" }"), &[]).expect("settings")));
@@ -30,11 +30,14 @@ fn variables_number_the_secrets_of_a_list_in_place_of_the_files() {
         variables.iter().map(|(name, value)| (name.as_str(), *value)).collect();
     for in_file in ["\"plain\"", "{ file = \"/other\" }", "[\"a\", \"b\"]"] {
         let printed = shown(&read(&text(in_file), &variables).expect(in_file));
-        assert!(printed.contains("[file /s/new, file /s/old, file /s/third]"), "{printed}");
+        assert!(
+            printed.contains("[File(file /s/new), File(file /s/old), File(file /s/third)]"),
+            "{printed}"
+        );
     }
     let file = name("FILE");
     let one = read(&text("[\"a\", \"b\"]"), &[(&file, "/s/one")]).expect("settings");
-    assert!(!shown(&one).contains('['), "one is over a list: {}", shown(&one));
+    assert!(shown(&one).contains("secrets: File(file /s/one)"), "one is over a list");
     let both = mistakes(&text("\"plain\""), &[(&file, "/s/one"), (&name("0"), "s3cr3t")]);
     assert!(both[0].contains("EVERTOKEN_CREDENTIALS__SHOP__SECRET__FILE"), "{both:?}");
     assert!(!both[0].contains("s3cr3t"), "{both:?}");
