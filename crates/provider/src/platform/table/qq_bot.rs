@@ -1,7 +1,8 @@
 //! Bots of QQ (`wechat-api.md` section 9.3).
 //!
 //! A call gives the same token until 60 s before its end; then another one, and the one before lives out
-//! these 60 s. The life is documented as a number and told as a text.
+//! these 60 s. The life is documented as a number and told as a text. Codes of six digits are those of the page on
+//! access tokens (2026); the others are older.
 
 use std::time::Duration;
 
@@ -53,10 +54,22 @@ static ANSWERS: Answers = Answers {
     errors: &[
         Known(&["11242"], Trouble::IssuerBusy, Asks::Retry, "its system has failed"),
         Known(
-            &["11251"],
+            &["100001"],
+            Trouble::RateLimited,
+            Asks::Wait(60),
+            "{account} was asked for too often in a short time",
+        ),
+        Known(
+            &["100016"],
+            Trouble::SecretRefused,
+            Asks::Operator,
+            "the AppID {account} or its AppSecret is wrong: compare both with the console",
+        ),
+        Known(
+            &["11251", "100007", "10004"],
             Trouble::AccountUnknown,
             Asks::Operator,
-            "the AppID {account} is wrong: compare it with the console",
+            "there is no bot of the AppID {account}, or it is blocked: compare it with the console",
         ),
     ],
 };

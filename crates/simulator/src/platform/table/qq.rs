@@ -18,8 +18,9 @@ pub(super) static BOT: Row = Row {
     granted: |token, seconds| json!({"access_token": token, "expires_in": seconds.to_string()}),
     refused: |wrong| {
         let (code, text) = match wrong {
-            Wrong::Minute | Wrong::Day => (11242, "internal error"),
-            _ => (11251, "appid or secret wrong"),
+            Wrong::Minute | Wrong::Day => (100_001, "Too many requests"),
+            Wrong::Account => (100_007, "appid invalid"),
+            _ => (100_016, "invalid appid or secret"),
         };
         (200, json!({"code": code, "message": text}))
     },
