@@ -230,6 +230,59 @@ async fn one_command_gets_a_token_with_the_second_secret_in_a_directory() {
     fleet.end().await;
 }
 
+#[tokio::test]
+async fn a_list_by_variables_replaces_the_files_secret() {
+    let (mut fleet, _) = fleet(&[]).await;
+    let configuration = fleet.write("evertoken.toml", &fleet.configuration("token", ""));
+    fleet.write("old", SECRET);
+    let variables = [
+        ("EVERTOKEN_CREDENTIALS__SHOP__SECRET__0", NEW),
+        ("EVERTOKEN_CREDENTIALS__SHOP__SECRET__1__FILE", "old"),
+    ];
+    let words = ["get", "shop", "--fetch", "--store", "file:./data", "--config", &configuration];
+    let got = fleet.command_in(&words, &variables).await;
+    assert!(got.status.success(), "{}", got.stderr);
+    assert_eq!(calls(&fleet), (2, 1));
+    fleet.end().await;
+}
+
+/// Each in the words of its own console.
+#[tokio::test]
+async fn every_kind_that_has_one_secret_takes_a_list_of_them() {
+    let (mut fleet, _) = fleet(&[]).await;
+    let all = [
+        ("corp", "provider=wecom corpid=ww1 agentid=7", "secret", "ww1/7"),
+        ("office", "provider=feishu app_id=cli1", "app_secret", "cli1"),
+        ("office-jwt", "provider=feishu kind=client_credentials app_id=cli2", "app_secret", "cli2"),
+        ("ding", "provider=dingtalk client_id=d1", "client_secret", "d1"),
+        ("ding-old", "provider=dingtalk api=old client_id=d2", "client_secret", "d2"),
+        ("video", "provider=douyin client_key=aw1", "secret", "aw1"),
+        ("video-app", "provider=douyin kind=mini_app client_key=aw2", "secret", "aw2"),
+        ("play", "provider=kuaishou app_id=ks1", "app_secret", "ks1"),
+        ("play-game", "provider=kuaishou kind=mini_game app_id=ks2", "app_secret", "ks2"),
+        ("bot", "provider=qq-bot appid=1024", "secret", "1024"),
+    ];
+    let mut text = format!("[store]\nurl = \"{}\"\n[worker]\n{PATIENT}\n", fleet.redis.url());
+    text += "[admin]\nlisten = \"off\"\n";
+    for (id, settings, secret, account) in all {
+        text += &format!("[credentials.{id}]\nbase_url = \"{}\"\n", fleet.issuer.base_url());
+        for (name, value) in settings.split(' ').filter_map(|setting| setting.split_once('=')) {
+            text += &format!("{name} = \"{value}\"\n");
+        }
+        text += &format!("{secret} = [\"{NEW}\", \"secret-of-{account}\"]\n");
+        fleet.secrets.push(format!("secret-of-{account}"));
+    }
+    let configuration = fleet.write("evertoken.toml", &text);
+    fleet.start(&configuration);
+    wait_for("every credential has a token", || async {
+        (fleet.all_published().await.len() == all.len()).then_some(())
+    })
+    .await;
+    assert_eq!(fleet.calls().len(), 2 * all.len(), "a refused one and a good one of each");
+    wait_until("it is told", || all.len() == told(&fleet, "secret.refused")).await;
+    fleet.end().await;
+}
+
 /// An issuer that takes two secrets of a client at a time.
 #[tokio::test]
 async fn where_two_secrets_live_the_old_one_may_go_as_soon_as_the_new_one_works() {

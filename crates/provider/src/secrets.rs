@@ -153,15 +153,11 @@ impl SecretsNow {
     }
 
     /// The fingerprint of each, between what stands `before` and `after` it; empty for what is none.
-    pub(crate) fn each<'a>(
-        &'a self,
-        before: &[&'a str],
-        after: impl Iterator<Item = &'a str> + Clone,
-    ) -> Vec<String> {
-        let of = |secret: &'a Option<Secret>| match secret {
+    pub(crate) fn each(&self, before: &[&str], after: &[&str]) -> Vec<String> {
+        let of = |secret: &Option<Secret>| match secret {
             Some(secret) => {
-                let before = before.iter().copied().chain([secret.expose()]);
-                fingerprint(before.chain(after.clone()))
+                let parts = before.iter().copied().chain([secret.expose()]);
+                fingerprint(parts.chain(after.iter().copied()))
             }
             None => String::new(),
         };
@@ -203,13 +199,13 @@ mod tests {
         let deadline = evertoken_clock::now() + Duration::from_secs(5);
         let before = both.now(deadline, NONE).await;
         let alone = Secrets::from(old).now(deadline, NONE).await;
-        let [new, old] = &before.each(&["a"], iter::once("z"))[..] else { panic!("two") };
-        assert_eq!((new.as_str(), old), ("", &alone.each(&["a"], iter::once("z"))[0]));
+        let [new, old] = &before.each(&["a"], &["z"])[..] else { panic!("two") };
+        assert_eq!((new.as_str(), old), ("", &alone.each(&["a"], &["z"])[0]));
         let together = before.together(&["a"], iter::empty());
         fs::write(&paths[0], "n3w").expect("a file");
         let after = both.now(deadline, NONE).await;
         assert_ne!(after.together(&["a"], iter::empty()), together, "a change is noticed");
-        assert!(after.each(&[], iter::empty()).iter().all(|each| each.len() == 8));
+        assert!(after.each(&[], &[]).iter().all(|each| each.len() == 8));
         assert_eq!(both.readable(deadline, NONE).await.len(), 2);
     }
 

@@ -111,11 +111,8 @@ fn granted(
     secrets: &[String],
 ) -> Permission {
     let secret = record.asked_last();
-    let worked = record.secrets.known.iter().filter(|(_, known)| known.has_worked());
-    let last = worked.max_by_key(|(_, known)| known.worked_at);
+    let last = record.last_secret_that_worked();
     Permission {
-        secret: secrets.iter().position(|each| each == secret).unwrap_or(0),
-        is_another_secret: last.is_some_and(|(last, _)| last != secret),
         epoch: attempt.epoch,
         reason: Reason::from_name(&attempt.reason).unwrap_or(Reason::Due),
         granted_at: attempt.granted_at,
@@ -123,6 +120,8 @@ fn granted(
         calls: record.calls(),
         grant: grant.cloned(),
         is_first: record.published.is_none(),
+        secret: secrets.iter().position(|each| each == secret).unwrap_or(0),
+        is_another_secret: last.is_some_and(|(last, _)| last != secret),
     }
 }
 

@@ -82,9 +82,15 @@ impl Record {
     /// The secret that brought a token last, unless it was refused since.
     #[must_use]
     pub fn working_secret(&self) -> Option<&str> {
+        let (secret, known) = self.last_secret_that_worked()?;
+        (!known.is_refused()).then_some(secret)
+    }
+
+    /// The secret that brought a token last.
+    pub(crate) fn last_secret_that_worked(&self) -> Option<(&str, &KnownSecret)> {
         let known = self.secrets.known.iter().filter(|(_, known)| known.has_worked());
         let (secret, known) = known.max_by_key(|(_, known)| known.worked_at)?;
-        (!known.is_refused()).then_some(secret)
+        Some((secret, known))
     }
 
     /// The place of the one to ask with. If all are refused, each has its turn. A person who wants a

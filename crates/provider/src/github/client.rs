@@ -1,6 +1,6 @@
 //! The request to GitHub.
 
-use std::{future, iter, time::Duration};
+use std::{future, time::Duration};
 
 use evertoken_client::{StoreTime, Token};
 use evertoken_rules::policy::{Issuance, NO_DAILY_QUOTA};
@@ -122,7 +122,7 @@ impl Provider for GitHubApp {
     fn secret_fingerprints(&self, deadline: Instant) -> BoxFuture<'_, Vec<String>> {
         Box::pin(async move {
             let keys = self.settings.keys.now(deadline, impossible).await;
-            keys.each(&self.asker(), iter::empty())
+            keys.each(&self.asker(), &[])
         })
     }
 

@@ -162,8 +162,8 @@ impl Provider for OAuth2 {
 
     fn secret_fingerprints(&self, deadline: Instant) -> BoxFuture<'_, Vec<String>> {
         Box::pin(async move {
-            let beside = self.settings.shape.beside.iter().map(Path::as_str);
-            self.secrets_now(deadline).await.each(&self.asker(), beside)
+            let beside: Vec<&str> = self.settings.shape.beside.iter().map(Path::as_str).collect();
+            self.secrets_now(deadline).await.each(&self.asker(), &beside)
         })
     }
 

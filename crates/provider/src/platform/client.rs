@@ -1,6 +1,6 @@
 //! The requests to a platform, by its row.
 
-use std::{future, iter, time::Duration};
+use std::{future, time::Duration};
 
 use evertoken_client::{CredentialId, Token};
 use evertoken_rules::policy::Issuance;
@@ -213,7 +213,7 @@ impl Provider for Client {
     }
 
     fn secret_fingerprints(&self, deadline: Instant) -> BoxFuture<'_, Vec<String>> {
-        Box::pin(async move { self.secrets_now(deadline).await.each(&self.asker(), iter::empty()) })
+        Box::pin(async move { self.secrets_now(deadline).await.each(&self.asker(), &[]) })
     }
 
     fn readable(&self, deadline: Instant) -> BoxFuture<'_, Vec<Result<(), FetchError>>> {

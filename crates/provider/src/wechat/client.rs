@@ -1,6 +1,6 @@
 //! The requests to WeChat.
 
-use std::{future, iter, time::Duration};
+use std::{future, time::Duration};
 
 use evertoken_client::Token;
 use evertoken_rules::policy::Issuance;
@@ -156,7 +156,7 @@ impl Provider for WeChat {
     fn secret_fingerprints(&self, deadline: Instant) -> BoxFuture<'_, Vec<String>> {
         Box::pin(async move {
             let secrets = self.settings.secrets.now(deadline, pasted::impossible).await;
-            secrets.each(&self.asker(), iter::empty())
+            secrets.each(&self.asker(), &[])
         })
     }
 
