@@ -10,7 +10,7 @@ pub fn stuck(credential: &Credential, record: &Record) -> Option<String> {
     let id = &credential.id;
     let what = if record.deaths.stood_by {
         format!(
-            "the issuer gives the same one again: evertoken refresh {id} --revoke has it replaced"
+            "the issuer gives the same one again: `evertoken refresh {id} --revoke` has it replaced"
         )
     } else {
         "a refresh is due".to_owned()
@@ -23,26 +23,28 @@ pub fn stuck(credential: &Credential, record: &Record) -> Option<String> {
 pub fn trouble(credential: &Credential, record: &Record, now: StoreTime) -> Option<String> {
     let failure = record.failure.as_ref()?;
     let (id, error) = (&credential.id, &failure.error);
-    Some(match closed(credential, record, now) {
+    Some(match closed(credential, record, now, "is") {
         Some(closed) => {
-            format!("{error}; {closed}: evertoken refresh {id} tries once all the same")
+            format!("{error}; {closed}: `evertoken refresh {id}` tries once all the same")
         }
         None if 0 < failure.to_mend => {
-            format!("{error}; once it is mended, evertoken refresh {id} tries at once")
+            format!("{error}; once it is mended, `evertoken refresh {id}` tries at once")
         }
         None => error.clone(),
     })
 }
 
-/// Who has closed what to whom, and until when; nothing if all is open.
-#[must_use]
-pub fn closed(credential: &Credential, record: &Record, now: StoreTime) -> Option<String> {
+/// Who has closed what to whom, and until when, before a try or after it; nothing if all is open.
+fn closed(
+    credential: &Credential,
+    record: &Record,
+    now: StoreTime,
+    is_or_was: &str,
+) -> Option<String> {
     let account = credential.provider.account();
     let until = record.closed_until(&credential.endpoint_fingerprint(), now)?;
-    Some(format!(
-        "{} has closed {} to {} until {until}",
-        account.issuer, account.token, account.name
-    ))
+    let (what, who, whom) = (account.token, account.issuer, account.name);
+    Some(format!("{what} {is_or_was} closed to {whom} by {who} until {until}"))
 }
 
 /// What a try at once would pass: what the issuer has closed, or the wait after a failure.
@@ -52,7 +54,7 @@ pub fn in_the_way(
     record: &Record,
     now: StoreTime,
 ) -> Option<String> {
-    let closed = credential.and_then(|credential| closed(credential, record, now));
+    let closed = credential.and_then(|credential| closed(credential, record, now, "was"));
     let waits = record.due_at.filter(|due_at| 0 < record.failures() && now < *due_at);
     closed.or(waits.map(|due_at| format!("the next try was due at {due_at}")))
 }
@@ -79,10 +81,10 @@ mod tests {
     #[test]
     fn who_has_closed_what_to_whom_and_until_when_is_told_with_the_way_past_it() {
         let used = Failure { count: 1, to_mend: 1, error: "used".to_owned(), ..Failure::default() };
-        let open = "used; once it is mended, evertoken refresh shop tries at once";
+        let open = "used; once it is mended, `evertoken refresh shop` tries at once";
         assert_eq!(said(used.clone(), 0).as_deref(), Some(open));
-        let closed = "used; issuer.test has closed token to wx0123456789abcdef until \
-                      2023-11-14T22:13:25Z: evertoken refresh shop tries once all the same";
+        let closed = "used; token is closed to wx0123456789abcdef by issuer.test until \
+                      2023-11-14T22:13:25Z: `evertoken refresh shop` tries once all the same";
         assert_eq!(said(used.clone(), 5).as_deref(), Some(closed));
         let another = Failure { closed: "another endpoint".to_owned(), ..used };
         assert_eq!(said(another, 5).as_deref(), Some(open), "that is no matter here");

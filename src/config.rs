@@ -31,7 +31,7 @@ pub use self::environment::Environment;
 use crate::{
     credential::CredentialId,
     notify::Way,
-    provider::{Credential, SecretSource, Transport},
+    provider::{Credential, SecretSource, Transport, fingerprint},
     refresh::Times,
     store::StoreUrl,
 };
@@ -116,6 +116,19 @@ const MAX_LINE: usize = 1000;
 // === impl Settings ===
 
 impl Settings {
+    /// A fingerprint of what all workers of a fleet are to have in common; no secret is in it.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        let each = self.credentials.iter().map(|credential| {
+            let Credential { id, daily_quota, quiet_period, verify_every, .. } = &**credential;
+            let endpoint = credential.endpoint_fingerprint();
+            format!("{id} {endpoint} {daily_quota} {quiet_period:?} {verify_every:?}")
+        });
+        let times = format!("{:?}", self.times);
+        let parts: Vec<String> = each.chain([times]).collect();
+        fingerprint(parts.iter().map(String::as_str))
+    }
+
     /// Reads the file and the environment, in the current directory.
     ///
     /// # Errors

@@ -4,6 +4,7 @@
 //!
 //! What a store says of itself is asked in `store`; here it is judged.
 
+mod fleet;
 mod issuers;
 mod redis;
 
@@ -21,7 +22,7 @@ use crate::{
     provider::{Credential, InvalidTransport, Secrets},
     status::{CredentialStatus, ONE_REFUSED, SecretState, SecretStatus, Status},
     store::{
-        Hearing, Lack, Read, RedisStore, RedisUrl, StoreError, StoreUrl,
+        Coordinate, Hearing, Lack, Read, RedisStore, RedisUrl, StoreError, StoreUrl,
         diagnosis::{Role, Tried},
     },
     tls,
@@ -82,7 +83,10 @@ pub async fn store(settings: &Settings) -> (Vec<Finding>, Result<(), StoreError>
     let store = &settings.store;
     let mut findings = Vec::new();
     let looked = match &store.url {
-        StoreUrl::Redis(url) => look_at_redis(url, &store.prefix, &mut findings).await,
+        StoreUrl::Redis(url) => {
+            let ours = settings.fingerprint();
+            look_at_redis(url, &store.prefix, &ours, &mut findings).await
+        }
         url @ StoreUrl::File(_) => look_at_directory(url, &mut findings).await,
     };
     if let Err(error) = &looked {
@@ -111,6 +115,7 @@ async fn look_at_directory(url: &StoreUrl, findings: &mut Vec<Finding>) -> Resul
 async fn look_at_redis(
     url: &RedisUrl,
     prefix: &str,
+    settings: &str,
     findings: &mut Vec<Finding>,
 ) -> Result<(), StoreError> {
     // As a worker, it hears.
@@ -135,6 +140,8 @@ async fn look_at_redis(
         let text = format!("if what is lacking is a matter of rights, {grant}");
         findings.push(Finding::danger("store.lacks", text));
     }
+    let now = redis.pulse().await?.1.unwrap_or_else(|| WallClock::System.now());
+    findings.extend(fleet::findings(&redis.workers().await?, now.as_millis(), settings));
     Ok(())
 }
 

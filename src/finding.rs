@@ -59,7 +59,7 @@ mod tests {
             assert!(text.contains("**To do:**"), "{names}");
         }
         let said = to_do("secret.refused").expect("something to do");
-        assert!(said.starts_with("copy the secret anew"), "{said}");
+        assert!(said.starts_with("the console does not show a secret again"), "{said}");
         assert!(said.ends_with("Then evertoken refresh ID."), "{said}");
     }
 

@@ -20,7 +20,7 @@ use crate::{
     metrics::{InvalidMetrics, Metrics},
     notify::{self, Notifier},
     presence::Presence,
-    provider::{Credential, FetchError, InvalidTransport, fingerprint},
+    provider::{Credential, FetchError, InvalidTransport},
     refresh::{Cycle, Keeper},
     store::Hearing,
     systemd::Systemd,
@@ -65,7 +65,7 @@ pub async fn run(settings: Settings, systemd: Option<Systemd>) -> Result<(), Sta
     let mut interrupt = unix::signal(unix::SignalKind::interrupt()).map_err(StartError::Signals)?;
     raise_open_files();
     settings.transport.ready().await.map_err(StartError::Transport)?;
-    let settings_fingerprint = fingerprint_of(&settings);
+    let settings_fingerprint = settings.fingerprint();
     if let Some(token) = settings.admin.as_ref().and_then(|admin| admin.token.as_ref()) {
         let deadline = clock::now() + settings.times.request_timeout;
         token.read(deadline).await.map_err(StartError::AdminToken)?;
@@ -159,18 +159,6 @@ pub async fn run(settings: Settings, systemd: Option<Systemd>) -> Result<(), Sta
     drop(telling);
     info!(event = "worker.stopped", "stopped");
     Ok(())
-}
-
-/// Of what all workers of a fleet are to have in common; no secret is in it.
-fn fingerprint_of(settings: &Settings) -> String {
-    let each = settings.credentials.iter().map(|credential| {
-        let Credential { id, daily_quota, quiet_period, verify_every, .. } = &**credential;
-        let endpoint = credential.endpoint_fingerprint();
-        format!("{id} {endpoint} {daily_quota} {quiet_period:?} {verify_every:?}")
-    });
-    let times = format!("{:?}", settings.times);
-    let parts: Vec<String> = each.chain([times]).collect();
-    fingerprint(parts.iter().map(String::as_str))
 }
 
 /// A connection is an open file, and the soft limit of them is mostly far below what is allowed.

@@ -272,7 +272,8 @@ impl Cycle {
                 if permit.lease.reason == Reason::AnotherAccount {
                     error!(event = "settings.another_account", credential = %id,
                         "what was published was issued for another account: it is withdrawn, and a \
-                         token of this one is fetched; do all workers have the same settings?");
+                         token of this one is fetched; if the account was not changed on purpose, see \
+                         that all workers have the same settings");
                 }
                 return Ok(permit);
             }

@@ -46,9 +46,9 @@ async fn another_endpoint_of_a_closed_account_is_open() {
 async fn status_tells_who_has_closed_what_to_whom_and_when_it_is_tried() {
     let (mut fleet, configuration) = closed().await;
     let status = said(&mut fleet, &["status", "--json", "--config", &configuration]).await.stdout;
-    let part = format!("127.0.0.1 has closed token to {APPID} until 20");
+    let part = format!("token is closed to {APPID} by 127.0.0.1 until 20");
     assert!(status.contains("45009") && status.contains(&part), "{status}");
-    assert!(status.contains("evertoken refresh shop tries once all the same"), "{status}");
+    assert!(status.contains("`evertoken refresh shop` tries once all the same"), "{status}");
     let moment = async |name: &'static str| -> u64 {
         fleet.field(name).await.expect("it").parse().expect("ms")
     };
@@ -64,7 +64,7 @@ async fn a_refresh_that_is_asked_for_passes_what_is_closed_once_and_says_so() {
     let refresh = ["refresh", "shop", "--config", &configuration];
     let failed = said(&mut fleet, &refresh).await;
     assert_eq!(failed.status.code(), Some(69));
-    let passed = format!("has closed token to {APPID} until");
+    let passed = format!("token was closed to {APPID} by 127.0.0.1 until");
     assert!(
         failed.stderr.contains(&passed) && failed.stderr.contains("passed it"),
         "{}",

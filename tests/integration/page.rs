@@ -97,7 +97,7 @@ fn row(id: &str) -> String {
 async fn the_page_shows_each_state_with_its_finding_and_what_to_do() {
     let (fleet, scraper) = fleet_in_trouble().await;
     let browser = Browser::open(&address(&scraper)).await;
-    browser.shows(&row("shop"), &["fresh", "until", "held it last", "1 of 2,000"]).await;
+    browser.shows(&row("shop"), &["fresh", "until", "held the last one", "1 of 2,000"]).await;
     let refused = ["missing", "no token", "secret.refused", "40125", "failed in a row"];
     browser.shows(&row("shop1"), &refused).await;
     browser
@@ -108,7 +108,7 @@ async fn the_page_shows_each_state_with_its_finding_and_what_to_do() {
     browser.shows("#verdict-more", &["1 has no valid token"]).await;
     let open = format!("document.querySelector('{} summary').click()", row("shop1"));
     browser.ask::<Option<bool>>(&open).await;
-    browser.shows(&row("shop1"), &["To do:", "copy the secret anew"]).await;
+    browser.shows(&row("shop1"), &["To do:", "ask first who has reset it"]).await;
     let first = "return document.querySelector('#table tbody').dataset.id";
     assert_eq!(browser.ask::<String>(first).await, "shop1", "the worst comes first");
     fleet.end().await;

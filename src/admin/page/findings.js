@@ -4,6 +4,14 @@ import { element } from "./words.js";
 
 const sections = new Map();
 
+// The store can be read, and no refresh can begin.
+const REFUSALS = ["out_of_memory", "read_only", "cannot_persist", "not_enough_replicas", "disk_full", "read_only_disk"];
+
+/// Whether the store takes no changes, by the name of what is wrong.
+export function refuses(name) {
+  return REFUSALS.some((refusal) => name === `store.${refusal}`);
+}
+
 /// Reads the sections, once. Where they cannot be had, the command that prints them is still named.
 export async function load() {
   const answer = await fetch("findings.md");
@@ -22,7 +30,8 @@ export function explain(name) {
   return [...made, element("p", "quiet", "In a terminal: ", element("code", null, `evertoken explain ${name}`))];
 }
 
-function inline(text) {
+/// Its parts, with commands and what is strong as such.
+export function inline(text) {
   return text.split(/(\*\*[^*]+\*\*|`[^`]+`)/).map((part) => {
     if (part.startsWith("**")) return element("strong", null, part.slice(2, -2));
     return part.startsWith("`") ? element("code", null, part.slice(1, -1)) : part;

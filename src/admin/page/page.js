@@ -1,11 +1,11 @@
 // The page: what the worker tells, shown. It changes nothing.
 
-import { explain, load } from "./findings.js";
+import { explain, load, refuses } from "./findings.js";
 import { Fleet, STATES } from "./fleet.js";
 import { follow } from "./stream.js";
 import { AT_ONCE, Table, cell } from "./table.js";
 import { Timeline } from "./timeline.js";
-import { count, element, icon, lasting, moment, number, say, sentence } from "./words.js";
+import { count, element, icon, lasting, moment, number, say, sentence, zone } from "./words.js";
 
 const SPOKEN_APART = 10_000;
 
@@ -79,6 +79,7 @@ function showTroubles() {
       shown.dataset.finding = each.finding;
       place.append(shown);
     }
+    shown.classList.toggle("grave", refuses(each.finding));
     say(shown.querySelector(".what"), sentence(each.text));
     const since = each.since === null ? "" : `Since ${moment(each.since, fleet.now())}, for ${lasting(fleet.now() - each.since)}.`;
     say(shown.querySelector(".quiet"), since);
@@ -110,11 +111,13 @@ function whatIsInDanger(trouble) {
   const first = trouble.find((each) => each.expires_at !== null);
   const more = [];
   if (without > 0) more.push(`${count(without, "has", "have")} no valid token`);
-  if (first) more.push(`${first.id} has one until ${moment(first.expires_at, fleet.now())}`);
+  if (first) more.push(`the token of ${first.id} lasts until ${moment(first.expires_at, fleet.now())}`);
   return more.join("; ");
 }
 
 function comesNext() {
+  if (fleet.troubles.some((each) => refuses(each.finding))) return "No refresh can begin until the store takes changes";
+  if (fleet.store?.up === false) return "Who reads this store has no token until it is back";
   let next = null;
   for (const each of fleet.credentials.values()) {
     if (each.due_at !== null && (next === null || each.due_at < next.due_at)) next = each;
@@ -220,7 +223,7 @@ function showLink() {
   if (lost !== null) say(at("link-text"), `no connection; next try in ${lasting(lost.next - now)}`);
   else if (fleet.told !== null) say(at("link-text"), "live");
   const { store } = fleet;
-  const here = `Told by worker ${fleet.workerName(fleet.worker)}, evertoken ${fleet.version}, store ${store?.where}`;
+  const here = `Told by worker ${fleet.workerName(fleet.worker)}, evertoken ${fleet.version}, store ${store?.where}. It is ${moment(fleet.now(), fleet.now())} (${zone()}).`;
   if (store !== null) say(at("store"), here);
 }
 
@@ -239,7 +242,7 @@ function showAway() {
     say(at("away-text"), `${sentence(lost.reason)} ${shown} It is tried again by itself.`);
     at("away-remedy").replaceChildren();
   } else if (isAway) {
-    say(at("away-title"), store.since === null ? "The store was not reached yet" : "The store is away");
+    say(at("away-title"), store.since === null ? "The store was not reached yet" : refuses(store.finding) ? "The store takes no changes" : "The store is away");
     const age = store.since === null ? "" : ` Away for ${lasting(now - store.since)}: what is shown is from ${moment(store.since, now)}.`;
     say(at("away-text"), sentence(store.error ?? "This worker is trying") + age);
     showRemedy(store.finding);

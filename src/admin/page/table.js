@@ -1,7 +1,7 @@
 // The credentials, a page of them at a time. Rows are kept and changed in place, so that focus, an
 // open answer and a selection survive news.
 
-import { explain } from "./findings.js";
+import { explain, inline } from "./findings.js";
 import { hasTrouble } from "./fleet.js";
 import { capital, count, element, icon, lasting, mark, moment, number, say } from "./words.js";
 
@@ -103,7 +103,7 @@ class Row {
     mark(this.group, "data-id", each.id);
     say(this.holder, fleet.workerName(each.holder) ?? "nobody yet");
     mark(this.holder, "title", each.holder ? `worker ${each.holder}` : null);
-    say(this.lease, each.leased ? "holds it now" : each.holder ? "held it last" : "");
+    say(this.lease, each.leased ? "holds it now" : each.holder ? "held the last one" : "");
     this.group.classList.toggle("leased", each.leased);
     const { calls_today: calls, daily_quota: quota } = each;
     say(this.calls, quota === null ? number(calls) : `${number(calls)} of ${number(quota)}`);
@@ -167,7 +167,8 @@ class Why {
     this.name.hidden = this.todo.hidden = !finding;
     if (finding) say(this.name, finding);
     if (another && this.todo.open && finding) this.answer.replaceChildren(...explain(finding));
-    say(this.error, waits ?? each.error ?? (each.expires_at === null ? "no valid token is published" : ""));
+    const text = waits ?? each.error ?? (each.expires_at === null ? "no valid token is published" : "");
+    if (this.error.textContent !== text.replaceAll("`", "")) this.error.replaceChildren(...inline(text));
   }
 
   tick(now) {

@@ -25,6 +25,14 @@ export function minute(ms) {
   return MINUTE.format(ms);
 }
 
+/// How far the reader's clock is ahead of UTC.
+export function zone() {
+  const ahead = -new Date().getTimezoneOffset();
+  const part = (minutes) => String(Math.floor(minutes)).padStart(2, "0");
+  const far = Math.abs(ahead);
+  return ahead === 0 ? "UTC" : `UTC${ahead < 0 ? "-" : "+"}${part(far / 60)}:${part(far % 60)}`;
+}
+
 /// A number with its thousands apart.
 export function number(value) {
   return NUMBER.format(value);

@@ -46,13 +46,13 @@ impl FailureTold<'_> {
             (_, true, _) => {
                 error!(event = "refresh.refused", credential = %id, epoch, finding, error, failures,
                     next_try_in_s,
-                    "refused: someone has to mend this; after that, evertoken refresh {id} tries at once");
+                    "refused: someone has to mend this; after that, `evertoken refresh {id}` tries at once");
             }
             (_, _, Some(_)) => {
                 error!(event = "refresh.refused_here", credential = %id, epoch, finding, error, failures,
                     next_try_in_s,
                     "refused here: this worker leaves the credential to others; once it is mended, \
-                     evertoken refresh {id} tries at once");
+                     `evertoken refresh {id}` tries at once");
             }
             _ => {
                 warn!(event = "refresh.failed", credential = %id, epoch, finding, error, failures,
@@ -97,7 +97,7 @@ pub(super) fn closed(credential: &Credential, until: StoreTime, next_try: StoreT
     let (id, account) = (&credential.id, credential.provider.account());
     warn!(event = "issuer.closed", credential = %id, issuer = account.issuer, account = account.name,
         endpoint = account.token, until = %until, next_try_at = %next_try,
-        "the issuer has closed this endpoint to this account; evertoken refresh {id} tries once all the same");
+        "the issuer has closed this endpoint to this account; `evertoken refresh {id}` tries once all the same");
 }
 
 /// Says why the token that was replaced had been reported.

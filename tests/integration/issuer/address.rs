@@ -69,7 +69,7 @@ async fn status_tells_when_a_refused_address_is_tried_again_and_how_to_try_at_on
     let failed_at: u64 = fleet.field("failure.at").await.expect("it").parse().expect("ms");
     assert_eq!(shop["due_at"], json!(failed_at + 15_000), "{shop}");
     let error = shop["error"].as_str().expect("an error");
-    assert!(error.contains("evertoken refresh shop tries at once"), "{error}");
+    assert!(error.contains("`evertoken refresh shop` tries at once"), "{error}");
     let table = fleet.command(&["status", "--config", &configuration]).await.stdout;
     assert!(table.contains("retry in 1") && !table.contains("now"), "{table}");
     fleet.end().await;

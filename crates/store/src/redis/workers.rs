@@ -34,15 +34,20 @@ impl RedisStore {
                 Ok(vec![worker.clone()])
             }
             Err(error) => Err(self.link.refused(error)),
-            Ok(answers) => {
-                let all = answers.into_iter().next_back().unwrap_or(Value::Nil);
-                let all: BTreeMap<String, String> =
-                    redis::from_redis_value(all).unwrap_or_default();
-                // Whatever else stands there is none of a worker.
-                let read = |text: &String| serde_json::from_str(text).ok();
-                Ok(all.values().filter_map(read).collect())
-            }
+            Ok(answers) => Ok(answers.into_iter().next_back().map(read).unwrap_or_default()),
         }
+    }
+
+    /// What all tell; nothing where that cannot be read.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn workers(&self) -> Result<Vec<Worker>, StoreError> {
+        let on = self.link.connection().await?;
+        let mut pipeline = redis::pipe();
+        pipeline.ignore_errors().hgetall(self.keys.workers());
+        let mut answers: Vec<redis::RedisResult<Value>> = self.query_on(on, &pipeline).await?;
+        Ok(answers.pop().and_then(Result::ok).map(read).unwrap_or_default())
     }
 
     /// Takes away what these workers told.
@@ -53,4 +58,10 @@ impl RedisStore {
         let _: Vec<redis::RedisResult<Value>> = self.query_on(on, &pipeline).await?;
         Ok(())
     }
+}
+
+/// The workers that stand there. Whatever else does is none of a worker.
+fn read(all: Value) -> Vec<Worker> {
+    let all: BTreeMap<String, String> = redis::from_redis_value(all).unwrap_or_default();
+    all.values().filter_map(|text| serde_json::from_str(text).ok()).collect()
 }
