@@ -208,8 +208,6 @@ impl Question<'_> {
             Ok(Reason::Revoked)
         } else if let Some(reason) = anew {
             reason
-        } else if let Some(moment) = self.left_to_others_until() {
-            Err(moment)
         } else if self.settings_changed() {
             Ok(Reason::SettingsChanged)
         } else if self.lost && record.failures() == 0 {
@@ -219,6 +217,9 @@ impl Question<'_> {
         } else if self.is_wanted() {
             Ok(Reason::Requested)
         } else if due_at <= now {
+            if let Some(until) = self.left_to_others_until(due_at) {
+                return Err(until);
+            }
             Ok(if self.is_abandoned() {
                 Reason::Abandoned
             } else if !has_token {
@@ -250,12 +251,12 @@ impl Question<'_> {
         }
     }
 
-    /// The issuer takes none of these secrets, and workers that have another one go on with it: until when
-    /// they are left to.
-    fn left_to_others_until(&self) -> Option<StoreTime> {
+    /// The issuer takes none of these secrets, and it took another one last: workers that have it are waited
+    /// for a while with what is just due, and until when.
+    fn left_to_others_until(&self, due_at: StoreTime) -> Option<StoreTime> {
         let is_others = self.record.is_for_other_secrets(self.request.secrets);
-        let until = self.last_moment();
-        (is_others && self.snapshot.has_token() && self.now < until).then_some(until)
+        let until = due_at.plus(policy::COOL_DOWN).min(self.last_moment());
+        (is_others && !self.is_urgent(Reason::Due) && self.now < until).then_some(until)
     }
 
     /// The failures were met with other settings.

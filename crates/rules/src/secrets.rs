@@ -103,7 +103,7 @@ impl Record {
         chosen.map_or(0, |(place, _)| place)
     }
 
-    /// The issuer has refused all of these secrets and takes another one, which this asker does not have.
+    /// The issuer has refused all of these secrets, and takes another one which this asker does not have.
     pub(crate) fn is_for_other_secrets(&self, secrets: &[String]) -> bool {
         let working = self.working_secret();
         let is_ours = |working| secrets.iter().any(|secret| secret == working);
