@@ -23,7 +23,7 @@ use crate::{
     clock::{Moment, StoreClock, StoreTime},
     credential::Chain,
     provider::Credential,
-    status::{CredentialStatus, State},
+    status::{CredentialStatus, SecretStatus, State},
     store::{Glance, Record, StoreError, Worker},
 };
 
@@ -169,9 +169,16 @@ impl Board {
         self.known().total <= MOST_KEPT
     }
 
-    /// A look at `credential` has shown this, its report being about the token that stands.
-    pub fn saw(&self, credential: &Credential, glance: &Glance, now: StoreTime) {
-        let shown = OnBoard::new(credential, glance, now);
+    /// A look at `credential` has shown this, its report being about the token that stands; and what is known
+    /// of its secrets, if it has several.
+    pub fn saw(
+        &self,
+        credential: &Credential,
+        glance: &Glance,
+        secrets: &[SecretStatus],
+        now: StoreTime,
+    ) {
+        let shown = OnBoard::new(credential, glance, secrets, now);
         let (id, status) = (shown.status.id.clone(), &shown.status);
         let mut known = self.known();
         let is_well = status.state == State::Fresh && status.finding.is_none();
@@ -344,8 +351,14 @@ impl Board {
 // === impl OnBoard ===
 
 impl OnBoard {
-    fn new(credential: &Credential, glance: &Glance, now: StoreTime) -> Self {
-        let mut status = CredentialStatus::new(credential, glance, now);
+    fn new(
+        credential: &Credential,
+        glance: &Glance,
+        secrets: &[SecretStatus],
+        now: StoreTime,
+    ) -> Self {
+        let status = CredentialStatus::new(credential, glance, now);
+        let mut status = status.with_secrets(secrets.to_vec());
         (status.expires_in, status.due_in) = (None, None);
         let record = glance.record.as_ref();
         Self {

@@ -10,7 +10,7 @@ use evertoken_rules::requestable;
 use futures_util::future::join_all;
 use serde::Serialize;
 
-pub use self::secrets::{ONE_REFUSED, SecretState, SecretStatus};
+pub use self::secrets::{ONE_REFUSED, SecretState, SecretStatus, known_secrets};
 use crate::{
     advice,
     clock::StoreTime,
@@ -121,7 +121,7 @@ impl Status {
             let each = chunk.iter().zip(&glances).map(async |(each, glance)| {
                 let (credential, record) = (each.borrow(), glance.record.as_ref());
                 let status = CredentialStatus::new(credential, glance, now);
-                status.with_secrets(secrets::of(credential, record).await)
+                status.with_secrets(known_secrets(credential, record).await)
             });
             known.extend(join_all(each).await);
         }
@@ -174,7 +174,8 @@ impl CredentialStatus {
 
 impl CredentialStatus {
     /// The same with what is known of its secrets. That one is refused is told if nothing worse is.
-    fn with_secrets(self, secrets: Vec<SecretStatus>) -> Self {
+    #[must_use]
+    pub fn with_secrets(self, secrets: Vec<SecretStatus>) -> Self {
         let refused = secrets::refused(&secrets).filter(|_| self.finding.is_none());
         let finding = refused.as_ref().map(|_| ONE_REFUSED.to_owned());
         Self { error: self.error.or(refused), finding: self.finding.or(finding), secrets, ..self }

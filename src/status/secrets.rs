@@ -49,7 +49,7 @@ pub const ONE_REFUSED: &str = "secret.one_refused";
 const READABLE_WITHIN: Duration = Duration::from_secs(2);
 
 /// What the record tells of the secrets of `credential`; nothing if it has one alone.
-pub(super) async fn of(credential: &Credential, record: Option<&Record>) -> Vec<SecretStatus> {
+pub async fn known_secrets(credential: &Credential, record: Option<&Record>) -> Vec<SecretStatus> {
     let several = credential.provider.secrets().filter(|secrets| secrets.are_several());
     let Some((secrets, record)) = several.zip(record) else { return Vec::new() };
     let deadline = clock::now() + READABLE_WITHIN;

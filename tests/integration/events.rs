@@ -157,6 +157,26 @@ async fn whatever_any_worker_does_is_told_as_it_happens() {
 }
 
 #[tokio::test]
+async fn a_refused_secret_of_several_is_told_while_another_one_works() {
+    let mut fleet = Fleet::new(issuer_settings(TWO_HOURS)).await;
+    let scraper = Scraper::new();
+    let plain = format!("secret = \"{SECRET}\"");
+    let list = format!("secret = [\"not-valid-yet\", \"{SECRET}\"]");
+    let text = fleet.configuration("token", "").replace(&plain, &list);
+    let configuration = fleet.write("evertoken.toml", &scraper.listening(&text));
+    fleet.start(&configuration);
+    fleet.published().await;
+    let mut stream = Stream::open(&scraper).await;
+    let told = stream.until("it", |event| event.shop()["finding"] == "secret.one_refused").await;
+    assert_eq!(told.shop()["state"], "fresh", "{told:?}");
+    assert_eq!(told.shop()["secrets"][1]["state"], "works", "{told:?}");
+    for secret in ["not-valid-yet", SECRET] {
+        assert!(!stream.all.contains(secret), "the stream shows a secret");
+    }
+    fleet.end().await;
+}
+
+#[tokio::test]
 async fn a_store_that_is_away_is_told_and_what_was_known_stays() {
     let mut fleet = Fleet::durable(issuer_settings(TWO_HOURS)).await;
     let scraper = Scraper::new();

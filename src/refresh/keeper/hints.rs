@@ -13,6 +13,7 @@ use crate::{
     lease::Epoch,
     metrics, policy,
     refresh::Credential,
+    status::{SecretStatus, known_secrets},
     store::{Glance, Hint, Record, StoreError, StoreErrorKind},
 };
 
@@ -27,6 +28,8 @@ pub(super) struct Seen {
     /// The issuer was not asked with this secret yet, or for another account; or the last failures were
     /// met with other settings.
     is_new: bool,
+    /// What is known of its secrets, if it has several and people are shown it.
+    secrets: Vec<SecretStatus>,
 }
 
 /// Compares the settings of a credential with its record.
@@ -34,6 +37,7 @@ async fn seen(
     glance: Glance,
     is_reported: bool,
     credential: Option<Arc<Credential>>,
+    secrets: Vec<SecretStatus>,
     deadline: Instant,
 ) -> Seen {
     let mut is_new = false;
@@ -47,7 +51,7 @@ async fn seen(
                 record.is_met_anew_by(&credential.provider.settings_fingerprint(deadline).await);
         }
     }
-    Seen { glance, is_reported, is_new }
+    Seen { glance, is_reported, is_new, secrets }
 }
 
 impl Keeper {
@@ -121,18 +125,26 @@ impl Keeper {
                 (!self.timetable.was_looked_at(slot.index)).then(|| Arc::clone(credential))
             })
             .collect();
+        let shown: Vec<_> = slots
+            .iter()
+            .map(|slot| self.board.as_ref().map(|_| Arc::clone(self.credentials.at(slot.index))))
+            .collect();
         let deadline = clock::now() + self.cycle.times.request_timeout;
         let job = async move {
             let asked = Moment::now();
             let looked = match store.look(&ids).await {
                 Ok((now, glances)) => {
                     let heard = StoreClock::heard(now, asked);
-                    let each = glances.into_iter().zip(&ids).zip(compared);
-                    let seen = each.map(async |((glance, id), credential)| {
+                    let each = glances.into_iter().zip(&ids).zip(compared).zip(shown);
+                    let seen = each.map(async |(((glance, id), credential), shown)| {
                         // Reports are rare: only of those it is asked what they are about.
                         let is_reported =
                             glance.has_report && store.is_reported(id).await.unwrap_or(true);
-                        seen(glance, is_reported, credential, deadline).await
+                        let secrets = match shown {
+                            Some(shown) => known_secrets(&shown, glance.record.as_ref()).await,
+                            None => Vec::new(),
+                        };
+                        seen(glance, is_reported, credential, secrets, deadline).await
                     });
                     Ok((heard, join_all(seen).await))
                 }
@@ -176,7 +188,7 @@ impl Keeper {
     fn show(&self, index: Index, seen: &Seen, store_now: StoreTime) {
         if let Some(board) = &self.board {
             let glance = Glance { has_report: seen.is_reported, ..seen.glance.clone() };
-            board.saw(self.credentials.at(index), &glance, store_now);
+            board.saw(self.credentials.at(index), &glance, &seen.secrets, store_now);
         }
     }
 
