@@ -10,6 +10,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use evertoken_simulator::OAuthFault;
 use evertoken_testkit::{
     fleet::{Fleet, SHORT, issuer_settings},
+    redis::free_port,
     wait_for, wait_until,
 };
 use redis::AsyncCommands;
@@ -288,6 +289,18 @@ async fn a_revoked_oauth_token_is_replaced_when_it_is_reported() {
         fleet.command(&["refresh", "shop", "--revoke", "--config", "evertoken.toml"]).await;
     assert_eq!(refused.status.code(), Some(64));
     assert!(refused.stderr.contains("voids no token"), "{}", refused.stderr);
+    end(fleet).await;
+}
+
+#[tokio::test]
+async fn an_oauth_issuer_that_is_not_there_is_told_by_the_setting_that_names_it() {
+    let mut fleet = fleet().await;
+    let nobody = format!("http://127.0.0.1:{}", free_port());
+    let text = configuration(&fleet, "").replace(&fleet.issuer.base_url(), &nobody);
+    let configuration = fleet.write("evertoken.toml", &text);
+    let got = fleet.command(&["get", "shop", "--fetch", "--config", &configuration]).await;
+    assert_eq!(got.status.code(), Some(69));
+    assert!(got.stderr.contains("see token_url and the network"), "{}", got.stderr);
     end(fleet).await;
 }
 

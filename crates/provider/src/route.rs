@@ -10,6 +10,8 @@ use crate::BaseUrls;
 /// the next once that one has given no answer of the issuer.
 #[derive(Debug)]
 pub(crate) struct Route {
+    /// The setting that names them.
+    setting: &'static str,
     bases: BaseUrls,
     first: AtomicUsize,
 }
@@ -17,8 +19,18 @@ pub(crate) struct Route {
 // === impl Route ===
 
 impl Route {
+    /// Those that are named by `base_url`.
     pub(crate) fn new(bases: BaseUrls) -> Self {
-        Self { bases, first: AtomicUsize::new(0) }
+        Self::named("base_url", bases)
+    }
+
+    /// Those that another setting names.
+    pub(crate) fn named(setting: &'static str, bases: BaseUrls) -> Self {
+        Self { setting, bases, first: AtomicUsize::new(0) }
+    }
+
+    pub(crate) fn setting(&self) -> &'static str {
+        self.setting
     }
 
     /// Each entry point once, with its place in the list; the one to begin with comes first.

@@ -22,6 +22,8 @@ use crate::{
     route::Route, times::Times,
 };
 
+use self::failed::Destination;
+
 /// The longest answer that is read, in bytes.
 const MAX_ANSWER: usize = 64 * 1024;
 
@@ -217,7 +219,9 @@ impl Transport {
         let client = self.client(&password).map_err(failed::not_built)?;
         let root = place.join("/").unwrap_or_else(|_| place.clone());
         let request = client.head(root).build().map_err(failed::malformed)?;
-        let answered = timeout_at(deadline, exchange(&client, request, place, self.proxy())).await;
+        let setting = "base_url or token_url";
+        let to = Destination { base: place, setting, proxy: self.proxy() };
+        let answered = timeout_at(deadline, exchange(&client, request, to)).await;
         let answer = answered.unwrap_or_else(|_elapsed| Err(failed::timed_out()))?;
         match self.proxy() {
             Some(proxy) if proxy.forwards(place) && 500 <= answer.status => {
@@ -249,7 +253,8 @@ impl Transport {
                 break;
             }
             let request = request(&client, base).map_err(failed::malformed)?;
-            let answered = timeout_at(deadline, exchange(&client, request, base, proxy)).await;
+            let to = Destination { base, setting: route.setting(), proxy };
+            let answered = timeout_at(deadline, exchange(&client, request, to)).await;
             match answered.unwrap_or_else(|_elapsed| Err(failed::timed_out())) {
                 Err(error) if error.fate == Fate::NotSent => {
                     let is_unknown = evertoken_tls::refusal(&error) == Some(Refusal::Authority);
@@ -282,15 +287,14 @@ impl Transport {
 async fn exchange(
     client: &Client,
     request: Request,
-    base: &Url,
-    proxy: Option<&Proxy>,
+    to: Destination<'_>,
 ) -> Result<Answer, FetchError> {
     let answered = client.execute(request).await;
-    let mut response = answered.map_err(|error| failed::not_answered(error, base, proxy))?;
+    let mut response = answered.map_err(|error| failed::not_answered(error, to))?;
     let status = response.status().as_u16();
-    if let Some(proxy) = proxy
+    if let Some(proxy) = to.proxy
         && status == 407
-        && proxy.forwards(base)
+        && proxy.forwards(to.base)
     {
         return Err(failed::login_wanted(proxy));
     }

@@ -32,7 +32,7 @@ pub struct OAuth2 {
 
 impl OAuth2 {
     fn new(settings: Settings, transport: &Transport) -> Self {
-        let route = Route::new(settings.token_urls.clone());
+        let route = Route::named("token_url", settings.token_urls.clone());
         Self { settings, route, transport: transport.clone() }
     }
 

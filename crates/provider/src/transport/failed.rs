@@ -9,6 +9,16 @@ use reqwest::Url;
 use super::InvalidTransport;
 use crate::{Fate, FetchError, Proxy, Remedy, Trouble};
 
+/// Where a call goes.
+#[derive(Clone, Copy)]
+pub(super) struct Destination<'a> {
+    /// It has neither user nor query: its host and port can be told.
+    pub(super) base: &'a Url,
+    /// The setting that names it.
+    pub(super) setting: &'static str,
+    pub(super) proxy: Option<&'a Proxy>,
+}
+
 pub(super) fn not_built(error: InvalidTransport) -> FetchError {
     // Another worker may have what this machine lacks.
     let remedy = Remedy::AnotherWorker(PERMANENT_WAIT);
@@ -22,26 +32,28 @@ pub(super) fn malformed(error: reqwest::Error) -> FetchError {
         .caused_by(error.without_url())
 }
 
-pub(super) fn not_answered(error: reqwest::Error, base: &Url, proxy: Option<&Proxy>) -> FetchError {
+pub(super) fn not_answered(error: reqwest::Error, to: Destination<'_>) -> FetchError {
+    let Destination { base, setting, .. } = to;
     let error = error.without_url();
-    // A base URL has neither user nor query: its host and port can be told.
-    let issuer = base.authority();
     if error.is_connect() {
-        let (trouble, message) = not_connected(&error, issuer, proxy);
+        let (trouble, message) = not_connected(&error, to);
         return FetchError::new(trouble, Remedy::Retry, Fate::NotSent, message).caused_by(error);
     }
     let hint = match base.scheme() {
-        "http" => " (base_url is http://: is it to be https://?)",
-        _ => "",
+        "http" => format!(" ({setting} is http://: is it to be https://?)"),
+        _ => String::new(),
     };
+    let issuer = base.authority();
     let message = format!("the connection to {issuer} broke after the request was sent{hint}");
     unclear(message).caused_by(error)
 }
 
 /// No byte of the request was sent.
-fn not_connected(error: &reqwest::Error, issuer: &str, proxy: Option<&Proxy>) -> (Trouble, String) {
+fn not_connected(error: &reqwest::Error, to: Destination<'_>) -> (Trouble, String) {
+    let Destination { base, setting, proxy } = to;
+    let issuer = base.authority();
     if let Some(refusal) = evertoken_tls::refusal(error) {
-        let (how, by) = (mended(refusal), by(proxy));
+        let (how, by) = (mended(refusal, setting), by(proxy));
         let message = format!("the issuer at {issuer} cannot be spoken to by TLS{by}: {how}");
         return (Trouble::IssuerTls, message);
     }
@@ -49,7 +61,7 @@ fn not_connected(error: &reqwest::Error, issuer: &str, proxy: Option<&Proxy>) ->
         let message = match error.is_timeout() {
             true => format!("the issuer at {issuer} could not be reached in time"),
             false => {
-                format!("the issuer at {issuer} cannot be reached (see base_url and the network)")
+                format!("the issuer at {issuer} cannot be reached (see {setting} and the network)")
             }
         };
         return (Trouble::IssuerUnreachable, message);
@@ -134,9 +146,9 @@ fn by(proxy: Option<&Proxy>) -> String {
     proxy.map(|proxy| format!(" by the proxy {proxy}")).unwrap_or_default()
 }
 
-/// What a refusal of TLS asks of an operator.
-fn mended(refusal: Refusal) -> &'static str {
-    match refusal {
+/// What a refusal of TLS asks of an operator, `setting` being that which names the issuer.
+fn mended(refusal: Refusal, setting: &str) -> String {
+    let how = match refusal {
         Refusal::Ended => "its certificate has ended: renew it; or is this machine's clock ahead?",
         Refusal::NotYet => "its certificate is not valid yet: is this machine's clock behind?",
         Refusal::OtherName => {
@@ -162,10 +174,13 @@ fn mended(refusal: Refusal) -> &'static str {
         Refusal::Unread => {
             "the certificates of authorities cannot be read: see SSL_CERT_FILE and SSL_CERT_DIR"
         }
-        Refusal::Plain => "it does not answer in TLS: check base_url",
-        Refusal::OursWanted | Refusal::Alert => "it refuses this client: check base_url",
+        Refusal::Plain => return format!("it does not answer in TLS: check {setting}"),
+        Refusal::OursWanted | Refusal::Alert => {
+            return format!("it refuses this client: check {setting}");
+        }
         Refusal::Other => "the handshake failed",
-    }
+    };
+    how.to_owned()
 }
 
 /// Nobody knows what the issuer did.
