@@ -24,7 +24,8 @@ pub(crate) struct Times {
 // === impl Times ===
 
 impl Times {
-    /// Reads `Date`, `Retry-After` and, where nothing is left of a limit, `X-RateLimit-Reset`.
+    /// Reads `Date`, `Retry-After` and, where nothing is left of a limit, `X-RateLimit-Reset`. Feishu tells
+    /// the seconds in `X-Ogw-Ratelimit-Reset` once a limit is used up.
     pub(crate) fn of(headers: &HeaderMap) -> Self {
         let text =
             |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
@@ -33,7 +34,8 @@ impl Times {
         let until = |moment: StoreTime| date.map(|date| moment.since(date));
         let seconds = |text: &str| text.parse().ok().map(Duration::from_secs);
         let retry_after = text(header::RETRY_AFTER.as_str())
-            .and_then(|text| seconds(text).or_else(|| until(moment(text)?)));
+            .and_then(|text| seconds(text).or_else(|| until(moment(text)?)))
+            .or_else(|| text("x-ogw-ratelimit-reset").and_then(seconds));
         let is_used_up = text("x-ratelimit-remaining") == Some("0");
         let reset = text("x-ratelimit-reset").filter(|_| is_used_up).and_then(seconds);
         let reset = reset.and_then(|since| until(StoreTime::from_millis(millis(since))));
@@ -74,6 +76,10 @@ mod tests {
     #[test]
     fn a_wait_is_told_in_seconds_as_a_date_or_by_the_reset_of_a_limit() {
         assert_eq!(wait(&[("retry-after", "30")]), Some(30));
+        assert_eq!(
+            wait(&[("x-ogw-ratelimit-limit", "100"), ("x-ogw-ratelimit-reset", "46")]),
+            Some(46)
+        );
         assert_eq!(wait(&[DATE, ("retry-after", "Wed, 15 Nov 2023 01:02:00 GMT")]), Some(120));
         let reset = ("x-ratelimit-reset", "1700010600");
         assert_eq!(wait(&[DATE, ("x-ratelimit-remaining", "0"), reset]), Some(600));

@@ -1,7 +1,7 @@
 //! What a platform's answers mean, by its row: bytes to a token, or to an error by remedy. Pure. No text
 //! of an answer is shown but a code that the row knows, or a number.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, time::Duration};
 
 use evertoken_client::{CredentialId, Token};
 use serde_json::{Map, Value};
@@ -58,6 +58,14 @@ pub(super) fn read(
     };
     let absurd = || unclear(&format!("has an absurd {}", endpoint.lifetime));
     seconds.and_then(lifetime).map(|life| Issued::new(token, life)).ok_or_else(absurd)
+}
+
+/// The same error, which asks to wait for as long as the issuer told, if both are so.
+pub(super) fn waiting(mut error: FetchError, told: Option<Duration>) -> FetchError {
+    if let (Remedy::Wait(wait), Some(told)) = (&mut error.remedy, told) {
+        *wait = told;
+    }
+    error
 }
 
 /// Reads an answer to a probe. Only a clean one tells anything.

@@ -244,8 +244,9 @@ impl Provider for Client {
             };
             let request = |http: &Http, base: &Url| filling.request(&endpoint.call, http, base);
             let read = |answer: Answer| {
-                let Answer { status, media_type, body, .. } = &answer;
-                answer::read(self.asked(), endpoint, *status, media_type, body)
+                let Answer { status, media_type, times, body } = &answer;
+                let read = answer::read(self.asked(), endpoint, *status, media_type, body);
+                read.map_err(|error| answer::waiting(error, times.retry_after))
             };
             let issued = self.transport.call(&self.route, deadline, request, read).await?;
             Ok(believed(self.settings.account(), endpoint.longest_life, issued))

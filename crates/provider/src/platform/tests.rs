@@ -43,6 +43,19 @@ fn read(
 }
 
 #[test]
+fn a_wait_is_as_long_as_the_issuer_tells_and_else_as_its_documents_do() {
+    let asks = |body: &str, told: Option<u64>| {
+        let error = read(&table::FEISHU, "tenant", 400, body).expect_err("an error");
+        answer::waiting(error, told.map(Duration::from_secs)).remedy
+    };
+    let fast = r#"{"code":99991400,"msg":"request trigger frequency limit"}"#;
+    assert_eq!(asks(fast, Some(46)), Remedy::Wait(Duration::from_secs(46)));
+    assert_eq!(asks(fast, None), Remedy::Wait(Duration::from_secs(60)));
+    let wrong = r#"{"code":10015,"msg":"app secret invalid"}"#;
+    assert_eq!(asks(wrong, Some(46)), Remedy::Operator, "it is nothing to wait for");
+}
+
+#[test]
 fn an_answer_as_it_is_published_is_a_token_with_its_life() {
     for (platform, word, body) in [
         (

@@ -130,7 +130,7 @@ const RATE: Known = Known(
     &["99991400"],
     Trouble::RateLimited,
     Asks::Wait(60),
-    "the calls of {account} come too fast: they are left for a minute",
+    "the calls of {account} come too fast: they are left for a while",
 );
 
 const ADDRESS: Known = Known(
