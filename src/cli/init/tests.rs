@@ -53,6 +53,14 @@ fn blocks(lines: &[&str]) -> Vec<Vec<usize>> {
 }
 
 #[test]
+fn it_names_every_kind_of_issuer() {
+    let words: Vec<_> = TEXT.split(|char: char| !(char.is_alphanumeric() || char == '-')).collect();
+    for kind in crate::provider::KINDS {
+        assert!(words.contains(&kind.name), "{}", kind.name);
+    }
+}
+
+#[test]
 fn it_is_valid_as_it_stands() {
     let settings = read(TEXT, directory().path()).expect("no mistake");
     assert_eq!(settings.credentials.len(), 1);
