@@ -15,6 +15,8 @@ mod report;
 mod status;
 mod takeover;
 mod throughput;
+mod tickets;
+mod tls;
 
 use std::{io::Write, process::ExitCode};
 
@@ -43,7 +45,7 @@ fn main() -> ExitCode {
             })*
         };
     }
-    measure!(throughput backlog redis_cpu status memory idle takeover loss report client);
+    measure!(throughput tickets tls backlog redis_cpu status memory idle takeover loss report client);
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(["WHAT", "MEASURED", "LIMIT", ""]);
     for figure in &figures {

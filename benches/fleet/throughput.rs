@@ -18,21 +18,21 @@ use tokio::task::JoinSet;
 
 use crate::{Figure, issuer::Issuer, median};
 
-const CREDENTIALS: usize = 10_000;
+pub(crate) const CREDENTIALS: usize = 10_000;
 
 /// As many as the worker calls one issuer at once.
 const CONCURRENCY: usize = 64;
 
 /// At least half of the bare limit.
-const RATIO: f64 = 0.5;
+pub(crate) const RATIO: f64 = 0.5;
 
 /// Pairs of a worker and a bare loop, of which the median counts.
-const PAIRS: usize = 5;
+pub(crate) const PAIRS: usize = 5;
 
 pub(crate) async fn measure() -> Vec<Figure> {
     let mut pairs = Vec::new();
     for _ in 0..PAIRS {
-        pairs.push((worker().await, bare().await));
+        pairs.push((worker(0).await, bare(0).await));
     }
     let worker = median(pairs.iter().map(|(worker, _)| *worker).collect());
     let bare = median(pairs.iter().map(|(_, bare)| *bare).collect());
@@ -59,12 +59,19 @@ pub(crate) async fn measure() -> Vec<Figure> {
     ]
 }
 
-async fn worker() -> f64 {
+/// Refreshes a second of a worker. The first `tickets` credentials have a ticket.
+pub(crate) async fn worker(tickets: usize) -> f64 {
+    let refreshes = CREDENTIALS + tickets;
     let directory = TempDir::new().expect("a directory");
     let redis = RedisServer::start(directory.path().join("redis")).await;
     let issuer = Issuer::start(Duration::ZERO).await;
     let mut text = format!("[store]\nurl = \"{}\"\n[admin]\nlisten = \"off\"\n", redis.url());
     text += &issuer.credentials(CREDENTIALS);
+    text.extend(
+        (0..tickets).map(|n| {
+            format!("[credentials.t{n}]\nprovider = \"wechat-ticket\"\nparent = \"c{n}\"\n")
+        }),
+    );
     std::fs::write(directory.path().join("evertoken.toml"), text).expect("a file");
     let mut connection = redis.connect().await;
     let _worker = Process::start(directory.path(), "worker", &["run"], &[]);
@@ -74,17 +81,18 @@ async fn worker() -> f64 {
     })
     .await;
     // A record and a token each, and the canary.
-    while keys(&mut connection).await < 2 * CREDENTIALS + 1 {
+    while keys(&mut connection).await < 2 * refreshes + 1 {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    CREDENTIALS as f64 / started.elapsed().as_secs_f64()
+    refreshes as f64 / started.elapsed().as_secs_f64()
 }
 
 async fn keys(connection: &mut MultiplexedConnection) -> usize {
     redis::cmd("DBSIZE").query_async(connection).await.expect("redis answers")
 }
 
-async fn bare() -> f64 {
+/// The same of a bare loop.
+pub(crate) async fn bare(tickets: usize) -> f64 {
     let directory = TempDir::new().expect("a directory");
     let redis = RedisServer::start(directory.path().join("redis")).await;
     let issuer = Issuer::start(Duration::ZERO).await;
@@ -97,27 +105,46 @@ async fn bare() -> f64 {
     let mut tasks = JoinSet::new();
     for _ in 0..CONCURRENCY {
         let (mut connection, client, next) = (connection.clone(), client.clone(), next.clone());
-        let url = format!("{}/cgi-bin/stable_token", issuer.url);
+        let url = issuer.url.clone();
         tasks.spawn(async move {
             loop {
                 let n = next.fetch_add(1, Ordering::Relaxed);
                 if CREDENTIALS <= n {
                     break;
                 }
-                set(&mut connection, &format!("lock{n}")).await;
                 let body = serde_json::json!({
                     "grant_type": "client_credential", "appid": format!("wx{n}"),
                     "secret": format!("secret-of-wx{n}"), "force_refresh": false,
                 });
-                let answer = client.post(&url).json(&body).send().await.expect("an answer");
-                let answer: serde_json::Value = answer.json().await.expect("JSON");
-                assert!(answer["access_token"].is_string());
-                set(&mut connection, &format!("token{n}")).await;
+                let request = client.post(format!("{url}/cgi-bin/stable_token")).json(&body);
+                let token = refresh(&mut connection, &format!("c{n}"), request).await;
+                if n < tickets {
+                    let query =
+                        [("access_token", token["access_token"].as_str()), ("type", Some("jsapi"))];
+                    let request =
+                        client.get(format!("{url}/cgi-bin/ticket/getticket")).query(&query);
+                    let ticket = refresh(&mut connection, &format!("t{n}"), request).await;
+                    assert!(ticket["ticket"].is_string());
+                }
             }
         });
     }
     tasks.join_all().await;
-    CREDENTIALS as f64 / started.elapsed().as_secs_f64()
+    (CREDENTIALS + tickets) as f64 / started.elapsed().as_secs_f64()
+}
+
+/// A request between two writes, and what was answered.
+async fn refresh(
+    connection: &mut MultiplexedConnection,
+    name: &str,
+    request: reqwest::RequestBuilder,
+) -> serde_json::Value {
+    set(connection, &format!("lock-{name}")).await;
+    let answer = request.send().await.expect("an answer");
+    let answer: serde_json::Value = answer.json().await.expect("JSON");
+    assert_eq!(answer["errcode"].as_i64().unwrap_or_default(), 0);
+    set(connection, &format!("token-{name}")).await;
+    answer
 }
 
 async fn set(connection: &mut MultiplexedConnection, key: &str) {

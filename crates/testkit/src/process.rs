@@ -107,6 +107,14 @@ impl Process {
         self.child.id()
     }
 
+    /// The processor time that it has taken.
+    ///
+    /// # Panics
+    /// If it does not run, or on a system without `/proc`.
+    pub fn cpu(&self) -> Duration {
+        cpu_of(self.id())
+    }
+
     /// Sends a signal, by its name: `TERM`, `INT`, `KILL`, `STOP`, `CONT`. After `STOP` it stands.
     pub fn signal(&self, name: &str) {
         let status = Command::new("kill")
@@ -178,6 +186,16 @@ impl Process {
             stderr: self.stderr(),
         }
     }
+}
+
+/// The processor time that a process has taken.
+pub(crate) fn cpu_of(process: u32) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).expect("it runs");
+    // The name may have blanks; user and system time are the 12th and 13th field after it.
+    let (_, after) = stat.rsplit_once(')').expect("a name");
+    let ticks = after.split_whitespace().skip(11).take(2);
+    let ticks: u64 = ticks.map(|ticks| ticks.parse::<u64>().expect("a number")).sum();
+    Duration::from_millis(10 * ticks)
 }
 
 impl Drop for Process {

@@ -12,7 +12,7 @@ use redis::{
     AsyncCommands, AsyncConnectionConfig, Client, FromRedisValue, aio::MultiplexedConnection,
 };
 
-use crate::{fake_clock::FakeClock, wait_for};
+use crate::{fake_clock::FakeClock, process::cpu_of, wait_for};
 
 /// A running redis-server, killed when dropped. It keeps its port and directory over a restart.
 pub struct RedisServer {
@@ -204,12 +204,7 @@ impl RedisServer {
     /// If it does not run, or on a system without `/proc`.
     pub fn cpu(&self) -> Duration {
         let child = self.child.as_ref().expect("it runs");
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.id())).expect("it runs");
-        // The name may have blanks; user and system time are the 12th and 13th field after it.
-        let (_, after) = stat.rsplit_once(')').expect("a name");
-        let ticks = after.split_whitespace().skip(11).take(2);
-        let ticks: u64 = ticks.map(|ticks| ticks.parse::<u64>().expect("a number")).sum();
-        Duration::from_millis(10 * ticks)
+        cpu_of(child.id())
     }
 
     /// Where it listens, on 127.0.0.1.

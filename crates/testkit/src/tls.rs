@@ -1,6 +1,13 @@
 //! A TLS door: it ends TLS in front of an address that speaks none.
 
-use std::{net::SocketAddr, path::Path, sync::Arc};
+use std::{
+    net::SocketAddr,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use rcgen::generate_simple_self_signed;
 use tokio::{
@@ -11,10 +18,10 @@ use tokio::{
 use tokio_rustls::{
     TlsAcceptor,
     rustls::{
-        RootCertStore, ServerConfig,
+        HandshakeKind, RootCertStore, ServerConfig,
         crypto::ring,
         pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, pem::PemObject},
-        server::WebPkiClientVerifier,
+        server::{NoServerSessionStorage, WebPkiClientVerifier},
         sign::{CertifiedKey, SingleCertAndKey},
     },
 };
@@ -22,6 +29,7 @@ use tokio_rustls::{
 /// A door of `127.0.0.1`. It ends when dropped.
 pub struct TlsDoor {
     addr: SocketAddr,
+    resumed: Arc<AtomicUsize>,
     _tasks: JoinSet<()>,
 }
 
@@ -29,11 +37,14 @@ impl TlsDoor {
     /// A door to `target`. Its certificate is written to `certificate`, for those who are to trust
     /// it.
     pub async fn to(target: SocketAddr, certificate: &Path) -> Self {
-        let rcgen::CertifiedKey { cert, signing_key } =
-            generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("a certificate");
-        std::fs::write(certificate, cert.pem()).expect("a file");
-        let key = PrivatePkcs8KeyDer::from(signing_key.serialize_der()).into();
-        Self::showing(target, vec![cert.der().clone()], key, None).await
+        let (shown, key) = self_signed(certificate);
+        Self::showing(target, shown, key, None, true).await
+    }
+
+    /// The same, which remembers no session: each handshake is a whole one.
+    pub async fn forgetting(target: SocketAddr, certificate: &Path) -> Self {
+        let (shown, key) = self_signed(certificate);
+        Self::showing(target, shown, key, None, false).await
     }
 
     /// The same as [`with`](Self::with), which lets in only those who show a certificate of `authority`.
@@ -49,13 +60,13 @@ impl TlsDoor {
         for authority in chain(authority) {
             roots.add(authority).expect("an authority");
         }
-        Self::showing(target, shown, key, Some(roots)).await
+        Self::showing(target, shown, key, Some(roots), true).await
     }
 
     /// The same with the certificate and the key in these files, whatever they say.
     pub async fn with(target: SocketAddr, certificate: &Path, key: &Path) -> Self {
         let key = PrivateKeyDer::from_pem_file(key).expect("a key");
-        Self::showing(target, chain(certificate), key, None).await
+        Self::showing(target, chain(certificate), key, None, true).await
     }
 
     async fn showing(
@@ -63,6 +74,7 @@ impl TlsDoor {
         certificate: Vec<CertificateDer<'static>>,
         key: PrivateKeyDer<'static>,
         clients: Option<RootCertStore>,
+        resumes: bool,
     ) -> Self {
         let key = ring::sign::any_supported_type(&key).expect("a key");
         // A certificate that is of no use is shown, too: whoever comes is to judge it.
@@ -79,30 +91,52 @@ impl TlsDoor {
                 config.with_client_cert_verifier(clients.build().expect("authorities"))
             }
         };
-        let config = config.with_cert_resolver(Arc::new(shown));
+        let mut config = config.with_cert_resolver(Arc::new(shown));
+        if !resumes {
+            config.session_storage = Arc::new(NoServerSessionStorage {});
+            config.send_tls13_tickets = 0;
+        }
         let acceptor = TlsAcceptor::from(Arc::new(config));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let addr = listener.local_addr().expect("its address");
+        let resumed = Arc::<AtomicUsize>::default();
+        let counter = Arc::clone(&resumed);
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
             let mut visits = JoinSet::new();
             while let Ok((near, _)) = listener.accept().await {
-                let acceptor = acceptor.clone();
+                let (acceptor, counter) = (acceptor.clone(), Arc::clone(&counter));
                 visits.spawn(async move {
                     let Ok(mut near) = acceptor.accept(near).await else { return };
+                    let kind = near.get_ref().1.handshake_kind();
+                    let is_resumed = kind == Some(HandshakeKind::Resumed);
+                    counter.fetch_add(usize::from(is_resumed), Ordering::Relaxed);
                     let Ok(mut far) = TcpStream::connect(target).await else { return };
                     // However it ends, it is over.
                     let _ = copy_bidirectional(&mut near, &mut far).await;
                 });
             }
         });
-        Self { addr, _tasks: tasks }
+        Self { addr, resumed, _tasks: tasks }
     }
 
     /// Where it listens.
     pub fn addr(&self) -> SocketAddr {
         self.addr
     }
+
+    /// How many handshakes have resumed a session.
+    pub fn resumed(&self) -> usize {
+        self.resumed.load(Ordering::Relaxed)
+    }
+}
+
+/// A certificate of `127.0.0.1` with its key, which is written to a file, too.
+fn self_signed(file: &Path) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
+    let rcgen::CertifiedKey { cert, signing_key } =
+        generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("a certificate");
+    std::fs::write(file, cert.pem()).expect("a file");
+    (vec![cert.der().clone()], PrivatePkcs8KeyDer::from(signing_key.serialize_der()).into())
 }
 
 /// The certificates in a file.
