@@ -10,6 +10,9 @@ use crate::{Figure, issuer::Issuer, median};
 
 const CREDENTIALS: usize = 4_000;
 
+/// So few that there is a session for each: a client keeps eight for a server.
+const CALLS_AT_ONCE: usize = 4;
+
 /// Pairs of a worker with resumed sessions and one without, of which the median counts.
 const PAIRS: usize = 3;
 
@@ -73,7 +76,7 @@ async fn worker(resumes: bool) -> Run {
         issuer.credentials(CREDENTIALS).replace(&issuer.url, &format!("https://{}", door.addr()));
     let text = format!(
         "[store]\nurl = \"{}\"\n[admin]\nlisten = \"off\"\n\
-         [worker]\nca_cert_file = \"issuer.pem\"\n{credentials}",
+         [worker]\nca_cert_file = \"issuer.pem\"\ncalls_at_once = {CALLS_AT_ONCE}\n{credentials}",
         redis.url()
     );
     std::fs::write(directory.path().join("evertoken.toml"), text).expect("a file");

@@ -107,6 +107,8 @@ impl TlsDoor {
             while let Ok((near, _)) = listener.accept().await {
                 let (acceptor, counter) = (acceptor.clone(), Arc::clone(&counter));
                 visits.spawn(async move {
+                    // What follows the tickets of a session would wait for them to be acknowledged.
+                    let _ = near.set_nodelay(true);
                     let Ok(mut near) = acceptor.accept(near).await else { return };
                     let kind = near.get_ref().1.handshake_kind();
                     let is_resumed = kind == Some(HandshakeKind::Resumed);
