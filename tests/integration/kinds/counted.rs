@@ -70,6 +70,7 @@ impl Counted {
         let asked = due * (kept.life().as_secs() as usize / 4 + 2);
         let is_good = match kept.gives {
             Gives::Anew | Gives::Another => new <= due && same <= strikes,
+            Gives::Last => new <= due && same <= due,
             Gives::Longer => new + same <= due,
             Gives::Same => new <= due && same <= asked,
         };
