@@ -38,7 +38,7 @@ use crate::{
     credential::CredentialId,
     lease::Holder,
     provider::InvalidTransport,
-    store::{Coordinate, Hearing, Read, StoreError, StoreUrl},
+    store::{self, Coordinate, Hearing, Read, StoreError, StoreUrl},
     systemd::Systemd,
     traces::Traces,
     worker::{self, StartError},
@@ -185,7 +185,7 @@ fn reader(settings: &Settings) -> Arc<dyn Read> {
 /// A store for a command that asks for something.
 fn store(settings: &Settings) -> Arc<dyn Coordinate> {
     let store = &settings.store;
-    store.url.open(&store.prefix, Holder::fresh(), Hearing::Nothing)
+    store::open(&store.url, &store.prefix, Holder::fresh(), Hearing::Nothing)
 }
 
 /// The store of workers that run, for a command that tells them something: it begins none.

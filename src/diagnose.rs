@@ -22,7 +22,7 @@ use crate::{
     provider::{Credential, InvalidTransport, Secrets},
     status::{CredentialStatus, ONE_REFUSED, SecretState, SecretStatus, Status},
     store::{
-        Coordinate, Hearing, Lack, Read, RedisStore, RedisUrl, StoreError, StoreUrl,
+        self, Coordinate, Hearing, Lack, Read, RedisStore, RedisUrl, StoreError, StoreUrl,
         diagnosis::{Role, Tried},
     },
     tls,
@@ -101,7 +101,7 @@ async fn look_at_directory(url: &StoreUrl, findings: &mut Vec<Finding>) -> Resul
         "a directory serves the processes of one machine; for more, set store.url to \
          redis://HOST:6379/0",
     ));
-    url.open("", Holder::fresh(), Hearing::Nothing).data_identity().await?;
+    store::open(url, "", Holder::fresh(), Hearing::Nothing).data_identity().await?;
     let text = match url {
         StoreUrl::File(path) if !path.exists() => {
             format!("the directory of {url} does not exist yet: the first worker makes it")

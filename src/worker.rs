@@ -22,7 +22,7 @@ use crate::{
     presence::Presence,
     provider::{Credential, FetchError, InvalidTransport},
     refresh::{Cycle, Keeper},
-    store::Hearing,
+    store::{self, Hearing},
     systemd::Systemd,
 };
 
@@ -95,7 +95,7 @@ pub async fn run(settings: Settings, systemd: Option<Systemd>) -> Result<(), Sta
     warn_of_secrets_in_clear(&credentials);
     let place = store.url.to_string();
     let board = Arc::new(Board::new(holder.as_str(), credentials.len(), place));
-    let store = store.url.open(&store.prefix, holder, Hearing::Hints);
+    let store = store::open(&store.url, &store.prefix, holder, Hearing::Hints);
     let ids: Vec<_> = credentials.iter().map(|credential| &credential.id).collect();
     let metrics = Metrics::install(&ids).map_err(StartError::Metrics)?;
     let (stop, stopping) = watch::channel(false);

@@ -7,7 +7,9 @@ use evertoken::{
     clock::Moment,
     credential::{CredentialId, Token},
     lease::{AttemptId, Epoch, Holder},
-    store::{Asked, BeginRequest, Begun, Coordinate, Hearing, Protocol, Publication, StoreUrl},
+    store::{
+        self, Asked, BeginRequest, Begun, Coordinate, Hearing, Protocol, Publication, StoreUrl,
+    },
 };
 use evertoken_testkit::redis::RedisServer;
 use redis::aio::MultiplexedConnection;
@@ -36,7 +38,7 @@ pub(crate) async fn measure() -> Vec<Figure> {
     let directory = TempDir::new().expect("a directory");
     let redis = RedisServer::start(directory.path().join("redis")).await;
     let url = StoreUrl::parse(&redis.url()).expect("a URL");
-    let store = url.open("evertoken", Holder::fresh(), Hearing::Nothing);
+    let store = store::open(&url, "evertoken", Holder::fresh(), Hearing::Nothing);
     store.identify_data().await.expect("redis answers");
     let ids: Vec<CredentialId> =
         (0..CREDENTIALS).map(|n| format!("c{n}").parse().expect("an id")).collect();

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use evertoken::{
     credential::CredentialId,
     lease::{AttemptId, Holder},
-    store::{Begun, Completed, Coordinate, Hearing, Hint, Permit, Protocol, StoreUrl},
+    store::{self, Begun, Completed, Coordinate, Hearing, Hint, Permit, Protocol, StoreUrl},
 };
 use evertoken_testkit::{
     CAP,
@@ -20,7 +20,7 @@ use crate::contract::{publication, request, token};
 use tempfile::TempDir;
 
 fn open(url: &str, hearing: Hearing) -> Arc<dyn Coordinate> {
-    StoreUrl::parse(url).expect("a URL").open("evertoken", Holder::fresh(), hearing)
+    store::open(&StoreUrl::parse(url).expect("a URL"), "evertoken", Holder::fresh(), hearing)
 }
 
 async fn identity(store: &Arc<dyn Coordinate>) -> String {

@@ -17,8 +17,8 @@ use evertoken::{
     credential::{CredentialId, Token},
     lease::{AttemptId, Epoch, Holder, Lease},
     store::{
-        Asked, BeginRequest, Begun, Calls, Completed, Coordinate, Failed, FailedAttempt, Glance,
-        Hearing, Offer, Offered, Permit, Protocol, Publication, StoreUrl,
+        self, Asked, BeginRequest, Begun, Calls, Completed, Coordinate, Failed, FailedAttempt,
+        Glance, Hearing, Offer, Offered, Permit, Protocol, Publication, StoreUrl,
     },
 };
 use tempfile::TempDir;
@@ -133,7 +133,7 @@ pub(super) fn failure() -> FailedAttempt<'static> {
 pub(super) fn open(url: &str) -> (Arc<dyn Coordinate>, Holder) {
     let holder = Holder::fresh();
     let url = StoreUrl::parse(url).expect("a URL");
-    (url.open("evertoken", holder.clone(), Hearing::Nothing), holder)
+    (store::open(&url, "evertoken", holder.clone(), Hearing::Nothing), holder)
 }
 
 // === impl Pair ===

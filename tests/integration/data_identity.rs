@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use evertoken::{
     lease::{AttemptId, Holder},
-    store::{Begun, Coordinate, Hearing, Protocol, StoreErrorKind, StoreUrl},
+    store::{self, Begun, Coordinate, Hearing, Protocol, StoreErrorKind, StoreUrl},
 };
 use evertoken_testkit::{redis::RedisServer, wait_for};
 use redis::{AsyncCommands, aio::MultiplexedConnection};
@@ -14,7 +14,7 @@ use crate::contract::request;
 
 fn open(url: &str) -> Arc<dyn Coordinate> {
     let url = StoreUrl::parse(url).expect("a URL");
-    url.open("evertoken", Holder::fresh(), Hearing::Nothing)
+    store::open(&url, "evertoken", Holder::fresh(), Hearing::Nothing)
 }
 
 /// The identity as soon as the store answers: the first command on a broken connection fails.

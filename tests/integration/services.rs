@@ -9,7 +9,7 @@ use std::time::Duration;
 use evertoken::{
     credential::{CredentialId, Token},
     lease::Holder,
-    store::{Hearing, Hint, StoreUrl},
+    store::{self, Hearing, Hint, StoreUrl},
 };
 use evertoken_testkit::{
     CAP,
@@ -85,7 +85,7 @@ async fn in_resp2_a_second_connection_that_ends_is_made_anew_and_missed_messages
     let fleet = without(&["HELLO"]).await;
     let open = |hearing| {
         let url = StoreUrl::parse(&fleet.redis.url()).expect("a URL");
-        url.open("evertoken", Holder::fresh(), hearing)
+        store::open(&url, "evertoken", Holder::fresh(), hearing)
     };
     let (hearing, other) = (open(Hearing::Hints), open(Hearing::Nothing));
     let id: CredentialId = "shop".parse().expect("an id");

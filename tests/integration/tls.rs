@@ -3,6 +3,7 @@
 
 use std::{path::Path, time::Duration};
 
+use evertoken_client::{Certificates, Keys, Reader, RedisUrl};
 use evertoken_testkit::{
     cluster::Cluster,
     fleet::{Fleet, issuer_settings},
@@ -114,6 +115,22 @@ fn files(directory: &Path) -> [String; 8] {
     [clients, "no".to_owned(), cert_file, cert, key_file, key, ca_file, ca]
 }
 
+/// An application that trusts the same authority.
+fn reader(url: &str, directory: &Path) -> Reader {
+    let authority = std::fs::read(directory.join("ca.pem")).expect("a file");
+    let url = RedisUrl::parse(url, Some(Certificates::new(Some(authority), None)));
+    Reader::new(url.expect("a URL"), Keys::DEFAULT_PREFIX)
+}
+
+/// Waits until an application reads this token.
+async fn reads(application: &Reader, token: &str) {
+    let shop = "shop".parse().expect("an id");
+    wait_for("the application reads it", || async {
+        application.get(&shop).await.ok()?.filter(|read| read.expose() == token)
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_failover_of_sentinels_behind_tls_costs_no_call() {
     let mut fleet = Fleet::new(issuer_settings(Duration::from_secs(7200))).await;
@@ -134,8 +151,11 @@ async fn a_failover_of_sentinels_behind_tls_costs_no_call() {
         })
         .await;
     }
+    let application = reader(&watched.url(""), fleet.path());
+    reads(&application, &token).await;
     master.stop();
     let promoted = watched.promoted().await;
+    reads(&application, &token).await;
     fleet.all_told("store.back").await;
     assert_eq!(promoted.token().await, Some(token));
     assert_eq!(fleet.summary().calls, 1);
@@ -159,6 +179,7 @@ async fn a_cluster_behind_tls_is_worked_with() {
     let refreshed = fleet.command(&refresh).await;
     assert_eq!(refreshed.status.code(), Some(0), "{}", refreshed.stderr);
     let second = cluster.token().await.expect("a token");
+    reads(&reader(&cluster.url(), fleet.path()), &second).await;
     assert!(second != first && fleet.issuer.alive(&second).alive);
     assert_eq!(fleet.summary().calls, 2);
     fleet.end().await;

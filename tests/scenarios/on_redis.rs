@@ -10,7 +10,7 @@ use evertoken::{
     lease::Holder,
     provider::Credential,
     status::Status,
-    store::{Coordinate, Hearing, StoreUrl},
+    store::{self, Coordinate, Hearing, StoreUrl},
 };
 use evertoken_simulator::Settings;
 use evertoken_testkit::{
@@ -96,7 +96,7 @@ impl RealStage {
         let workers = (0..story.start.workers).map(|_| Some(fleet.start(&configuration))).collect();
         fleet.published().await;
         let url = StoreUrl::parse(&fleet.redis.url()).expect("a URL");
-        let store = url.open("evertoken", Holder::fresh(), Hearing::Nothing);
+        let store = store::open(&url, "evertoken", Holder::fresh(), Hearing::Nothing);
         let began_ms = fleet.calls().first().expect("the first call").at_ms;
         let since = Duration::from_millis(unix_ms().saturating_sub(began_ms));
         let (began, passed) = (clock::now() - since, Duration::ZERO);

@@ -21,7 +21,10 @@ use tokio::{task::JoinSet, time::sleep};
 
 pub use self::current::Current;
 use self::{entry::Entry, source::Source};
-use crate::{CredentialId, InvalidId, ReadError, RedisFailure, ReportError, Token, clock::Moment};
+use crate::{
+    CredentialId, InvalidId, InvalidStoreUrl, ReadError, ReportError, StoreUrl, Token,
+    clock::Moment,
+};
 
 /// How long a caller waits for the successor of a token that it has reported.
 const SUCCESSOR: Duration = Duration::from_secs(2);
@@ -62,32 +65,22 @@ pub enum TokenError {
 // === impl Client ===
 
 impl Client {
-    /// A client of the fleet that publishes where this URL says: `redis://user:password@host:6379/0`,
-    /// `rediss://…` with the feature `tls`, or `file:DIR` for the processes of one machine. It connects
-    /// when it is first asked.
+    /// A client of the fleet whose `[store] url` this is, of which the README has all forms:
+    /// `redis://user:password@host:6379/0`, `redis+sentinel://…`, `redis+cluster://…`, or `file:DIR` for
+    /// the processes of one machine. It connects when it is first asked.
     ///
     /// # Errors
     /// If the URL is none.
-    pub fn open(url: &str) -> Result<Self, RedisFailure> {
-        Self::open_under(url, crate::Keys::DEFAULT_PREFIX)
+    pub fn open(url: &str) -> Result<Self, InvalidStoreUrl> {
+        Ok(Self::new(StoreUrl::parse(url)?, crate::Keys::DEFAULT_PREFIX))
     }
 
-    /// The same for a fleet whose keys begin with another `prefix` than `evertoken`.
-    ///
-    /// # Errors
-    /// If the URL is none.
-    pub fn open_under(url: &str, prefix: &str) -> Result<Self, RedisFailure> {
-        Ok(Self::of(Source::open(url, prefix)?))
-    }
-
-    /// The same by a client of the `redis` crate, for certificates and other settings of your own.
+    /// The same for a URL that was read, with certificates perhaps, and for a fleet whose keys may begin
+    /// with another `prefix` than [`Keys::DEFAULT_PREFIX`](crate::Keys::DEFAULT_PREFIX).
     #[must_use]
-    pub fn new(redis: redis::Client, prefix: &str) -> Self {
-        Self::of(Source::redis(redis, prefix))
-    }
-
-    fn of(source: Source) -> Self {
+    pub fn new(url: StoreUrl, prefix: &str) -> Self {
         let (entries, adding) = (ArcSwap::default(), Mutex::default());
+        let source = Source::new(url, prefix);
         Self { shared: Arc::new(Shared { source, entries, adding }) }
     }
 

@@ -14,11 +14,18 @@ pub mod messages;
 mod redis;
 mod time;
 mod token;
+#[cfg(feature = "redis")]
+mod url;
 
 #[cfg(feature = "redis")]
 pub use self::client::{Client, Current, TokenError};
 #[cfg(feature = "redis")]
-pub use self::redis::{ReadError, Reader, RedisFailure, ReportError, Reporter};
+pub use self::redis::{
+    Certificates, Cluster, Deployment, ReadError, Reader, RedisFailure, RedisUrl, ReportError,
+    Reporter, Sentinel,
+};
+#[cfg(feature = "redis")]
+pub use self::url::{InvalidStoreUrl, StoreUrl};
 pub use self::{
     epoch::Epoch,
     error_chain::Chain,

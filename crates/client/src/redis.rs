@@ -1,16 +1,24 @@
 //! Reading tokens from Redis, and reporting dead ones: each in the one way of the contract. Nothing is
 //! kept, tried again or waited for here.
 
+mod certificates;
+mod connect;
 mod error;
 mod link;
+mod url;
 
 use std::{fmt, time::Duration};
 
-use redis::{Client, pipe};
+use redis::Cmd;
 
-pub use self::error::{ReadError, RedisFailure, ReportError};
+pub(crate) use self::connect::listen;
 use self::link::Link;
-use crate::{CredentialId, InvalidToken, Keys, Token};
+pub use self::{
+    certificates::Certificates,
+    error::{ReadError, RedisFailure, ReportError},
+    url::{Cluster, Deployment, RedisUrl, Sentinel},
+};
+use crate::{CredentialId, InvalidStoreUrl, InvalidToken, Keys, Token};
 
 /// How long a report stands.
 const REPORT_SECONDS: u64 = 600;
@@ -41,16 +49,16 @@ pub struct Reporter {
 impl Reader {
     /// A reader of the tokens under `prefix`. It connects when it is first asked.
     #[must_use]
-    pub fn new(client: Client, prefix: &str) -> Self {
-        Self { link: Link::new(client), keys: Keys::new(prefix) }
+    pub fn new(url: impl Into<RedisUrl>, prefix: &str) -> Self {
+        Self { link: Link::new(url.into()), keys: Keys::new(prefix) }
     }
 
-    /// The same, by the URL of a server: `redis://user:password@host:6379/0`.
+    /// The same, by the URL of one server, of sentinels or of a cluster.
     ///
     /// # Errors
     /// If the URL is none.
-    pub fn open(url: &str, prefix: &str) -> Result<Self, RedisFailure> {
-        Ok(Self::new(Client::open(url).map_err(|error| RedisFailure::of(&error))?, prefix))
+    pub fn open(url: &str, prefix: &str) -> Result<Self, InvalidStoreUrl> {
+        Ok(Self::new(RedisUrl::parse(url, None)?, prefix))
     }
 
     /// The current token; `None` if none is valid.
@@ -58,9 +66,7 @@ impl Reader {
     /// # Errors
     /// [`ReadError`].
     pub async fn get(&self, id: &CredentialId) -> Result<Option<Token>, ReadError> {
-        let mut read = pipe();
-        read.get(self.keys.token(id));
-        let (found,): (Option<Vec<u8>>,) = self.link.ask(&read).await?;
+        let found: Option<Vec<u8>> = self.link.ask(&Cmd::get(self.keys.token(id))).await?;
         Ok(found.map(|bytes| token(&bytes)).transpose()?)
     }
 
@@ -73,10 +79,9 @@ impl Reader {
         id: &CredentialId,
     ) -> Result<Option<(Token, Duration)>, ReadError> {
         let key = self.keys.token(id);
-        let mut read = pipe();
         // Of two tokens, the life of the earlier: a later one may come between the two commands.
-        read.pttl(&key).get(&key);
-        let (life, found): (i64, Option<Vec<u8>>) = self.link.ask(&read).await?;
+        let life: i64 = self.link.ask(&Cmd::pttl(&key)).await?;
+        let found: Option<Vec<u8>> = self.link.ask(&Cmd::get(&key)).await?;
         let Some(bytes) = found else { return Ok(None) };
         let life = match life {
             // It has come between the two, and its life is not known yet.
@@ -99,16 +104,16 @@ impl fmt::Debug for Reader {
 impl Reporter {
     /// A reporter of the tokens under `prefix`. It connects when it first reports.
     #[must_use]
-    pub fn new(client: Client, prefix: &str) -> Self {
-        Self { link: Link::new(client), keys: Keys::new(prefix) }
+    pub fn new(url: impl Into<RedisUrl>, prefix: &str) -> Self {
+        Self { link: Link::new(url.into()), keys: Keys::new(prefix) }
     }
 
-    /// The same, by the URL of a server: `redis://user:password@host:6379/0`.
+    /// The same, by the URL of one server, of sentinels or of a cluster.
     ///
     /// # Errors
     /// If the URL is none.
-    pub fn open(url: &str, prefix: &str) -> Result<Self, RedisFailure> {
-        Ok(Self::new(Client::open(url).map_err(|error| RedisFailure::of(&error))?, prefix))
+    pub fn open(url: &str, prefix: &str) -> Result<Self, InvalidStoreUrl> {
+        Ok(Self::new(RedisUrl::parse(url, None)?, prefix))
     }
 
     /// Reports `token` as dead. Workers refresh it if it is the one that is published.
@@ -116,11 +121,11 @@ impl Reporter {
     /// # Errors
     /// [`ReportError`]. The report may stand nevertheless, and may be made again.
     pub async fn report(&self, id: &CredentialId, token: &Token) -> Result<(), ReportError> {
-        let mut report = pipe();
-        let key = self.keys.rejected(id);
-        report.cmd("SET").arg(key).arg(token.expose()).arg("EX").arg(REPORT_SECONDS).ignore();
-        report.publish(self.keys.rejected_channel(), id.as_str()).ignore();
-        Ok(self.link.ask::<()>(&report).await?)
+        let mut note = redis::cmd("SET");
+        note.arg(self.keys.rejected(id)).arg(token.expose()).arg("EX").arg(REPORT_SECONDS);
+        self.link.ask::<()>(&note).await?;
+        let wake = Cmd::publish(self.keys.rejected_channel(), id.as_str());
+        Ok(self.link.ask::<()>(&wake).await?)
     }
 }
 

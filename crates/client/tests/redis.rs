@@ -4,7 +4,7 @@ use evertoken_client::{
     CredentialId, ReadError, Reader, RedisFailure, ReportError, Reporter, Token,
 };
 use evertoken_rules::Holder;
-use evertoken_store::{Hearing, Hint, StoreUrl, diagnosis::Role};
+use evertoken_store::{Hearing, Hint, StoreUrl, diagnosis::Role, open};
 use evertoken_testkit::{CAP, redis::RedisServer, wait_for};
 use tempfile::TempDir;
 use tokio::time::timeout;
@@ -79,7 +79,7 @@ async fn what_is_no_token_is_an_error_that_does_not_show_it() {
 async fn a_report_stands_for_ten_minutes_and_wakes_a_worker() {
     let bench = Bench::new().await;
     let url = StoreUrl::parse(&bench.redis.url()).expect("a URL");
-    let worker = url.open("evertoken", Holder::fresh(), Hearing::Hints);
+    let worker = open(&url, "evertoken", Holder::fresh(), Hearing::Hints);
     worker.data_identity().await.expect("the worker is connected");
     bench.reporter().report(&shop(), &token("t0k3n")).await.expect("it is reported");
     let heard = timeout(CAP, async { while worker.next_hint().await != Hint::Look(shop()) {} });

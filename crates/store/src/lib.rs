@@ -14,9 +14,9 @@ mod file;
 mod glance;
 mod lacks;
 mod lease;
+mod open;
 mod protocol;
 mod redis;
-mod url;
 mod worker;
 
 use async_trait::async_trait;
@@ -30,13 +30,13 @@ pub use self::{
     glance::{Failure, Glance, Record, TokenWithExpiry},
     lacks::Lack,
     lease::{Known, Lease},
+    open::{Hearing, open},
     protocol::{
         Asked, BeginRequest, Begun, Busy, Calls, Committed, Completed, Delivery, Early, Failed,
         FailedAttempt, FirstSeen, Grant, NextGrant, Notice, Offer, Offered, Permit, Protocol,
         Publication, Requested, Telling, Verification,
     },
-    redis::{Certificates, InvalidPem, RedisStore, RedisUrl, some_certificate, some_key},
-    url::{Hearing, InvalidStoreUrl, StoreUrl},
+    redis::{InvalidPem, RedisStore, some_certificate, some_key},
     worker::Worker,
 };
 #[cfg(any(test, fuzzing))]
@@ -44,6 +44,7 @@ pub use self::{
 pub use self::{
     file::fuzz_properties as file_fuzz_properties, redis::fuzz_properties as redis_fuzz_properties,
 };
+pub use evertoken_client::{Certificates, InvalidStoreUrl, RedisUrl, StoreUrl};
 use evertoken_client::{CredentialId, Token};
 use evertoken_clock::StoreTime;
 

@@ -20,10 +20,10 @@ mod lacking;
 mod link;
 mod load;
 mod manner;
+mod pem;
 mod rights;
 mod script;
 mod unasked;
-mod url;
 mod workers;
 
 use async_trait::async_trait;
@@ -41,13 +41,13 @@ use self::{
 pub use self::{
     facts::{RedisFacts, SentinelFacts, ServerFacts, WatchedMaster},
     info::Info,
+    pem::{InvalidPem, some_certificate, some_key},
     rights::{Role, Tried},
-    url::{Certificates, InvalidPem, RedisUrl, some_certificate, some_key},
 };
 use super::{
     Committed, Coordinate, Glance, Hint, Lack, Read, StoreError, Timed, TokenWithExpiry, Worker,
 };
-use evertoken_client::{CredentialId, Token};
+use evertoken_client::{CredentialId, RedisUrl, Token};
 use evertoken_clock::StoreTime;
 
 /// The one script by which anything changes.

@@ -28,7 +28,7 @@ use crate::{
     credential::CredentialId,
     lease::Holder,
     policy::Issuance,
-    store::{Glance, Hearing, Read, StoreError, StoreUrl},
+    store::{self, Glance, Hearing, Read, StoreError, StoreUrl},
 };
 
 /// The life of a token.
@@ -177,11 +177,8 @@ impl Stage {
         let issuer = Arc::new(Simulator::start(any_port, settings).await?);
         let text = configuration(&url, &issuer.base_url());
         std::fs::write(directory.join(crew::CONFIGURATION), text)?;
-        let store = StoreUrl::parse(&url).map_err(io::Error::other)?.open(
-            "evertoken",
-            Holder::fresh(),
-            Hearing::Nothing,
-        );
+        let store = StoreUrl::parse(&url).map_err(io::Error::other)?;
+        let store = store::open(&store, "evertoken", Holder::fresh(), Hearing::Nothing);
         let ids = ACCOUNTS.iter().map(|account| account.id.parse());
         let ids = ids.collect::<Result<_, _>>().map_err(io::Error::other)?;
         let answers = ACCOUNTS.iter().map(|each| Ok(Answers::at(each.place()?, each.appid)));

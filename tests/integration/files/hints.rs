@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use evertoken::{
     lease::Holder,
-    store::{Coordinate, Hearing, Hint, Protocol, StoreUrl},
+    store::{self, Coordinate, Hearing, Hint, Protocol, StoreUrl},
 };
 use evertoken_testkit::CAP;
 
@@ -14,7 +14,7 @@ use crate::contract::{Bench, QUOTA, token};
 /// A worker's store that hears hints.
 async fn hearing(pair: &Pair) -> Arc<dyn Coordinate> {
     let url = StoreUrl::parse(&pair.bench.url()).expect("a URL");
-    let store = url.open("evertoken", Holder::fresh(), Hearing::Hints);
+    let store = store::open(&url, "evertoken", Holder::fresh(), Hearing::Hints);
     store.identify_data().await.expect("an answer");
     store
 }

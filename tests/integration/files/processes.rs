@@ -6,7 +6,7 @@ use evertoken::{
     clock,
     credential::{CredentialId, Token},
     lease::Holder,
-    store::{Hearing, StoreUrl},
+    store::{self, Hearing, StoreUrl},
 };
 use evertoken_simulator::{Fault, FaultKind};
 use evertoken_testkit::{
@@ -131,7 +131,7 @@ async fn storm_of_reports(fleet: &Fleet, token: &str) -> u128 {
     let began = clock::now();
     let mut reporters = JoinSet::new();
     for _ in 0..20 {
-        let store = url.open("evertoken", Holder::fresh(), Hearing::Nothing);
+        let store = store::open(&url, "evertoken", Holder::fresh(), Hearing::Nothing);
         let (shop, token) = (shop.clone(), token.clone());
         reporters.spawn(async move {
             for _ in 0..500 {

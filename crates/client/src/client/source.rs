@@ -1,15 +1,15 @@
-//! Where tokens stand: a Redis server, or a directory of this machine.
+//! Where tokens stand: in Redis, or in a directory of this machine.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use futures_util::{Stream, StreamExt};
-use redis::{RedisResult, aio::PubSubSink};
+use redis::aio::PubSubSink;
 use tokio::time::{interval, timeout};
 
 use super::files::Files;
 use crate::{
-    CredentialId, Keys, ReadError, Reader, RedisFailure, ReportError, Reporter, Token,
-    messages::Changed,
+    CredentialId, Keys, ReadError, Reader, RedisUrl, ReportError, Reporter, StoreUrl, Token,
+    messages::Changed, redis::listen,
 };
 
 /// How often the connection on which messages are heard is used, so that nobody on the way takes it for
@@ -19,15 +19,15 @@ const PING: (Duration, Duration) = (Duration::from_secs(20), Duration::from_secs
 /// Where tokens stand. Clones share their connections.
 #[derive(Clone)]
 pub(super) enum Source {
-    Redis(Arc<Server>),
+    Redis(Arc<Redis>),
     Files(Files),
 }
 
-/// A Redis server, and the channel on which changes are told.
-pub(super) struct Server {
+/// A Redis, and the channel on which changes are told.
+pub(super) struct Redis {
     reader: Reader,
     reporter: Reporter,
-    redis: redis::Client,
+    url: RedisUrl,
     channel: String,
 }
 
@@ -40,24 +40,16 @@ pub(super) struct Stood {
 // === impl Source ===
 
 impl Source {
-    pub(super) fn open(url: &str, prefix: &str) -> Result<Self, RedisFailure> {
-        if let Some(path) = url.strip_prefix("file:") {
-            return Ok(Self::Files(Files::new(Path::new(path))));
+    pub(super) fn new(url: StoreUrl, prefix: &str) -> Self {
+        match url {
+            StoreUrl::File(path) => Self::Files(Files::new(&path)),
+            StoreUrl::Redis(url) => Self::Redis(Arc::new(Redis {
+                reader: Reader::new(url.clone(), prefix),
+                reporter: Reporter::new(url.clone(), prefix),
+                url,
+                channel: Keys::new(prefix).changed_channel(),
+            })),
         }
-        #[cfg(feature = "tls")]
-        // An error says that the process has a provider already.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let redis = redis::Client::open(url).map_err(|error| RedisFailure::of(&error))?;
-        Ok(Self::redis(redis, prefix))
-    }
-
-    pub(super) fn redis(redis: redis::Client, prefix: &str) -> Self {
-        Self::Redis(Arc::new(Server {
-            reader: Reader::new(redis.clone(), prefix),
-            reporter: Reporter::new(redis.clone(), prefix),
-            redis,
-            channel: Keys::new(prefix).changed_channel(),
-        }))
     }
 
     /// A token is read again after this time at the latest. A file costs next to nothing, and nobody
@@ -71,7 +63,7 @@ impl Source {
 
     pub(super) async fn read(&self, id: &CredentialId) -> Result<Option<Stood>, ReadError> {
         let found = match self {
-            Self::Redis(server) => server.reader.get_with_life(id).await?,
+            Self::Redis(redis) => redis.reader.get_with_life(id).await?,
             Self::Files(files) => files.read(id).await?,
         };
         Ok(found.map(|(token, remaining)| Stood { token, remaining }))
@@ -79,7 +71,7 @@ impl Source {
 
     pub(super) async fn report(&self, id: &CredentialId, token: &Token) -> Result<(), ReportError> {
         match self {
-            Self::Redis(server) => server.reporter.report(id, token).await,
+            Self::Redis(redis) => redis.reporter.report(id, token).await,
             Self::Files(files) => files.report(id, token).await,
         }
     }
@@ -87,13 +79,8 @@ impl Source {
     /// What is told of tokens that have changed, until the connection ends; `None` where nothing can be
     /// heard now.
     pub(super) async fn changes(&self) -> Option<impl Stream<Item = CredentialId> + use<>> {
-        let Self::Redis(server) = self else { return None };
-        let connect = async {
-            let mut heard = server.redis.get_async_pubsub().await?;
-            heard.subscribe(&server.channel).await?;
-            RedisResult::Ok(heard.split())
-        };
-        let (sink, messages) = timeout(PING.1, connect).await.ok()?.ok()?;
+        let Self::Redis(redis) = self else { return None };
+        let (sink, messages) = listen(&redis.url, &redis.channel).await.ok()?.split();
         let ids = messages.filter_map(|message| {
             let changed = serde_json::from_slice::<Changed>(message.get_payload_bytes());
             std::future::ready(changed.ok().map(|changed| changed.id))

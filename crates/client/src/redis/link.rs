@@ -6,36 +6,40 @@ use futures_util::{
     FutureExt,
     future::{BoxFuture, Shared},
 };
-use redis::{Client, FromRedisValue, Pipeline, aio::MultiplexedConnection};
+use redis::{Cmd, FromRedisValue};
 
-use super::RedisFailure;
+use super::{
+    RedisFailure, RedisUrl,
+    connect::{Connection, connect},
+};
 
 /// The making of a connection. Whoever waits for it waits for the same one.
-type Connecting = Shared<BoxFuture<'static, Result<MultiplexedConnection, RedisFailure>>>;
+type Connecting = Shared<BoxFuture<'static, Result<Connection, RedisFailure>>>;
 
-/// The way to a server.
+/// The way to those who have the keys.
 #[derive(Clone)]
 pub(super) struct Link {
-    client: Client,
+    url: RedisUrl,
     current: Arc<Mutex<Option<Connecting>>>,
 }
 
 // === impl Link ===
 
 impl Link {
-    pub(super) fn new(client: Client) -> Self {
-        Self { client, current: Arc::default() }
+    pub(super) fn new(url: RedisUrl) -> Self {
+        Self { url, current: Arc::default() }
     }
 
-    /// Sends these commands together, once.
-    pub(super) async fn ask<T: FromRedisValue>(
-        &self,
-        commands: &Pipeline,
-    ) -> Result<T, RedisFailure> {
+    /// Sends a command. One at a time: while a slot of a cluster moves, its new node answers no more than
+    /// one without being asked again.
+    pub(super) async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, RedisFailure> {
         let connecting = self.connecting();
         let answer = match connecting.clone().await {
-            Ok(mut connection) => {
-                let answer = commands.query_async(&mut connection).await;
+            Ok(connection) => {
+                let answer = match connection {
+                    Connection::One(mut one) => command.query_async(&mut one).await,
+                    Connection::Cluster(mut all) => command.query_async(&mut all).await,
+                };
                 answer.map_err(|error| RedisFailure::of(&error))
             }
             Err(failure) => Err(failure),
@@ -49,12 +53,8 @@ impl Link {
     fn connecting(&self) -> Connecting {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         let connect = || {
-            let client = self.client.clone();
-            let connect = async move {
-                let connection = client.get_multiplexed_async_connection().await;
-                connection.map_err(|error| RedisFailure::of(&error))
-            };
-            connect.boxed().shared()
+            let url = self.url.clone();
+            async move { connect(&url).await }.boxed().shared()
         };
         current.get_or_insert_with(connect).clone()
     }

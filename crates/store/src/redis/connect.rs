@@ -12,12 +12,10 @@ use std::{
 
 use futures_util::future;
 use redis::{
-    Client, Cmd, Pipeline, ProtocolVersion, PushInfo, PushKind, RedisFuture, RedisResult, TlsMode,
-    Value,
+    Client, Cmd, Pipeline, ProtocolVersion, PushInfo, PushKind, RedisFuture, RedisResult, Value,
     aio::{ConnectionLike, MultiplexedConnection},
     cluster::ClusterClientBuilder,
     cluster_async::ClusterConnection,
-    sentinel::{SentinelClientBuilder, SentinelServerType},
 };
 use tokio::{sync::mpsc, time::timeout};
 
@@ -26,9 +24,9 @@ use super::{
     errors,
     lacking::Lacking,
     manner::{self, One},
-    url::{Cluster, Deployment, RedisUrl, Sentinel},
 };
 use crate::Lack;
+use evertoken_client::{Cluster, Deployment, RedisUrl};
 
 /// How long a connection to one server may take to be made.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -89,12 +87,11 @@ impl Opened {
     ) -> RedisResult<Self> {
         let search = async {
             let one = match url.deployment() {
-                Deployment::Single(client) => manner::connect(client, channels, key).await?,
-                Deployment::Sentinel(sentinel) => {
-                    manner::connect(&master(sentinel).await?, channels, key).await?
-                }
+                Deployment::Single(client) => as_worker(client, url.protocol())?,
+                Deployment::Sentinel(sentinel) => as_worker(&sentinel.master().await?, None)?,
                 Deployment::Cluster(cluster) => return all(cluster, channels, key).await,
             };
+            let one = manner::connect(&one, channels, key).await?;
             let One { connection, server, lacking, ear, is_makeshift, .. } = one;
             Ok(Self { connection: Connection::One(connection), server, lacking, ear, is_makeshift })
         };
@@ -150,41 +147,14 @@ pub(super) fn hand_on(
     }
 }
 
-/// The master, as a sentinel knows it now. The library asks one sentinel after the other, passes
-/// over those that take it for down, and has the master confirm by `ROLE` that it is one.
-async fn master(sentinel: &Sentinel) -> RedisResult<Client> {
-    let addresses = sentinel.sentinels.iter().map(|each| each.addr().clone());
-    // All of them have the same login.
-    #[expect(
-        clippy::indexing_slicing,
-        reason = "a URL without a sentinel is refused when it is read"
-    )]
-    let login = sentinel.sentinels[0].redis_settings();
-    let mut builder =
-        SentinelClientBuilder::new(addresses, &sentinel.master, SentinelServerType::Master)?
-            .set_client_to_redis_db(sentinel.settings.db());
-    if let Some(user) = sentinel.settings.username() {
-        builder = builder.set_client_to_redis_username(user);
-    }
-    if let Some(password) = sentinel.settings.password() {
-        builder = builder.set_client_to_redis_password(password);
-    }
-    if let Some(user) = login.username() {
-        builder = builder.set_client_to_sentinel_username(user);
-    }
-    if let Some(password) = login.password() {
-        builder = builder.set_client_to_sentinel_password(password);
-    }
-    if sentinel.uses_tls() {
-        builder = builder.set_client_to_redis_tls_mode(TlsMode::Secure);
-    }
-    if let Some(certificates) = &sentinel.certificates {
-        builder = builder
-            .set_client_to_redis_certificates(certificates.clone())
-            .set_client_to_sentinel_certificates(certificates.clone());
-    }
-    let found = builder.build()?.async_get_client().await?;
-    Client::open(found.get_connection_info().clone().set_redis_settings(sentinel.settings.clone()))
+/// The same server, spoken to as a worker does: in RESP3, unless it is to be another.
+fn as_worker(client: &Client, protocol: Option<ProtocolVersion>) -> RedisResult<Client> {
+    let info = client.get_connection_info();
+    let settings = info.redis_settings().clone();
+    let settings = settings
+        .set_protocol(protocol.unwrap_or(ProtocolVersion::RESP3))
+        .set_lib_name("evertoken", env!("CARGO_PKG_VERSION"));
+    Client::open(info.clone().set_redis_settings(settings))
 }
 
 // --- a cluster ---
@@ -216,7 +186,8 @@ async fn all(cluster: &Cluster, channels: Option<&Channels>, key: &str) -> Redis
 /// The first node that answers, if it speaks RESP2 alone. The library does not tell why it could not
 /// connect to a cluster.
 async fn speaks_resp2(cluster: &Cluster, key: &str) -> Option<Client> {
-    let nodes = cluster.nodes.iter().filter_map(|node| client_of(cluster, node).ok());
+    let client = |node| as_worker(&cluster.client(node).ok()?, None).ok();
+    let nodes = cluster.nodes.iter().filter_map(client);
     let ask = |client: Client| {
         Box::pin(async move {
             let One { protocol, .. } = manner::connect(&client, None, key).await?;
@@ -225,13 +196,6 @@ async fn speaks_resp2(cluster: &Cluster, key: &str) -> Option<Client> {
     };
     let ((client, protocol), _) = future::select_ok(nodes.map(ask)).await.ok()?;
     (protocol == ProtocolVersion::RESP2).then(|| manner::with_resp2(&client).ok())?
-}
-
-fn client_of(cluster: &Cluster, node: &redis::ConnectionInfo) -> RedisResult<Client> {
-    match &cluster.certificates {
-        Some(certificates) => Client::build_with_tls(node.clone(), certificates.clone()),
-        None => Client::open(node.clone()),
-    }
 }
 
 async fn connect_all(
@@ -247,7 +211,7 @@ async fn connect_all(
         .min_retry_wait(CLUSTER_PAUSE_MS.0)
         .max_retry_wait(CLUSTER_PAUSE_MS.1);
     if let Some(certificates) = &cluster.certificates {
-        builder = builder.certs(certificates.clone());
+        builder = certificates.in_cluster(builder);
     }
     if let Some(channels) = channels {
         builder = builder.push_sender(hand_on(channels));

@@ -3,8 +3,8 @@
 
 use redis::{ErrorKind, RedisError};
 
-use super::url::{Deployment, RedisUrl};
 use crate::{StoreError, StoreErrorCode, WrongDeployment};
+use evertoken_client::{Deployment, RedisUrl};
 use evertoken_tls as tls;
 
 /// The server's codes that are told apart, and what each means.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use futures_util::future;
 use redis::{
-    Client, ConnectionInfo, FromRedisValue, RedisError, RedisResult, Value,
+    ConnectionInfo, FromRedisValue, RedisError, RedisResult, Value,
     cluster_async::ClusterConnection,
     cluster_routing::{MultipleNodeRoutingInfo, RoutingInfo},
 };
@@ -15,9 +15,9 @@ use super::{
     connect::{Connection, SEARCH_TIMEOUT},
     errors,
     info::Info,
-    url::{Deployment, Sentinel},
 };
 use crate::{Lack, StoreError};
+use evertoken_client::{Deployment, Sentinel};
 use evertoken_clock::StoreTime;
 
 /// What a Redis says of itself, and its sentinels of it.
@@ -147,11 +147,7 @@ async fn watcher(sentinel: &Sentinel, info: &ConnectionInfo) -> SentinelFacts {
 }
 
 async fn watching(sentinel: &Sentinel, info: &ConnectionInfo) -> RedisResult<WatchedMaster> {
-    let client = match &sentinel.certificates {
-        Some(certificates) => Client::build_with_tls(info.clone(), certificates.clone())?,
-        None => Client::open(info.clone())?,
-    };
-    let mut connection = client.get_multiplexed_async_connection().await?;
+    let mut connection = sentinel.client(info)?.get_multiplexed_async_connection().await?;
     let ask = |what: &str| redis::cmd("SENTINEL").arg(what).arg(&sentinel.master).to_owned();
     let master: Option<(String, u16)> =
         ask("GET-MASTER-ADDR-BY-NAME").query_async(&mut connection).await?;

@@ -22,9 +22,9 @@ use super::{
     keys::Keys,
     lacking::Lacking,
     unasked,
-    url::{Deployment, RedisUrl},
 };
 use crate::{Hint, Lack, StoreError, StoreErrorCode, StoreErrorKind};
+use evertoken_client::{Deployment, RedisUrl};
 use evertoken_clock as clock;
 
 /// The script that tells the time.

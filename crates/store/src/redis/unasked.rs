@@ -6,7 +6,7 @@ use std::time::Duration;
 use redis::{ConnectionAddr, RedisError};
 use tokio::{io::AsyncReadExt, net::TcpStream, time::timeout};
 
-use super::url::{Deployment, RedisUrl};
+use evertoken_client::{Deployment, RedisUrl};
 
 /// How long it may take. Who has something to say says it at once.
 const PATIENCE: Duration = Duration::from_secs(2);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use evertoken::{
     credential::Token,
     lease::{AttemptId, Epoch, Holder, Reason},
-    store::{Begun, Busy, Committed, Completed, Hearing, Hint, Offered, StoreUrl},
+    store::{self, Begun, Busy, Committed, Completed, Hearing, Hint, Offered, StoreUrl},
 };
 use evertoken_rules as rules;
 use evertoken_testkit::CAP;
@@ -120,7 +120,7 @@ async fn the_key_of_a_report_lives_for_ten_minutes() {
 async fn two_prefixes_in_one_store_do_not_meet() {
     let pair = Pair::with_token("first").await;
     let url = StoreUrl::parse(&pair.bench.server.url()).expect("a URL");
-    let other = url.open("elsewhere", Holder::fresh(), Hearing::Nothing);
+    let other = store::open(&url, "elsewhere", Holder::fresh(), Hearing::Nothing);
     assert_eq!(other.token(&pair.id).await.expect("an answer"), None);
     let lease = pair.grant_as(&other, &request(&AttemptId::fresh())).await;
     pair.complete(&other, &lease, publication(&lease, &token("second"))).await;
@@ -132,7 +132,7 @@ async fn two_prefixes_in_one_store_do_not_meet() {
 async fn hints_of_both_channels_are_heard() {
     let pair = Pair::new().await;
     let url = StoreUrl::parse(&pair.bench.server.url()).expect("a URL");
-    let hearing = url.open("evertoken", Holder::fresh(), Hearing::Hints);
+    let hearing = store::open(&url, "evertoken", Holder::fresh(), Hearing::Hints);
     hearing.data_identity().await.expect("it is connected, and subscribed");
     pair.bench.command(&["PUBLISH", "evertoken:changed", "no sense"]).await;
     pair.a.report(&pair.id, &Token::new("first").expect("a token")).await.expect("an answer");

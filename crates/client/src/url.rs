@@ -1,9 +1,9 @@
-//! Where a store is, as the user writes it: a scheme and what it takes.
+//! Where tokens are kept, as the user writes it: a scheme and what it takes. Workers and applications
+//! read the same text.
 
-use std::{fmt, path::PathBuf, sync::Arc};
+use std::{fmt, path::PathBuf};
 
-use super::{Certificates, Coordinate, FileStore, RedisStore, RedisUrl};
-use evertoken_rules::Holder;
+use crate::redis::{Certificates, RedisUrl};
 
 const REDIS_SCHEMES: [&str; 8] = [
     "redis",
@@ -16,7 +16,7 @@ const REDIS_SCHEMES: [&str; 8] = [
     "rediss+cluster",
 ];
 
-/// Where the store is. It may hold a password, so it prints only the address.
+/// Where tokens are kept. It may hold a password, so it prints only the address.
 #[derive(Clone, Debug)]
 pub enum StoreUrl {
     /// `redis://` and its kin: one server, Sentinel or Cluster.
@@ -48,8 +48,8 @@ pub enum InvalidStoreUrl {
     },
     /// There are certificates, and nothing to use them for.
     #[error(
-        "certificates are configured under store.tls, and the URL does not ask for TLS: it begins \
-         with rediss://, rediss+sentinel:// or rediss+cluster://"
+        "there are certificates (a worker's are under store.tls), and the URL does not ask for TLS: \
+         it begins with rediss://, rediss+sentinel:// or rediss+cluster://"
     )]
     NoTls,
     /// It has the scheme of files, and names no directory.
@@ -57,15 +57,6 @@ pub enum InvalidStoreUrl {
         "it names no directory; it looks like file:./evertoken-data or file:/var/lib/evertoken"
     )]
     File,
-}
-
-/// Whether a store is to hear hints.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Hearing {
-    /// For a worker.
-    Hints,
-    /// For a command that only asks.
-    Nothing,
 }
 
 // === impl StoreUrl ===
@@ -103,20 +94,6 @@ impl StoreUrl {
                 Err(InvalidStoreUrl::Scheme(format!("{scheme}://")))
             }
             _ => Err(InvalidStoreUrl::Scheme("what was given".to_owned())),
-        }
-    }
-
-    /// The store there, for one process. Nothing is connected or touched yet.
-    #[must_use]
-    pub fn open(&self, prefix: &str, holder: Holder, hearing: Hearing) -> Arc<dyn Coordinate> {
-        match (self, hearing) {
-            (Self::Redis(url), Hearing::Hints) => {
-                Arc::new(RedisStore::with_hints(url.clone(), prefix, holder))
-            }
-            (Self::Redis(url), Hearing::Nothing) => {
-                Arc::new(RedisStore::new(url.clone(), prefix, holder))
-            }
-            (Self::File(path), hearing) => Arc::new(FileStore::new(path, holder, hearing)),
         }
     }
 }

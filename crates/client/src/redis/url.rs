@@ -6,11 +6,11 @@
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use redis::{
-    Client, ClientTlsConfig, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, ProtocolVersion,
-    RedisConnectionInfo, TlsCertificates,
+    Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, ProtocolVersion,
+    RedisConnectionInfo, RedisResult,
 };
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 
+use super::Certificates;
 use crate::InvalidStoreUrl;
 
 const SENTINEL_PORT: u16 = 26379;
@@ -22,10 +22,13 @@ const CLUSTER: &str = "redis+cluster://user:password@host1:6379,host2:6379";
 
 /// Where Redis is. It may hold a password, so it prints only addresses.
 #[derive(Clone)]
-pub struct RedisUrl(Arc<Deployment>);
+pub struct RedisUrl {
+    deployment: Arc<Deployment>,
+    protocol: Option<ProtocolVersion>,
+}
 
 /// How Redis is set up.
-pub(super) enum Deployment {
+pub enum Deployment {
     /// One server, for which any failover is somebody else's matter.
     Single(Client),
     /// A master, and those who know which server it is.
@@ -34,28 +37,27 @@ pub(super) enum Deployment {
     Cluster(Cluster),
 }
 
-pub(super) struct Sentinel {
-    /// With their own login, which does not hold for the master.
-    pub(super) sentinels: Vec<ConnectionInfo>,
-    pub(super) master: String,
+/// A master, and those who know which server it is.
+#[non_exhaustive]
+pub struct Sentinel {
+    /// At least one, with their own login, which does not hold for the master.
+    pub sentinels: Vec<ConnectionInfo>,
+    /// The name of what they watch.
+    pub master: String,
     /// How to log in at the master.
-    pub(super) settings: RedisConnectionInfo,
-    pub(super) certificates: Option<TlsCertificates>,
+    pub settings: RedisConnectionInfo,
+    /// By which all of them are known, and what they are shown.
+    pub certificates: Option<Certificates>,
 }
 
-pub(super) struct Cluster {
-    pub(super) nodes: Vec<ConnectionInfo>,
-    pub(super) certificates: Option<TlsCertificates>,
+/// The nodes that were named; they know the others.
+#[non_exhaustive]
+pub struct Cluster {
+    /// At least one.
+    pub nodes: Vec<ConnectionInfo>,
+    /// By which all of them are known, and what they are shown.
+    pub certificates: Option<Certificates>,
 }
-
-/// Certificates for TLS, from PEM files: `[store.tls]`.
-#[derive(Clone)]
-pub struct Certificates(TlsCertificates);
-
-/// A text is not what a PEM file of this kind holds.
-#[derive(Debug, thiserror::Error)]
-#[error("it holds no {0} in PEM (-----BEGIN …)")]
-pub struct InvalidPem(&'static str);
 
 // === impl RedisUrl ===
 
@@ -64,11 +66,10 @@ impl RedisUrl {
     ///
     /// # Errors
     /// If it is malformed, or if certificates are given where there is no TLS.
-    pub(crate) fn parse(
-        text: &str,
-        certificates: Option<Certificates>,
-    ) -> Result<Self, InvalidStoreUrl> {
-        evertoken_tls::use_ring();
+    pub fn parse(text: &str, certificates: Option<Certificates>) -> Result<Self, InvalidStoreUrl> {
+        #[cfg(feature = "tls")]
+        // An error says that the process has a provider already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let (scheme, rest) = text
             .split_once("://")
             .ok_or_else(|| malformed("// is missing after the scheme", SINGLE))?;
@@ -76,28 +77,46 @@ impl RedisUrl {
         if certificates.is_some() && !uses_tls {
             return Err(InvalidStoreUrl::NoTls);
         }
-        let certificates = certificates.map(|Certificates(certificates)| certificates);
+        if uses_tls && cfg!(not(feature = "tls")) {
+            return Err(malformed("this program is built without TLS", SINGLE));
+        }
         let deployment = match scheme {
-            "redis" | "rediss" => single(text, SINGLE, &["protocol"], certificates),
-            "unix" | "redis+unix" => single(text, SOCKET, &["db", "user", "pass"], None),
+            "redis" | "rediss" => return single(text, SINGLE, &["protocol"], certificates),
+            "unix" | "redis+unix" => return single(text, SOCKET, &["db", "user", "pass"], None),
             "redis+sentinel" | "rediss+sentinel" => sentinel(rest, uses_tls, certificates),
             "redis+cluster" | "rediss+cluster" => cluster(rest, uses_tls, certificates),
             _ => Err(malformed("its scheme is unknown", SINGLE)),
         };
-        Ok(Self(Arc::new(deployment?)))
+        Ok(Self { deployment: Arc::new(deployment?), protocol: None })
     }
 
-    pub(super) fn deployment(&self) -> &Deployment {
-        &self.0
+    /// How Redis is set up.
+    #[must_use]
+    pub fn deployment(&self) -> &Deployment {
+        &self.deployment
+    }
+
+    /// The protocol that it asks for, if it does.
+    #[must_use]
+    pub fn protocol(&self) -> Option<ProtocolVersion> {
+        self.protocol
     }
 
     /// Whether TLS is spoken.
-    pub(super) fn uses_tls(&self) -> bool {
+    #[must_use]
+    pub fn uses_tls(&self) -> bool {
         match self.deployment() {
             Deployment::Single(client) => is_tls(client.get_connection_info().addr()),
             Deployment::Sentinel(sentinel) => sentinel.uses_tls(),
             Deployment::Cluster(cluster) => cluster.nodes.iter().any(|node| is_tls(node.addr())),
         }
+    }
+}
+
+impl From<Client> for RedisUrl {
+    /// The one server that a client of the `redis` crate speaks to.
+    fn from(client: Client) -> Self {
+        Self { deployment: Arc::new(Deployment::Single(client)), protocol: None }
     }
 }
 
@@ -127,6 +146,14 @@ impl fmt::Debug for RedisUrl {
 // === impl Sentinel ===
 
 impl Sentinel {
+    /// A client of one of the sentinels.
+    ///
+    /// # Errors
+    /// If the certificates cannot be used.
+    pub fn client(&self, sentinel: &ConnectionInfo) -> RedisResult<Client> {
+        client(sentinel.clone(), self.certificates.as_ref())
+    }
+
     pub(super) fn uses_tls(&self) -> bool {
         self.sentinels.iter().any(|each| is_tls(each.addr()))
     }
@@ -136,35 +163,16 @@ fn is_tls(addr: &ConnectionAddr) -> bool {
     matches!(addr, ConnectionAddr::TcpTls { .. })
 }
 
-// === impl Certificates ===
+// === impl Cluster ===
 
-impl Certificates {
-    /// The authorities whose certificates are trusted, in place of the system's; and a certificate
-    /// with its key that prove who we are. All are texts that were looked at.
-    #[must_use]
-    pub fn new(authority: Option<Vec<u8>>, client: Option<(Vec<u8>, Vec<u8>)>) -> Self {
-        let client_tls =
-            client.map(|(client_cert, client_key)| ClientTlsConfig { client_cert, client_key });
-        Self(TlsCertificates { client_tls, root_cert: authority })
+impl Cluster {
+    /// A client of one of its nodes.
+    ///
+    /// # Errors
+    /// If its certificates cannot be used.
+    pub fn client(&self, node: &ConnectionInfo) -> RedisResult<Client> {
+        client(node.clone(), self.certificates.as_ref())
     }
-}
-
-/// Whether a text holds a certificate.
-///
-/// # Errors
-/// If it holds none, or one that cannot be read.
-pub fn some_certificate(pem: &[u8]) -> Result<(), InvalidPem> {
-    let mut certificates = CertificateDer::pem_slice_iter(pem).peekable();
-    let some = certificates.peek().is_some() && certificates.all(|each| each.is_ok());
-    some.then_some(()).ok_or(InvalidPem("certificate"))
-}
-
-/// Whether a text holds a private key.
-///
-/// # Errors
-/// If it holds none.
-pub fn some_key(pem: &[u8]) -> Result<(), InvalidPem> {
-    PrivateKeyDer::from_pem_slice(pem).map(drop).map_err(|_| InvalidPem("private key"))
 }
 
 // --- the kinds of URL ---
@@ -173,24 +181,32 @@ fn malformed(why: impl Into<String>, example: &'static str) -> InvalidStoreUrl {
     InvalidStoreUrl::Redis { why: why.into(), example }
 }
 
-/// Settings of every connection to a server that holds data.
-fn with_ours(settings: RedisConnectionInfo) -> RedisConnectionInfo {
-    settings
-        .set_protocol(ProtocolVersion::RESP3)
-        .set_lib_name("evertoken", env!("CARGO_PKG_VERSION"))
+fn client(server: ConnectionInfo, certificates: Option<&Certificates>) -> RedisResult<Client> {
+    match certificates {
+        Some(certificates) => certificates.client(server),
+        None => Client::open(server),
+    }
+}
+
+/// A server is told who speaks only if it is asked for: proxies end a connection at a command that they
+/// do not know.
+fn untold(info: ConnectionInfo) -> ConnectionInfo {
+    let settings = info.redis_settings().clone().set_skip_set_lib_name();
+    info.set_redis_settings(settings)
 }
 
 fn single(
     text: &str,
     example: &'static str,
     known: &[&str],
-    certificates: Option<TlsCertificates>,
-) -> Result<Deployment, InvalidStoreUrl> {
+    certificates: Option<Certificates>,
+) -> Result<RedisUrl, InvalidStoreUrl> {
     let query = text.split_once('?').map_or("", |(_, query)| query);
     let parameters = parameters(query, known, example)?;
     let protocol = match parameters.get("protocol").copied() {
-        Some("2" | "resp2") => ProtocolVersion::RESP2,
-        None | Some("3" | "resp3") => ProtocolVersion::RESP3,
+        Some("2" | "resp2") => Some(ProtocolVersion::RESP2),
+        Some("3" | "resp3") => Some(ProtocolVersion::RESP3),
+        None => None,
         Some(_) => {
             let why = "protocol may be 2 or 3, and is found out by itself if it is left out";
             return Err(malformed(why, example));
@@ -202,19 +218,15 @@ fn single(
     let info = text
         .into_connection_info()
         .map_err(|_| malformed("its login, host, port or database is malformed", example))?;
-    let settings = with_ours(info.redis_settings().clone()).set_protocol(protocol);
-    let info = info.set_redis_settings(settings);
-    let client = match certificates {
-        Some(certificates) => Client::build_with_tls(info, certificates),
-        None => Client::open(info),
-    };
-    Ok(Deployment::Single(client.map_err(|error| malformed(error.to_string(), example))?))
+    let client = client(untold(info), certificates.as_ref());
+    let client = client.map_err(|error| malformed(error.to_string(), example))?;
+    Ok(RedisUrl { protocol, ..RedisUrl::from(client) })
 }
 
 fn sentinel(
     rest: &str,
     uses_tls: bool,
-    certificates: Option<TlsCertificates>,
+    certificates: Option<Certificates>,
 ) -> Result<Deployment, InvalidStoreUrl> {
     let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
     let parameters = parameters(query, &["sentinel_username", "sentinel_password"], SENTINEL)?;
@@ -233,7 +245,7 @@ fn sentinel(
     let db = db.parse::<u16>().map_err(|_| malformed("its database is no number", SENTINEL))?;
     let nodes = nodes(authority, uses_tls, SENTINEL_PORT, SENTINEL)?;
     #[expect(clippy::indexing_slicing, reason = "a list without a node was refused above")]
-    let settings = with_ours(nodes[0].redis_settings().clone()).set_db(i64::from(db));
+    let settings = nodes[0].redis_settings().clone().set_db(i64::from(db));
     Ok(Deployment::Sentinel(Sentinel {
         sentinels: nodes
             .into_iter()
@@ -248,7 +260,7 @@ fn sentinel(
 fn cluster(
     rest: &str,
     uses_tls: bool,
-    certificates: Option<TlsCertificates>,
+    certificates: Option<Certificates>,
 ) -> Result<Deployment, InvalidStoreUrl> {
     let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
     parameters(query, &[], CLUSTER)?;
@@ -283,8 +295,7 @@ fn nodes(
                 example,
             )
         })?;
-        let settings = with_ours(info.redis_settings().clone());
-        Ok(info.set_redis_settings(settings))
+        Ok(untold(info))
     };
     hosts.split(',').map(str::trim).enumerate().map(node).collect()
 }
@@ -309,5 +320,5 @@ fn parameters<'a>(
         .collect()
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "tls"))]
 mod tests;
