@@ -1,12 +1,15 @@
 //! (j) What an application's read costs: from the memory of the client library, beside the load of an
-//! arc-swap; and from Redis, beside a bare GET.
+//! arc-swap and the cache of the library for Redis; and from Redis, beside a bare GET.
 
 use std::{hint::black_box, time::Duration};
 
 use arc_swap::ArcSwap;
 use evertoken_client::{Client, CredentialId, Keys, Reader};
 use evertoken_testkit::redis::RedisServer;
-use redis::AsyncCommands;
+use redis::{
+    AsyncCommands, AsyncConnectionConfig, ProtocolVersion, aio::MultiplexedConnection,
+    caching::CacheConfig,
+};
 use tempfile::TempDir;
 use tokio::runtime::Handle;
 
@@ -31,14 +34,16 @@ pub(crate) async fn measure() -> Vec<Figure> {
     redis.command(&["SET", "evertoken:{shop}:token", &"t".repeat(136), "EX", "7200"]).await;
     let client = Client::open(&redis.url()).expect("a URL");
     client.token("shop").await.expect("a token");
+    let cache = cache(&redis).await;
     let mut figures = Vec::new();
     for threads in [1, 8] {
-        let pairs: Vec<_> = (0..PAIRS).map(|_| (held(&client, threads), load(threads))).collect();
+        let pairs: Vec<_> =
+            (0..PAIRS).map(|_| (at_hand(&client, threads), load(threads))).collect();
         let ours = median(pairs.iter().map(|(ours, _)| *ours).collect());
         let theirs = median(pairs.iter().map(|(_, theirs)| *theirs).collect());
         let ratio = median(pairs.iter().map(|(ours, theirs)| ours / theirs).collect());
         figures.push(Figure {
-            what: format!("a read from the client's memory, {threads} threads"),
+            what: format!("a read of a credential at hand, {threads} threads"),
             measured: format!("{ours:.1} ns"),
             limit: if threads == 1 { format!("at most {AT_MOST} ns") } else { String::new() },
             kept: (threads == 1).then_some(ours <= AT_MOST),
@@ -48,6 +53,9 @@ pub(crate) async fn measure() -> Vec<Figure> {
             ratio,
             RATIOS.0,
         ));
+        figures.push(beside("a read by its id", threads, by_id(&client, threads)));
+        let what = "a GET from the Redis library's cache";
+        figures.push(beside(what, threads, from_cache(&cache, threads)));
     }
     let mut pairs = Vec::new();
     for _ in 0..PAIRS {
@@ -72,6 +80,16 @@ fn ratio_of(what: &str, ratio: f64, limit: f64) -> Figure {
     }
 }
 
+/// What no limit is set for.
+fn beside(what: &str, threads: u32, nanos: f64) -> Figure {
+    Figure {
+        what: format!("{what}, {threads} threads"),
+        measured: format!("{nanos:.1} ns"),
+        limit: String::new(),
+        kept: None,
+    }
+}
+
 /// What each of so many threads takes for a turn, in nanoseconds.
 fn on_threads(threads: u32, turns: impl Fn() + Sync) -> f64 {
     let began = evertoken::clock::now();
@@ -83,7 +101,19 @@ fn on_threads(threads: u32, turns: impl Fn() + Sync) -> f64 {
     began.elapsed().as_secs_f64() * 1e9 / f64::from(READS)
 }
 
-fn held(client: &Client, threads: u32) -> f64 {
+fn at_hand(client: &Client, threads: u32) -> f64 {
+    let runtime = Handle::current();
+    on_threads(threads, || {
+        let mut shop = client.credential("shop").expect("an id");
+        runtime.block_on(async {
+            for _ in 0..READS {
+                black_box(shop.token().await.expect("a token"));
+            }
+        });
+    })
+}
+
+fn by_id(client: &Client, threads: u32) -> f64 {
     let runtime = Handle::current();
     on_threads(threads, || {
         runtime.block_on(async {
@@ -100,6 +130,28 @@ fn load(threads: u32) -> f64 {
         for _ in 0..READS {
             black_box(black_box(&swap).load());
         }
+    })
+}
+
+/// A connection that keeps what it has read, and hears from the server what is not so any more.
+async fn cache(redis: &RedisServer) -> MultiplexedConnection {
+    let info = redis.client().get_connection_info().clone();
+    let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
+    let client = redis::Client::open(info.set_redis_settings(settings)).expect("a client");
+    let config = AsyncConnectionConfig::new().set_cache_config(CacheConfig::new());
+    client.get_multiplexed_async_connection_with_config(&config).await.expect("a connection")
+}
+
+fn from_cache(cache: &MultiplexedConnection, threads: u32) -> f64 {
+    let runtime = Handle::current();
+    on_threads(threads, || {
+        let mut cache = cache.clone();
+        runtime.block_on(async {
+            for _ in 0..READS {
+                let token: Vec<u8> = cache.get("evertoken:{shop}:token").await.expect("a token");
+                black_box(token);
+            }
+        });
     })
 }
 

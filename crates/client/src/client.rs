@@ -4,6 +4,7 @@
 //! It keeps what it has read, and hands it out only for a while after it was last seen to stand. A task
 //! follows what workers tell, and reads again in time; where that task is late, whoever asks reads.
 
+mod credential;
 mod current;
 mod entry;
 mod files;
@@ -19,7 +20,7 @@ use std::{
 use arc_swap::ArcSwap;
 use tokio::{task::JoinSet, time::sleep};
 
-pub use self::current::Current;
+pub use self::{credential::Credential, current::Current};
 use self::{entry::Entry, source::Source};
 use crate::{
     CredentialId, InvalidId, InvalidStoreUrl, ReadError, ReportError, StoreUrl, Token,
@@ -45,7 +46,8 @@ struct Shared {
     source: Source,
     /// By id, in order: there are few, and looking one up costs less than a hash.
     entries: ArcSwap<Vec<Arc<Entry>>>,
-    adding: Mutex<JoinSet<()>>,
+    adding: Mutex<()>,
+    follower: Mutex<JoinSet<()>>,
 }
 
 /// There is no token to be used.
@@ -80,8 +82,8 @@ impl Client {
     #[must_use]
     pub fn new(url: StoreUrl, prefix: &str) -> Self {
         let (entries, adding) = (ArcSwap::default(), Mutex::default());
-        let source = Source::new(url, prefix);
-        Self { shared: Arc::new(Shared { source, entries, adding }) }
+        let (source, follower) = (Source::new(url, prefix), Mutex::default());
+        Self { shared: Arc::new(Shared { source, entries, adding, follower }) }
     }
 
     /// The current token of a credential. It is in memory but for the first time, and after a pause of
@@ -93,13 +95,22 @@ impl Client {
         let entries = self.shared.entries.load();
         if let Ok(at) = find(&entries, id)
             && let Some(entry) = entries.get(at)
-            && let Some(current) = entry.held(Moment::now())
+            && let Some(current) = entry.held()
         {
             return Ok(current);
         }
         drop(entries);
         let entry = self.shared.entry(id)?;
+        self.shared.follow();
         entry.read(&self.shared.source).await
+    }
+
+    /// A credential of this client, at hand for those who ask for its token often.
+    ///
+    /// # Errors
+    /// If it is no id.
+    pub fn credential(&self, id: &str) -> Result<Credential, TokenError> {
+        Ok(Credential::new(self.clone(), &*self.shared.entry(id)?))
     }
 
     /// Reports a token as dead. Workers refresh it if it is the current one, once for all who report it.
@@ -167,17 +178,21 @@ impl fmt::Debug for Client {
 // === impl Shared ===
 
 impl Shared {
-    /// What is held of a credential. The task that follows begins with the first one.
-    fn entry(self: &Arc<Self>, id: &str) -> Result<Arc<Entry>, TokenError> {
-        let invalid = |invalid| TokenError::Id(id.to_owned(), invalid);
-        let known =
-            |entries: &[Arc<Entry>]| find(entries, id).ok().and_then(|at| entries.get(at).cloned());
-        let mut follower = self.adding.lock().unwrap_or_else(PoisonError::into_inner);
-        // A runtime that has ended has taken its task with it.
+    /// Sees to it that what is held is followed. A runtime that has ended has taken its task with it.
+    fn follow(self: &Arc<Self>) {
+        let mut follower = self.follower.lock().unwrap_or_else(PoisonError::into_inner);
         while follower.try_join_next().is_some() {}
         if follower.is_empty() {
             follower.spawn(follow::follow(Arc::downgrade(self)));
         }
+    }
+
+    /// What is held of a credential.
+    fn entry(&self, id: &str) -> Result<Arc<Entry>, TokenError> {
+        let invalid = |invalid| TokenError::Id(id.to_owned(), invalid);
+        let known =
+            |entries: &[Arc<Entry>]| find(entries, id).ok().and_then(|at| entries.get(at).cloned());
+        let _adding = self.adding.lock().unwrap_or_else(PoisonError::into_inner);
         let entries = self.entries.load();
         if let Some(entry) = known(&entries) {
             return Ok(entry);

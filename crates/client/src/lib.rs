@@ -18,7 +18,7 @@ mod token;
 mod url;
 
 #[cfg(feature = "redis")]
-pub use self::client::{Client, Current, TokenError};
+pub use self::client::{Client, Credential, Current, TokenError};
 #[cfg(feature = "redis")]
 pub use self::redis::{
     Certificates, Cluster, Deployment, ReadError, Reader, RedisFailure, RedisUrl, ReportError,

@@ -77,6 +77,28 @@ async fn a_token_is_read_once_and_handed_out_with_its_remaining_life() {
     assert!(bench.reads().await - before <= 2, "{}", bench.reads().await);
 }
 
+#[tokio::test]
+async fn a_credential_at_hand_has_the_token_that_its_client_has() {
+    let bench = Bench::new().await;
+    let client = bench.client();
+    let mut shop = client.credential("shop").expect("an id");
+    assert!(matches!(shop.token().await, Err(TokenError::NoneValid(_))));
+    bench.publish("first", 3_600_000).await;
+    assert_eq!(shop.token().await.expect("a token").expose(), "first");
+    let before = bench.reads().await;
+    let mut other = shop.clone();
+    for _ in 0..1_000 {
+        assert_eq!(shop.token().await.expect("a token").expose(), "first");
+        assert_eq!(other.token().await.expect("a token").expose(), "first");
+    }
+    assert!(bench.reads().await - before <= 1, "from memory, but for the begin of listening");
+    bench.publish("second", 3_600_000).await;
+    bench.tell().await;
+    hands_out(&client, "second").await;
+    assert_eq!(shop.token().await.expect("a token").expose(), "second");
+    assert!(client.credential("{shop}").is_err());
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_who_read_first_wait_for_one_read() {
     let bench = Bench::new().await;
@@ -114,11 +136,13 @@ async fn a_token_that_has_ended_is_never_handed_out() {
     bench.publish("short", 400).await;
     let client = bench.client();
     let token = client.token("shop").await.expect("a token");
+    let shop = client.credential("shop").expect("an id");
     let read = wait_for("it ends", || async {
         let stands: u8 = bench.redis.ask(&["EXISTS", KEY]).await.expect("an answer");
-        let read = client.token("shop").await;
-        assert!(stands == 1 || read.is_err(), "it is handed out after its end");
-        read.err()
+        let (read, mut at_hand) = (client.token("shop").await, shop.clone());
+        let is_none = read.is_err() && at_hand.token().await.is_err();
+        assert!(stands == 1 || is_none, "it is handed out after its end");
+        read.err().filter(|_| is_none)
     });
     assert!(matches!(read.await, TokenError::NoneValid(_)));
     assert!(token.remaining().is_zero());

@@ -2,7 +2,10 @@
 
 use std::{fmt, ops::Deref, sync::Arc, time::Duration};
 
-use crate::{Token, clock::Moment};
+use crate::{
+    Token,
+    clock::{Deadline, Moment},
+};
 
 /// A token that was valid when it was handed out, and knows how long it still is. Cheap to clone.
 #[derive(Clone)]
@@ -17,7 +20,7 @@ pub(super) struct Held {
     /// When it is to be read again.
     pub(super) next: Moment,
     /// Until when it is handed out without being read again; never later than its end.
-    pub(super) until: Moment,
+    pub(super) until: Deadline,
 }
 
 // === impl Current ===
@@ -27,6 +30,11 @@ impl Current {
     #[must_use]
     pub fn remaining(&self) -> Duration {
         self.0.ends.since(Moment::now())
+    }
+
+    /// Whether it may be handed out without being read again.
+    pub(super) fn is_held(&self) -> bool {
+        self.0.until.is_ahead()
     }
 }
 

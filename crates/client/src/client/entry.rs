@@ -16,7 +16,10 @@ use super::{
     current::Held,
     source::{Source, Stood},
 };
-use crate::{CredentialId, ReadError, clock::Moment};
+use crate::{
+    CredentialId, ReadError,
+    clock::{Deadline, Moment},
+};
 
 /// No token is read again sooner than that, unless a message says that it has changed.
 const AT_THE_SOONEST: Duration = Duration::from_millis(100);
@@ -27,10 +30,14 @@ const AFTER_A_FAILURE: Duration = Duration::from_secs(1);
 /// A read. Whoever waits for it waits for the same one.
 type Reading = Shared<BoxFuture<'static, Result<Option<Current>, ReadError>>>;
 
-/// What is held of one credential.
+/// What is held of one credential. Whoever asks often keeps it at hand: a [`Cache`](arc_swap::Cache) of it
+/// hands out the token without counting who has it.
+pub(super) type Slot = Arc<ArcSwapOption<Current>>;
+
+/// One credential.
 pub(super) struct Entry {
     id: CredentialId,
-    held: Arc<ArcSwapOption<Held>>,
+    held: Slot,
     reading: Arc<Mutex<Option<Reading>>>,
 }
 
@@ -45,16 +52,20 @@ impl Entry {
         &self.id
     }
 
-    /// What may be handed out at `now` without being read again.
-    pub(super) fn held(&self, now: Moment) -> Option<Current> {
+    pub(super) fn slot(&self) -> &Slot {
+        &self.held
+    }
+
+    /// What may be handed out now without being read again.
+    pub(super) fn held(&self) -> Option<Current> {
         let held = self.held.load();
-        let held = held.as_ref()?;
-        (now < held.until).then(|| Current(Arc::clone(held)))
+        let held = held.as_deref()?;
+        held.is_held().then(|| held.clone())
     }
 
     /// When it is to be read again.
     pub(super) fn next(&self) -> Option<Moment> {
-        self.held.load().as_ref().map(|held| held.next)
+        self.held.load().as_ref().map(|held| held.0.next)
     }
 
     /// Reads it, together with all who want that now. What is still valid is handed out if it cannot be
@@ -63,7 +74,7 @@ impl Entry {
         match self.reading(source).await {
             Ok(Some(current)) => Ok(current),
             Ok(None) => Err(TokenError::NoneValid(self.id.clone())),
-            Err(error) => self.held(Moment::now()).ok_or(TokenError::Read(error)),
+            Err(error) => self.held().ok_or(TokenError::Read(error)),
         }
     }
 
@@ -106,26 +117,23 @@ impl Entry {
 
 /// Keeps what stood at some moment after `asked`, unless it has ended since. It is read again after
 /// `pace` at the latest, sooner if it lives short; and handed out for twice that time.
-fn keep(
-    held: &ArcSwapOption<Held>,
-    stood: Stood,
-    asked: Moment,
-    pace: Duration,
-) -> Option<Current> {
+fn keep(held: &Slot, stood: Stood, asked: Moment, pace: Duration) -> Option<Current> {
     let pause = (stood.remaining / 8).max(AT_THE_SOONEST).min(pace);
     let ends = asked.plus(stood.remaining);
-    let (next, until) = (asked.plus(pause), asked.plus(2 * pause).min(ends));
-    let fresh = Arc::new(Held { token: stood.token, ends, next, until });
-    held.store(Some(Arc::clone(&fresh)));
-    (Moment::now() < ends).then_some(Current(fresh))
+    let (next, until) = (asked.plus(pause), Deadline::at(asked.plus(2 * pause).min(ends)));
+    let fresh = Current(Arc::new(Held { token: stood.token, ends, next, until }));
+    held.store(Some(Arc::new(fresh.clone())));
+    (Moment::now() < ends).then_some(fresh)
 }
 
 /// Nothing can be read: what is held is handed out as long as it is valid, and read again soon.
-fn hold_on(held: &ArcSwapOption<Held>) {
+fn hold_on(held: &Slot) {
     let Some(known) = held.load_full() else { return };
     let now = Moment::now();
-    let (next, until) = (now.plus(AFTER_A_FAILURE), now.plus(10 * AFTER_A_FAILURE).min(known.ends));
-    held.store(Some(Arc::new(Held { next, until, ..(*known).clone() })));
+    let until = now.plus(10 * AFTER_A_FAILURE).min(known.0.ends);
+    let (next, until) = (now.plus(AFTER_A_FAILURE), Deadline::at(until));
+    let longer = Current(Arc::new(Held { next, until, ..(*known.0).clone() }));
+    held.store(Some(Arc::new(longer)));
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -81,7 +81,9 @@ impl RedisUrl {
             return Err(malformed("this program is built without TLS", SINGLE));
         }
         let deployment = match scheme {
-            "redis" | "rediss" => return single(text, SINGLE, &["protocol"], certificates),
+            "redis" | "rediss" => {
+                return single(text, SINGLE, &["protocol"], certificates.as_ref());
+            }
             "unix" | "redis+unix" => return single(text, SOCKET, &["db", "user", "pass"], None),
             "redis+sentinel" | "rediss+sentinel" => sentinel(rest, uses_tls, certificates),
             "redis+cluster" | "rediss+cluster" => cluster(rest, uses_tls, certificates),
@@ -199,7 +201,7 @@ fn single(
     text: &str,
     example: &'static str,
     known: &[&str],
-    certificates: Option<Certificates>,
+    certificates: Option<&Certificates>,
 ) -> Result<RedisUrl, InvalidStoreUrl> {
     let query = text.split_once('?').map_or("", |(_, query)| query);
     let parameters = parameters(query, known, example)?;
@@ -218,7 +220,7 @@ fn single(
     let info = text
         .into_connection_info()
         .map_err(|_| malformed("its login, host, port or database is malformed", example))?;
-    let client = client(untold(info), certificates.as_ref());
+    let client = client(untold(info), certificates);
     let client = client.map_err(|error| malformed(error.to_string(), example))?;
     Ok(RedisUrl { protocol, ..RedisUrl::from(client) })
 }
@@ -320,5 +322,5 @@ fn parameters<'a>(
         .collect()
 }
 
-#[cfg(all(test, feature = "tls"))]
+#[cfg(test)]
 mod tests;

@@ -1,3 +1,5 @@
+#![cfg(feature = "tls")]
+
 use super::*;
 
 fn url(text: &str) -> RedisUrl {
