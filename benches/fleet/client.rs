@@ -1,5 +1,6 @@
 //! (j) What an application's read costs: from the memory of the client library, beside the load of an
-//! arc-swap and the cache of the library for Redis; and from Redis, beside a bare GET.
+//! arc-swap and the cache of the library for Redis; and from Redis, beside a bare GET. And for how long a
+//! replaced token is handed out from memory.
 
 use std::{hint::black_box, time::Duration};
 
@@ -24,6 +25,10 @@ const PAIRS: usize = 5;
 
 /// A read from memory may take so many times what a load takes; one from Redis, what a GET takes.
 const RATIOS: (f64, f64) = (3.0, 1.1);
+
+/// Tokens that are replaced, and the life of those of which nobody tells.
+const CHANGES: usize = 200;
+const SHORT: Duration = Duration::from_secs(8);
 
 /// The most for a read from memory, on one thread, in nanoseconds.
 const AT_MOST: f64 = 20.0;
@@ -57,6 +62,8 @@ pub(crate) async fn measure() -> Vec<Figure> {
         let what = "a GET from the Redis library's cache";
         figures.push(beside(what, threads, from_cache(&cache, threads)));
     }
+    figures.extend(told(&redis, &client).await);
+    figures.push(untold(&redis, &client).await);
     let mut pairs = Vec::new();
     for _ in 0..PAIRS {
         pairs.push((read(&redis).await, get(&redis).await));
@@ -131,6 +138,66 @@ fn load(threads: u32) -> f64 {
             black_box(black_box(&swap).load());
         }
     })
+}
+
+/// How long a replaced token is handed out, if the change is told.
+async fn told(redis: &RedisServer, client: &Client) -> [Figure; 2] {
+    let mut connection = redis.connect().await;
+    let mut times = Vec::new();
+    for number in 0..CHANGES {
+        let token = format!("told-{number}");
+        let () = connection.set_ex("evertoken:{shop}:token", &token, 7200).await.expect("redis");
+        let began = evertoken::clock::now();
+        let changed = r#"{"id":"shop","epoch":7,"expires_at":9,"due_at":8}"#;
+        let () = connection.publish("evertoken:changed", changed).await.expect("redis");
+        while client.token("shop").await.expect("a token").expose() != token {
+            tokio::task::yield_now().await;
+        }
+        times.push(began.elapsed().as_secs_f64() * 1e3);
+    }
+    times.sort_by(f64::total_cmp);
+    [("median", CHANGES / 2), ("p99", CHANGES * 99 / 100 - 1)].map(|(what, place)| Figure {
+        what: format!("a replaced token is handed out, {CHANGES} changes told, {what}"),
+        measured: format!("{:.2} ms", times[place]),
+        limit: String::new(),
+        kept: None,
+    })
+}
+
+/// The same, if it is not: the longest of many, which live too short to be kept for ten seconds.
+async fn untold(redis: &RedisServer, client: &Client) -> Figure {
+    let mut connection = redis.connect().await;
+    let key = |number: usize| format!("evertoken:{{c{number}}}:token");
+    let life = u64::try_from(SHORT.as_millis()).expect("a life");
+    for number in 0..CHANGES {
+        let () = connection.pset_ex(key(number), "old", life).await.expect("redis answers");
+        client.token(&format!("c{number}")).await.expect("a token");
+    }
+    let mut published = Vec::new();
+    for number in 0..CHANGES {
+        let () = connection.pset_ex(key(number), "new", life).await.expect("redis answers");
+        published.push((number, evertoken::clock::now()));
+    }
+    let mut longest = Duration::ZERO;
+    while !published.is_empty() {
+        let mut held = Vec::new();
+        for (number, at) in published {
+            let token = client.token(&format!("c{number}")).await.expect("a token");
+            match token.expose() {
+                "old" => held.push((number, at)),
+                _ => longest = longest.max(at.elapsed()),
+            }
+        }
+        published = held;
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let limit = SHORT / 4;
+    Figure {
+        what: format!("the same of {CHANGES} changes that nobody tells, the longest"),
+        measured: format!("{} ms", longest.as_millis()),
+        limit: format!("at most {} ms", limit.as_millis()),
+        kept: Some(longest <= limit),
+    }
 }
 
 /// A connection that keeps what it has read, and hears from the server what is not so any more.

@@ -35,6 +35,9 @@ struct Used {
     reads: usize,
 }
 
+/// A user of Redis who hears nothing that is told: for him, all messages are lost.
+const DEAF: [&str; 6] = ["--user", "deaf", "on", ">pw", "~*", "+@all"];
+
 /// Uses the current token until it is told to stop.
 async fn use_tokens(client: &Client, stop: &AtomicBool) -> Used {
     let mut used = Used::default();
@@ -45,9 +48,10 @@ async fn use_tokens(client: &Client, stop: &AtomicBool) -> Used {
             }
             used.reads += 1;
         }
+        // Whatever holds this thread up comes after.
+        let now = WallClock::System.now().as_millis();
         // None may be valid for a moment.
         if let Ok(token) = client.token("shop").await {
-            let now = WallClock::System.now().as_millis();
             used.last.insert(token.expose().to_owned(), now);
         }
         tokio::time::sleep(Duration::from_millis(1)).await;
@@ -76,18 +80,24 @@ async fn eight_threads_through_ten_lifetimes_call_with_no_token_that_is_dead_for
  {
     // Whoever kept a token to its end would call with a dead one for twice as long as is stated.
     let settings = Settings { overlap_ms: 200, ..issuer_settings(LIFETIME) };
-    let mut fleet = Fleet::durable(settings).await;
+    let mut fleet = Fleet::on(settings, &[&["--appendonly", "yes"], &DEAF[..]].concat()).await;
     let configuration = fleet.write("evertoken.toml", &fleet.configuration("token", EARLY));
     fleet.start_many(2, &configuration);
     fleet.published().await;
-    let client = Client::open(&fleet.redis.url()).expect("a URL");
+    let url = fleet.redis.url();
+    let deaf = url.replace("redis://", "redis://deaf:pw@");
+    let mut refused = redis::Client::open(&*deaf).expect("a URL").get_async_pubsub().await;
+    let refused = refused.as_mut().expect("a connection").subscribe("evertoken:changed").await;
+    assert!(refused.is_err(), "it hears");
+    // Half of the threads hear of changes.
+    let clients = [&url, &deaf].map(|url| Client::open(url).expect("a URL"));
     let stop = AtomicBool::new(false);
     let all: Vec<Used> = std::thread::scope(|threads| {
         let runtime = tokio::runtime::Handle::current();
-        let (client, stop) = (&client, &stop);
+        let (clients, stop) = (&clients, &stop);
         let using: Vec<_> = (0..THREADS)
-            .map(|_| {
-                let runtime = runtime.clone();
+            .map(|number| {
+                let (runtime, client) = (runtime.clone(), &clients[number % clients.len()]);
                 threads.spawn(move || runtime.block_on(use_tokens(client, stop)))
             })
             .collect();
@@ -105,7 +115,7 @@ async fn eight_threads_through_ten_lifetimes_call_with_no_token_that_is_dead_for
             assert!(verdict.alive || is_young, "{:?} for longer than stated", verdict.reason);
         }
     }
-    drop(client);
+    drop(clients);
     fleet.end().await;
 }
 

@@ -96,6 +96,47 @@ async fn the_example_for_the_shell_reads_reports_and_calls_once_more() {
     serves(&["sh", "shell/shop.sh"], url).await;
 }
 
+/// What coreutils make of a text.
+fn sha1(text: &str) -> String {
+    let told = Command::new("sh").args(["-c", "printf %s \"$0\" | sha1sum", text]).output();
+    let told = String::from_utf8(told.expect("a shell").stdout).expect("text");
+    told.split(' ').next().expect("a sum").to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_example_with_a_ticket_signs_a_page_as_wechat_checks_it() {
+    let mut fleet = Fleet::new(issuer_settings(TWO_HOURS)).await;
+    let source = std::fs::read_to_string(
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/python/ticket.py"),
+    );
+    let source = source.expect("the example");
+    // The section stands in its head, indented.
+    let section = source.lines().skip_while(|line| !line.contains("[credentials.shop-jsapi]"));
+    let section: Vec<_> = section.take_while(|line| *line != "\"\"\"").map(str::trim).collect();
+    let text = format!("{}{}\n", fleet.configuration("token", ""), section.join("\n"));
+    let configuration = fleet.write("evertoken.toml", &text);
+    fleet.start(&configuration);
+    let connection = fleet.redis.connect().await;
+    let ticket: String = wait_for("a ticket is published", || {
+        let mut connection = connection.clone();
+        async move { connection.get("evertoken:{shop-jsapi}:token").await.ok() }
+    })
+    .await;
+    let home = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/python");
+    let page = "https://shop.example/pay?order=1";
+    let command = Command::new("/usr/bin/python3")
+        .args(["ticket.py", &fleet.redis.url(), APPID, &format!("{page}#top")])
+        .current_dir(home)
+        .output();
+    let told = command.expect("Python is there");
+    assert!(told.status.success(), "{}", said(&told));
+    let signed: serde_json::Value = serde_json::from_slice(&told.stdout).expect("JSON");
+    let (nonce, at) = (signed["nonceStr"].as_str().expect("a text"), &signed["timestamp"]);
+    let text = format!("jsapi_ticket={ticket}&noncestr={nonce}&timestamp={at}&url={page}");
+    assert_eq!((&signed["signature"], &signed["appId"]), (&sha1(&text).into(), &APPID.into()));
+    fleet.end().await;
+}
+
 /// Their clients come from the registries of their languages: by `make examples`, not by every test run.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs Go, Maven and the network"]

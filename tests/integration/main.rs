@@ -50,6 +50,7 @@ mod shutdown;
 mod stopped;
 mod systemd;
 mod takeover;
+mod thin_clients;
 mod tls;
 mod traces;
 mod versions;
