@@ -53,8 +53,9 @@ use crate::{
 /// The wait after an answer that asks for another look at once.
 const SOON: Duration = Duration::from_millis(50);
 
-/// Workers that act on one report draw a moment within this, so that the first to ask wins.
-const APART: Duration = Duration::from_millis(5);
+/// Workers that act on one report draw a moment within this, so that the first to ask wins. A grant takes
+/// less, and whoever waits for the next token waits for this, too.
+const APART: Duration = Duration::from_millis(2);
 
 /// The longest time between two rounds: whoever asks is told that scheduling goes on.
 const ROUND: Duration = Duration::from_secs(5);
