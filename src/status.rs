@@ -305,8 +305,7 @@ mod tests {
             },
             ..Record::default()
         };
-        let glance =
-            Glance { record: Some(record), has_token: true, has_report: false, leased: false };
+        let glance = Glance { record: Some(record), has_token: true, ..Glance::default() };
         let said = |now| CredentialStatus::new(&credential, &glance, now).error.expect("an error");
         assert!(said(now).contains("another system probably"), "{}", said(now));
         assert_eq!(said(now.plus(Duration::from_secs(1))), "reported", "another day has begun");

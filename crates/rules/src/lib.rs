@@ -14,6 +14,7 @@
 //! - `closed`: what has the issuer closed? `asked_with`: whose token is it? `secrets`: with which of several secrets is it asked?
 //!   `grant`: a secret that is a state.
 //! - `request`: what is asked for beside the timetable. `revoke`: a token that is to die. `clock_set`: if the store's clock was set.
+//! - `copy`: what is written beside a token for other SDKs.
 //! - `told`: what is a person to be told, and by whom?
 //! - [`policy`]: how long to wait after what.
 
@@ -24,6 +25,7 @@ mod begin;
 mod clock_set;
 mod closed;
 mod complete;
+mod copy;
 mod fail;
 mod fields;
 mod first_seen;
@@ -46,6 +48,7 @@ pub use self::{
     begin::{BeginRequest, Begun, Busy, Early, Permission, begin},
     clock_set::CLOCK_TOLERANCE,
     complete::{Completed, Granted, Offer, Offered, Publication, complete, offer},
+    copy::{Piece, Template, TokenCopy, pieces},
     fail::{Failed, FailedAttempt, fail, release},
     fields::{FIELDS, MAX_FIELD, VERSION},
     first_seen::FirstSeen,

@@ -19,6 +19,30 @@ pub struct Glance {
     pub has_report: bool,
     /// A lease is alive.
     pub leased: bool,
+    /// A copy of the token for another SDK is not as it should be. It may be a reader's haste: who mends
+    /// it looks again.
+    pub copies_differ: bool,
+}
+
+/// What came of a look after the copies of a token. They are named by their keys.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Mended {
+    /// Those that were missing, and are written.
+    pub written: Vec<String>,
+    /// Those that somebody has deleted or replaced. They stay so until the next token.
+    pub changed: Vec<String>,
+    /// The token was reported as dead for that.
+    pub reported: bool,
+    /// Those that this user of the store may not read, or may not write.
+    pub refused: Vec<String>,
+}
+
+impl Glance {
+    /// The epoch under which the published token was fetched; 0 if none is known.
+    #[must_use]
+    pub fn epoch(&self) -> Epoch {
+        self.record.as_ref().map(Record::epoch).unwrap_or_default()
+    }
 }
 
 /// A token with its expiry, on the store's clock.

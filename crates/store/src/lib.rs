@@ -20,14 +20,14 @@ mod redis;
 mod worker;
 
 use async_trait::async_trait;
-use evertoken_rules::{Changes, Holder, Snapshot};
+use evertoken_rules::{Changes, Holder, Snapshot, TokenCopy};
 
 pub use evertoken_rules::KnownSecret;
 
 pub use self::{
     error::{StoreError, StoreErrorCode, StoreErrorKind, WrongDeployment},
     file::FileStore,
-    glance::{Failure, Glance, Record, TokenWithExpiry},
+    glance::{Failure, Glance, Mended, Record, TokenWithExpiry},
     lacks::Lack,
     lease::{Known, Lease},
     open::{Hearing, open},
@@ -119,6 +119,19 @@ pub trait Coordinate: Read {
         seen: &Snapshot,
         changes: &Changes,
     ) -> Result<Timed<Committed>, StoreError>;
+
+    /// What is written beside each token of `id` from now on, for other SDKs: in the commit of the token
+    /// where that can be, and right after it where not. A store that has no keys of others keeps none.
+    fn set_copies(&self, _id: &CredentialId, _copies: &[TokenCopy]) {}
+
+    /// Writes copies that are missing. If one was deleted or replaced, by which an SDK says that the
+    /// token is dead, the token is reported, once.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn mend_copies(&self, _id: &CredentialId) -> Result<Mended, StoreError> {
+        Ok(Mended::default())
+    }
 
     /// Reports a token as dead, as an application does.
     ///

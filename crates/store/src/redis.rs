@@ -6,6 +6,7 @@
 mod answers;
 mod commit;
 mod connect;
+mod copies;
 mod data_identity;
 mod ear;
 mod errors;
@@ -27,16 +28,16 @@ mod unasked;
 mod workers;
 
 use async_trait::async_trait;
-use evertoken_rules::{Changes, Holder, Snapshot};
+use evertoken_rules::{Changes, Holder, Snapshot, TokenCopy};
 use redis::Pipeline;
 use tokio::sync::{Mutex, mpsc};
 
 use self::{
+    copies::Copies,
     data_identity::Seen,
     keys::Keys,
     link::{Connected, Link},
     load::Oversized,
-    script::Script,
 };
 pub use self::{
     facts::{RedisFacts, SentinelFacts, ServerFacts, WatchedMaster},
@@ -45,13 +46,11 @@ pub use self::{
     rights::{Role, Tried},
 };
 use super::{
-    Committed, Coordinate, Glance, Hint, Lack, Read, StoreError, Timed, TokenWithExpiry, Worker,
+    Committed, Coordinate, Glance, Hint, Lack, Mended, Read, StoreError, Timed, TokenWithExpiry,
+    Worker,
 };
 use evertoken_client::{CredentialId, RedisUrl, Token};
 use evertoken_clock::StoreTime;
-
-/// The one script by which anything changes.
-const COMMIT: &str = concat!(include_str!("redis/time.lua"), include_str!("redis/commit.lua"));
 
 /// How long a report of a dead token stands, in seconds. A contract with applications.
 const REPORT_SECONDS: u64 = 600;
@@ -62,7 +61,7 @@ pub struct RedisStore {
     heard: Option<Mutex<mpsc::Receiver<redis::PushInfo>>>,
     keys: Keys,
     holder: Holder,
-    commit: Script,
+    copies: Copies,
     seen: Seen,
     oversized: Oversized,
 }
@@ -78,7 +77,7 @@ impl RedisStore {
             heard: None,
             keys: Keys::new(prefix),
             holder,
-            commit: Script::new(COMMIT),
+            copies: Copies::default(),
             seen: Seen::default(),
             oversized: Oversized::default(),
         }
@@ -173,6 +172,14 @@ impl Coordinate for RedisStore {
         changes: &Changes,
     ) -> Result<Timed<Committed>, StoreError> {
         self.commit_changes(id, seen, changes).await
+    }
+
+    fn set_copies(&self, id: &CredentialId, copies: &[TokenCopy]) {
+        self.copies.set(id, copies);
+    }
+
+    async fn mend_copies(&self, id: &CredentialId) -> Result<Mended, StoreError> {
+        self.mend(id).await
     }
 
     async fn report(&self, id: &CredentialId, token: &Token) -> Result<(), StoreError> {

@@ -158,6 +158,11 @@ impl Process {
         std::fs::read_to_string(&self.stderr).unwrap_or_default()
     }
 
+    /// What it has printed on stdout so far.
+    pub fn stdout(&self) -> String {
+        std::fs::read_to_string(&self.stdout).unwrap_or_default()
+    }
+
     /// The log lines so far that tell this event.
     pub fn lines(&self, event: &str) -> Vec<Value> {
         let named = format!("\"event\":\"{event}\"");
@@ -180,11 +185,7 @@ impl Process {
             status.is_some()
         })
         .await;
-        Ended {
-            status: status.expect("it ended"),
-            stdout: std::fs::read_to_string(&self.stdout).unwrap_or_default(),
-            stderr: self.stderr(),
-        }
+        Ended { status: status.expect("it ended"), stdout: self.stdout(), stderr: self.stderr() }
     }
 }
 

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use evertoken_client::{CredentialId, StoreTime, Token};
 use evertoken_rules::Holder;
-use evertoken_rules::{Changes, Snapshot};
+use evertoken_rules::{Changes, Snapshot, TokenCopy};
 use evertoken_store::{
-    Committed, Coordinate, Glance, Hint, Lack, Read, StoreError, Timed, TokenWithExpiry, Worker,
+    Committed, Coordinate, Glance, Hint, Lack, Mended, Read, StoreError, Timed, TokenWithExpiry,
+    Worker,
 };
 
 /// What a test does to a store.
@@ -122,6 +123,14 @@ impl<W: Watcher> Coordinate for Watched<W> {
         self.watcher.commits(id, changes).await;
         let answer = self.store.commit(id, seen, changes).await?;
         self.watcher.committed(id, changes, answer).await
+    }
+
+    fn set_copies(&self, id: &CredentialId, copies: &[TokenCopy]) {
+        self.store.set_copies(id, copies);
+    }
+
+    async fn mend_copies(&self, id: &CredentialId) -> Result<Mended, StoreError> {
+        self.store.mend_copies(id).await
     }
 
     async fn report(&self, id: &CredentialId, token: &Token) -> Result<(), StoreError> {

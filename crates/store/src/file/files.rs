@@ -59,6 +59,7 @@ impl Seen {
     pub(super) fn glance(self) -> Glance {
         let Self { snapshot, has_record, .. } = self;
         Glance {
+            copies_differ: false,
             has_token: snapshot.has_token(),
             has_report: snapshot.report.is_some(),
             leased: snapshot.record.is_leased(snapshot.now),

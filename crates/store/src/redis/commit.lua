@@ -8,7 +8,8 @@
 --
 -- KEYS  1 record  2 lock  3 token  4 rejected
 --       5 grant              if one is given, or the next key is
---       6 fields             if any are given, or the token goes
+--       6 fields             if any are given, or the token goes, or the next key is
+--       7 copy, 8 its mark   and so on, for each copy that is written or goes
 -- ARGV  1 revision           that was loaded; 0 if there is none
 --       2 decided at         ms, the store's time that the decision was made for
 --       3 within             ms that may lie between that time and now
@@ -23,7 +24,8 @@
 --      11 previous           grant, or empty
 --      12 generation         of the grant
 --      13 fields             to stand beside the token that is published, or empty
---      14 set                how many of the arguments that follow are fields to set, with a value each,
+--      14 copies             how many arguments follow for them, two for each: copy.lua
+--         set                how many of the arguments that follow are fields to set, with a value each,
 --                            four fields in a row; the rest are fields to delete
 --
 -- Answers {'committed', now, revision}, or {'conflict', now, revision}: nothing was changed.
@@ -64,16 +66,18 @@ if ARGV[10] ~= '' then
   redis.call('HSET', KEYS[5], 'current', ARGV[10], 'previous', ARGV[11], 'generation', ARGV[12])
 end
 if ARGV[9] == 'withdraw' then redis.call('DEL', KEYS[3], KEYS[4], KEYS[6]) end
-if ARGV[13] ~= '' then
-  redis.call('SET', KEYS[6], ARGV[13], 'PX', ms(tonumber(ARGV[8]) - now))
-end
-if ARGV[7] ~= '' then redis.call('SET', KEYS[3], ARGV[7], 'PX', ms(tonumber(ARGV[8]) - now)) end
+local life = ms(tonumber(ARGV[8]) - now)
+if ARGV[13] ~= '' then redis.call('SET', KEYS[6], ARGV[13], 'PX', life) end
+if ARGV[7] ~= '' then redis.call('SET', KEYS[3], ARGV[7], 'PX', life) end
+local copied = 14
+-- COPIES
 
 -- At least the time, so that two histories of one record do not have a revision in common.
 revision = math.max(revision + 1, now)
 redis.call('HSET', KEYS[1], 'revision', ms(revision))
-local rest = 15 + tonumber(ARGV[14])
-for at = 15, rest - 1, 8 do
+local set = 15 + tonumber(ARGV[14])
+local rest = set + 1 + tonumber(ARGV[set])
+for at = set + 1, rest - 1, 8 do
   redis.call('HSET', KEYS[1], ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3],
     ARGV[at + 4], ARGV[at + 5], ARGV[at + 6], ARGV[at + 7])
 end

@@ -50,6 +50,16 @@ impl Keys {
         self.public.fields(id)
     }
 
+    /// What was written last into the key of a copy, in the same slot as that one: the epoch and a
+    /// fingerprint. It expires with the token.
+    pub(super) fn mark(&self, copy: &str) -> String {
+        let has_tag = copy.split_once('{').is_some_and(|(_, tag)| 0 < tag.find('}').unwrap_or(0));
+        match has_tag {
+            true => format!("{}:copy:{copy}", self.public.prefix()),
+            false => format!("{}:copy:{{{copy}}}", self.public.prefix()),
+        }
+    }
+
     /// A uuid that tells whether the store lost its data.
     pub(super) fn canary(&self) -> String {
         format!("{}:canary", self.public.prefix())
@@ -107,6 +117,23 @@ mod tests {
         let shift = |crc: u16| if crc & 0x8000 == 0 { crc << 1 } else { crc << 1 ^ 0x1021 };
         let add = |crc: u16, byte: u8| (0..8).fold(crc ^ u16::from(byte) << 8, |crc, _| shift(crc));
         tag.bytes().fold(0, add) % 16384
+    }
+
+    #[test]
+    fn a_copy_and_its_mark_are_in_one_slot() {
+        let keys = Keys::new("evertoken");
+        for (copy, mark) in [
+            ("wx:access_token:wx1", "evertoken:copy:{wx:access_token:wx1}"),
+            ("wx{shop}:wx1", "evertoken:copy:wx{shop}:wx1"),
+            ("a{", "evertoken:copy:{a{}"),
+        ] {
+            assert_eq!(keys.mark(copy), mark);
+            let tag = |key: &str| {
+                let tag = key.split_once('{').and_then(|(_, rest)| rest.split_once('}'));
+                tag.map(|(tag, _)| tag).filter(|tag| !tag.is_empty()).unwrap_or(key).to_owned()
+            };
+            assert_eq!(slot(&tag(mark)), slot(&tag(copy)));
+        }
     }
 
     #[test]

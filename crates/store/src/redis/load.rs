@@ -101,6 +101,29 @@ impl RedisStore {
         &self,
         ids: &[CredentialId],
     ) -> Result<Timed<Vec<Glance>>, StoreError> {
+        let (now, mut glances) = self.look_at_records(ids).await?;
+        // Read after the records, so that what they say of a copy is no later than the copy.
+        let is_copied = |(id, glance): &(&CredentialId, &mut Glance)| {
+            glance.has_token && self.copies.of(id).is_some()
+        };
+        let (published, copied): (Vec<_>, Vec<_>) = ids
+            .iter()
+            .zip(&mut glances)
+            .filter(is_copied)
+            .map(|(id, glance)| ((id, glance.epoch()), glance))
+            .unzip();
+        if !copied.is_empty() {
+            for (glance, differ) in copied.into_iter().zip(self.copies_differ(&published).await?) {
+                glance.copies_differ = differ;
+            }
+        }
+        Ok((now, glances))
+    }
+
+    async fn look_at_records(
+        &self,
+        ids: &[CredentialId],
+    ) -> Result<Timed<Vec<Glance>>, StoreError> {
         if !self.link.is_cluster() {
             return self.look_at_once(ids).await;
         }
@@ -151,7 +174,8 @@ impl RedisStore {
         let record = answers.first().and_then(|fields| fields.as_ref().ok());
         let record = record.and_then(|fields| self.record(id, fields, now));
         let leased = record.as_ref().is_some_and(|record| record.is_leased(now));
-        Glance { record, has_token: exists(1), has_report: exists(2), leased }
+        let (has_token, has_report) = (exists(1), exists(2));
+        Glance { record, has_token, has_report, leased, copies_differ: false }
     }
 
     /// A record, if there is one. A field that is longer than any of ours counts as absent.

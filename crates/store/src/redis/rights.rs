@@ -176,7 +176,8 @@ impl RedisStore {
 mod tests {
     use super::*;
 
-    const SCRIPTS: [&str; 3] = [include_str!("time.lua"), include_str!("commit.lua"), RIGHTS];
+    const SCRIPTS: [&str; 4] =
+        [include_str!("time.lua"), include_str!("commit.lua"), include_str!("copy.lua"), RIGHTS];
 
     /// What a script does: the command, and what follows it.
     fn calls(script: &str) -> impl Iterator<Item = (&str, &str)> {

@@ -7,7 +7,7 @@ use crate::Lack;
 
 /// A script.
 pub(super) struct Script {
-    text: &'static str,
+    text: String,
     hash: String,
 }
 
@@ -35,8 +35,9 @@ impl Arguments {
 // === impl Script ===
 
 impl Script {
-    pub(super) fn new(text: &'static str) -> Self {
-        Self { text, hash: redis::Script::new(text).get_hash().to_owned() }
+    pub(super) fn new(text: impl Into<String>) -> Self {
+        let text = text.into();
+        Self { hash: redis::Script::new(&text).get_hash().to_owned(), text }
     }
 
     /// Runs it. A server that has not seen it yet, or that takes no hash, is sent the text.
@@ -46,7 +47,7 @@ impl Script {
         arguments: &Arguments,
     ) -> RedisResult<T> {
         if on.lacking.has(Lack::ScriptCache) {
-            return command("EVAL", self.text, arguments).query_async(&mut on.connection).await;
+            return command("EVAL", &self.text, arguments).query_async(&mut on.connection).await;
         }
         let by_hash = command("EVALSHA", &self.hash, arguments);
         let refused = match by_hash.query_async(&mut on.connection).await {
@@ -54,7 +55,7 @@ impl Script {
             Err(error) if errors::is_refusal(&error) => true,
             answer => return answer,
         };
-        let by_text = command("EVAL", self.text, arguments);
+        let by_text = command("EVAL", &self.text, arguments);
         let answer = by_text.query_async(&mut on.connection).await;
         if refused && answer.is_ok() {
             on.lacking.add(Lack::ScriptCache);
