@@ -5,6 +5,7 @@
 //! is taken apart in `config/document.rs`; texts become trees in `config/tree.rs`, trees become
 //! settings in `config/read.rs`.
 
+mod copies;
 mod derived;
 mod document;
 mod environment;

@@ -4,6 +4,7 @@
 //!
 //! What a store says of itself is asked in `store`; here it is judged.
 
+mod copies;
 mod fleet;
 mod issuers;
 mod redis;
@@ -19,7 +20,7 @@ use crate::{
     config::Settings,
     credential::Chain,
     lease::Holder,
-    provider::{Credential, InvalidTransport, Secrets},
+    provider::{Copied, Credential, InvalidTransport, Secrets},
     status::{CredentialStatus, ONE_REFUSED, SecretState, SecretStatus, Status},
     store::{
         self, Coordinate, Hearing, Lack, Read, RedisStore, RedisUrl, StoreError, StoreUrl,
@@ -83,10 +84,7 @@ pub async fn store(settings: &Settings) -> (Vec<Finding>, Result<(), StoreError>
     let store = &settings.store;
     let mut findings = Vec::new();
     let looked = match &store.url {
-        StoreUrl::Redis(url) => {
-            let ours = settings.fingerprint();
-            look_at_redis(url, &store.prefix, &ours, &mut findings).await
-        }
+        StoreUrl::Redis(url) => look_at_redis(url, settings, &mut findings).await,
         url @ StoreUrl::File(_) => look_at_directory(url, &mut findings).await,
     };
     if let Err(error) = &looked {
@@ -114,10 +112,10 @@ async fn look_at_directory(url: &StoreUrl, findings: &mut Vec<Finding>) -> Resul
 
 async fn look_at_redis(
     url: &RedisUrl,
-    prefix: &str,
-    settings: &str,
+    settings: &Settings,
     findings: &mut Vec<Finding>,
 ) -> Result<(), StoreError> {
+    let prefix = &settings.store.prefix;
     // As a worker, it hears.
     let redis = RedisStore::with_hints(url.clone(), prefix, Holder::fresh());
     let facts = redis.facts().await?;
@@ -141,7 +139,9 @@ async fn look_at_redis(
         findings.push(Finding::danger("store.lacks", text));
     }
     let now = redis.pulse().await?.1.unwrap_or_else(|| WallClock::System.now());
-    findings.extend(fleet::findings(&redis.workers().await?, now.as_millis(), settings));
+    let (workers, ours) = (redis.workers().await?, settings.fingerprint());
+    findings.extend(fleet::findings(&workers, now.as_millis(), &ours));
+    findings.extend(copies::refused(&redis, settings).await?);
     Ok(())
 }
 
@@ -226,6 +226,10 @@ async fn of_credential(credential: &Credential, deadline: Instant) -> Vec<Findin
              its URL https://"
         );
         Finding::danger("issuer.in_clear", text)
+    }));
+    findings.extend(credential.copies.iter().map(|copied| {
+        let Copied { copy, layout, setting } = copied;
+        Finding::good("copy.kept", format!("{layout}, a copy in {}: {setting}", copy.key))
     }));
     let danger = provider.danger();
     findings.extend(danger.map(|danger| Finding::danger("issuer.issues_anew", danger)));

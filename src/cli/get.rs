@@ -128,6 +128,7 @@ async fn fetched(
         }
     }
     settings.transport.ready().await?;
+    store.set_copies(id, &credential.token_copies());
     // Nobody stops this cycle: it ends by itself.
     let (_stop, stopping) = watch::channel(false);
     let cycle = Cycle { store: Arc::clone(&store), times: settings.times, stopping };

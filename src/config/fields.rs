@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Environment, section::Section, tree::Place};
-use crate::provider::{BaseUrls, Fields, InvalidBaseUrls, SecretSource, Secrets};
+use crate::provider::{BaseUrls, Fields, InvalidBaseUrls, Item, SecretSource, Secrets};
 
 /// The section of one credential.
 pub(super) struct CredentialFields<'a> {
@@ -30,6 +30,10 @@ impl Fields for CredentialFields<'_> {
 
     fn table(&mut self, name: &'static str) -> Option<Vec<(String, String)>> {
         self.section.pairs(name)
+    }
+
+    fn items(&mut self, name: &'static str) -> Option<Vec<Item>> {
+        self.section.items(name)
     }
 
     fn duration(&mut self, name: &'static str, shortest: Duration) -> Option<Duration> {

@@ -4,7 +4,7 @@
 use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 
 use super::{
-    AdminSettings, Environment, Mistake, Settings, StoreSettings, derived,
+    AdminSettings, Environment, Mistake, Settings, StoreSettings, copies, derived,
     fields::CredentialFields,
     notify,
     section::Section,
@@ -52,7 +52,8 @@ pub(super) fn settings(
         None => transport,
     };
     let transport = transport.by(way);
-    let credentials = read_credentials(credentials, environment, &transport, mistakes).into();
+    let kept = store.as_ref().map(|store| (&store.url, &*store.prefix));
+    let credentials = read_credentials(credentials, environment, &transport, kept, mistakes).into();
     let store = store?;
     Some(Settings { store, times, calls_at_once, admin, notify, credentials, transport, origin })
 }
@@ -191,6 +192,7 @@ fn read_credentials(
     mut table: Table,
     environment: &Environment,
     transport: &Transport,
+    store: Option<(&StoreUrl, &str)>,
     mistakes: &mut Vec<Mistake>,
 ) -> Vec<Arc<Credential>> {
     let mut read = Vec::new();
@@ -216,6 +218,7 @@ fn read_credentials(
         };
         let prefix = format!("credentials.{id}.");
         let parent = table.get("parent").map(|node| node.place.clone());
+        let also_write = table.get("also_write").map(|node| node.place.clone());
         let section = Section::new(&prefix, *table, mistakes);
         let mut fields = CredentialFields { section, place: &place, environment, last: &mut last };
         let credential = Credential::read(id.clone(), &mut fields, transport);
@@ -223,12 +226,13 @@ fn read_credentials(
         match credential {
             Some(credential) => {
                 let needs = parent.unwrap_or_else(|| place.clone());
-                read.push(Read { credential, place, needs });
+                read.push(Read { credential, place, needs, also_write });
             }
             None => unread.push(id),
         }
     }
     derived::derive(&mut read, &unread, mistakes);
+    copies::find(&mut read, store, mistakes);
     let places: Vec<Place> = read.iter().map(|each| each.place.clone()).collect();
     let credentials: Vec<_> = read.into_iter().map(|each| Arc::new(each.credential)).collect();
     one_account_each(&credentials, &places, mistakes);
@@ -240,6 +244,8 @@ pub(super) struct Read {
     pub(super) credential: Credential,
     place: Place,
     pub(super) needs: Place,
+    /// Where it says which copies it has, if it does.
+    pub(super) also_write: Option<Place>,
 }
 
 fn one_account_each(

@@ -4,10 +4,10 @@ use std::{path::PathBuf, time::Duration};
 
 use super::{
     Environment, Mistake,
-    tree::{Node, Place, Table, Value},
+    tree::{Given, Node, Place, Table, Value},
 };
 use crate::{
-    provider::{MOST_SECRETS, Secret, SecretFile, SecretSource, Secrets},
+    provider::{Item, MOST_SECRETS, Secret, SecretFile, SecretSource, Secrets},
     store::InvalidPem,
 };
 
@@ -87,20 +87,43 @@ impl<'a> Section<'a> {
         Some((place, texts))
     }
 
+    /// Texts, and texts by name. What is neither is a mistake. One text is a list of one, and a
+    /// variable carries a list with commas.
+    pub(super) fn items(&mut self, name: &'static str) -> Option<Vec<Item>> {
+        let Node { place, value, .. } = self.take(name)?;
+        let nodes = match value {
+            Value::List(nodes) => nodes,
+            Value::Text(text) => {
+                return Some(
+                    text.split(',').map(|part| Item::Text(part.trim().to_owned())).collect(),
+                );
+            }
+            value => vec![Node { place, given: Given::Whole, value }],
+        };
+        let mut items = Vec::new();
+        for Node { place, value, .. } in nodes {
+            let item = match value {
+                Value::Text(text) => Some(Item::Text(text)),
+                value => pairs(value).map(Item::Table),
+            };
+            match item {
+                Some(item) => items.push(item),
+                None => {
+                    let message = format!(
+                        "{}{name} holds names of layouts, and texts by name: {{ key = \"…\" }}",
+                        self.prefix
+                    );
+                    self.mistake(&place, message);
+                }
+            }
+        }
+        Some(items)
+    }
+
     /// Texts by name; a number is the text that it is written as.
     pub(super) fn pairs(&mut self, name: &'static str) -> Option<Vec<(String, String)>> {
         let Node { place, value, .. } = self.take(name)?;
-        let text = |value| match value {
-            Value::Text(text) => Some(text),
-            Value::Number(number) => Some(number.to_string()),
-            _ => None,
-        };
-        let pairs: Option<Vec<_>> = match value {
-            Value::Table(table) => {
-                table.into_iter().map(|(key, node)| Some((key, text(node.value)?))).collect()
-            }
-            _ => None,
-        };
+        let pairs = pairs(value);
         if pairs.is_none() {
             let message =
                 format!("{}{name} must hold texts by name: {{ NAME = \"…\" }}", self.prefix);
@@ -297,6 +320,17 @@ impl<'a> Section<'a> {
 /// The place of a value in a list, where variables number them.
 fn number(name: &str) -> Option<u8> {
     name.parse().ok()
+}
+
+/// Texts by name; a number is the text that it is written as.
+fn pairs(value: Value) -> Option<Vec<(String, String)>> {
+    let text = |value| match value {
+        Value::Text(text) => Some(text),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    };
+    let Value::Table(table) = value else { return None };
+    table.into_iter().map(|(key, node)| Some((key, text(node.value)?))).collect()
 }
 
 /// Of two values that exclude each other, the one that a variable gives is over the file's.

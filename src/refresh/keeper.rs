@@ -4,6 +4,7 @@
 //! store is there. All IO happens in jobs that it owns; the task itself never waits for one, so
 //! that no credential holds up another.
 
+mod copies;
 mod cycle_end;
 mod data_loss;
 mod heartbeat;
@@ -20,7 +21,7 @@ mod tests;
 mod waiting;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     panic::AssertUnwindSafe,
     sync::Arc,
     time::Duration,
@@ -82,6 +83,8 @@ pub struct Keeper {
     /// Until when calls to issuers are used up, as it was said.
     used_up_until: BTreeMap<Index, StoreTime>,
     refused: RefusedSettings,
+    /// Those of whose copies some are refused, and that was said.
+    refused_copies: BTreeSet<Index>,
     reached: watch::Sender<bool>,
     signs: watch::Sender<SignsOfLife>,
     /// Where people see what is seen here.
@@ -131,6 +134,7 @@ impl Keeper {
             waiting: Waiting::default(),
             used_up_until: BTreeMap::new(),
             refused: RefusedSettings::default(),
+            refused_copies: BTreeSet::new(),
             reached,
             signs: watch::Sender::new(SignsOfLife::starting(clock::now())),
             board: None,

@@ -32,7 +32,7 @@ fn id(text: &str) -> CredentialId {
 }
 
 /// Publishes `text` for a credential.
-async fn publish(store: &Arc<dyn Coordinate>, id: &CredentialId, text: &str) {
+pub(crate) async fn publish(store: &Arc<dyn Coordinate>, id: &CredentialId, text: &str) {
     let attempt = AttemptId::fresh();
     let (_, begun) = store
         .begin(id, &request(&attempt), evertoken::clock::Moment::now())
@@ -42,7 +42,8 @@ async fn publish(store: &Arc<dyn Coordinate>, id: &CredentialId, text: &str) {
     let token = token(text);
     let completed = store.complete(id, &lease, publication(&lease, &token)).await;
     let (_, completed) = completed.expect("an answer");
-    assert!(matches!(completed, Completed::Published { .. }), "{completed:?}");
+    let is_new = matches!(completed, Completed::Published { .. } | Completed::Replaced { .. });
+    assert!(is_new, "{completed:?}");
 }
 
 #[tokio::test]

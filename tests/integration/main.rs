@@ -11,6 +11,7 @@ mod cluster;
 mod commands;
 mod connecting;
 mod contract;
+mod copies;
 mod cycle;
 mod data_identity;
 mod demo;

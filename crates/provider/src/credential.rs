@@ -3,9 +3,14 @@
 use std::{fmt, time::Duration};
 
 use evertoken_client::CredentialId;
-use evertoken_rules::policy::{Issuance, default_quiet_period};
+use evertoken_rules::{
+    TokenCopy,
+    policy::{Issuance, default_quiet_period},
+};
 
-use crate::{Fields, KINDS, Kind, Provider, Transport, Way, fingerprint::fingerprint};
+use crate::{
+    Copied, Fields, Item, KINDS, Kind, Provider, Transport, Way, copies, fingerprint::fingerprint,
+};
 
 /// Minutes are of use with real tokens, and 288 calls a day at five of them. The bound leaves room
 /// for a simulator in which two hours take seconds.
@@ -28,6 +33,10 @@ pub struct Credential {
     pub daily_quota: u64,
     /// How often the published token is probed at the issuer, if at all.
     pub verify_every: Option<Duration>,
+    /// Which copies are wanted, as it was written. They are known once the account is.
+    pub also_write: Vec<Item>,
+    /// What is written beside each token, for other SDKs.
+    pub copies: Box<[Copied]>,
 }
 
 // === impl Credential ===
@@ -42,6 +51,8 @@ impl Credential {
             quiet_period: default_quiet_period(provider.issuance()),
             daily_quota: provider.daily_quota(),
             verify_every: None,
+            also_write: Vec::new(),
+            copies: Box::default(),
             provider,
         }
     }
@@ -71,15 +82,31 @@ impl Credential {
         if verify_every.is_some() && !has_probe {
             fields.wrong("verify_every", "its issuer has no cheap call by which it could be tried");
         }
-        fields.unsupported("also_write", "does not write the layouts of other SDKs");
+        let also_write = fields.items("also_write").unwrap_or_default();
         let plain = Self::new(id, provider?);
         Some(Self {
             refresh_before,
             quiet_period: quiet_period.unwrap_or(plain.quiet_period),
             daily_quota: daily_quota.unwrap_or(plain.daily_quota),
             verify_every,
+            also_write,
             ..plain
         })
+    }
+
+    /// What is wanted of copies becomes known: to be called once the account is. What is wrong with
+    /// them, in sentences.
+    pub fn find_copies(&mut self) -> Vec<String> {
+        let (copies, wrong) = copies::find(&self.id, &*self.provider, &self.also_write);
+        self.copies = copies.into();
+        self.also_write = Vec::new();
+        wrong
+    }
+
+    /// Those copies as a store keeps them.
+    #[must_use]
+    pub fn token_copies(&self) -> Vec<TokenCopy> {
+        self.copies.iter().map(|copied| copied.copy.clone()).collect()
     }
 
     /// A fingerprint of the account, whatever its secret and wherever its issuer is reached: a short

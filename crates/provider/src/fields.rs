@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{BaseUrls, SecretSource, Secrets};
+use crate::{BaseUrls, Item, SecretSource, Secrets};
 
 /// The fields of one section, taken one by one. What is wrong is noted with its place, and reading
 /// goes on, so that all mistakes are told at once: `None` is a field that is absent, or wrong.
@@ -15,6 +15,9 @@ pub trait Fields {
 
     /// Texts by name, in the order in which they were given.
     fn table(&mut self, name: &'static str) -> Option<Vec<(String, String)>>;
+
+    /// A list of texts and of texts by name; one text is a list of one.
+    fn items(&mut self, name: &'static str) -> Option<Vec<Item>>;
 
     /// A time of `shortest` or more.
     fn duration(&mut self, name: &'static str, shortest: Duration) -> Option<Duration>;

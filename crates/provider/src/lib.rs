@@ -22,6 +22,7 @@
 
 mod answer;
 mod base_urls;
+mod copies;
 mod credential;
 mod error;
 mod fields;
@@ -53,6 +54,7 @@ use tokio::time::Instant;
 
 pub use self::{
     base_urls::{BaseUrls, InvalidBaseUrls},
+    copies::{Copied, Item},
     credential::Credential,
     error::{Fate, FetchError, Remedy},
     fields::Fields,
@@ -102,6 +104,12 @@ pub trait Provider: fmt::Debug + Send + Sync {
     /// The way to these, as a call takes it, if what it needs can be read by `deadline`.
     fn transport(&self, _deadline: Instant) -> BoxFuture<'_, Option<Transport>> {
         Box::pin(future::ready(None))
+    }
+
+    /// What its settings call the account, and which of its tokens, by their names there: what a
+    /// template of `also_write` can name. Never a secret.
+    fn names(&self) -> Vec<(&'static str, String)> {
+        Vec::new()
     }
 
     /// The credentials whose tokens a call needs.

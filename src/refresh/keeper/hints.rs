@@ -14,7 +14,7 @@ use crate::{
     metrics, policy,
     refresh::Credential,
     status::{SecretStatus, known_secrets},
-    store::{Glance, Hint, Record, StoreError, StoreErrorKind},
+    store::{Glance, Hint, Mended, Record, StoreError, StoreErrorKind},
 };
 
 /// A token's end is looked at a little later, when the store has surely taken it away.
@@ -25,6 +25,8 @@ pub(super) struct Seen {
     glance: Glance,
     /// The report that stands is about the token that stands.
     is_reported: bool,
+    /// What came of a look after its copies, if they were not as they should be.
+    mended: Option<Result<Mended, StoreError>>,
     /// The issuer was not asked with this secret yet, or for another account; or the last failures were
     /// met with other settings.
     is_new: bool,
@@ -36,6 +38,7 @@ pub(super) struct Seen {
 async fn seen(
     glance: Glance,
     is_reported: bool,
+    mended: Option<Result<Mended, StoreError>>,
     credential: Option<Arc<Credential>>,
     secrets: Vec<SecretStatus>,
     deadline: Instant,
@@ -51,7 +54,7 @@ async fn seen(
                 record.is_met_anew_by(&credential.provider.settings_fingerprint(deadline).await);
         }
     }
-    Seen { glance, is_reported, is_new, secrets }
+    Seen { glance, is_reported, mended, is_new, secrets }
 }
 
 impl Keeper {
@@ -144,7 +147,11 @@ impl Keeper {
                             Some(shown) => known_secrets(&shown, glance.record.as_ref()).await,
                             None => Vec::new(),
                         };
-                        seen(glance, is_reported, credential, secrets, deadline).await
+                        let mended = match glance.copies_differ {
+                            true => Some(store.mend_copies(id).await),
+                            false => None,
+                        };
+                        seen(glance, is_reported, mended, credential, secrets, deadline).await
                     });
                     Ok((heard, join_all(seen).await))
                 }
@@ -161,6 +168,7 @@ impl Keeper {
         for (&slot, seen @ Seen { glance, is_new, .. }) in slots.iter().zip(all) {
             let Some(index) = self.credentials.current(slot) else { continue };
             self.timetable.looked_at(index);
+            self.tell_of_copies(index, seen.mended.as_ref());
             self.show(index, seen, store_now);
             self.tell_of(slot, glance, store_now, now);
             let stands = glance.record.as_ref().map(|record| record.epoch()).unwrap_or_default();

@@ -24,7 +24,8 @@ const REST: Duration = Duration::from_secs(1);
 /// much at the least.
 const SWEEP: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(300));
 
-/// The same where no hints are heard: a report of a dead token is found by this alone.
+/// The same where no hints are heard: a report of a dead token is found by this alone, and everywhere a
+/// copy that an SDK has deleted.
 const DEAF_SWEEP: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
 
 /// The longest time in which every record is read once more.
@@ -43,12 +44,21 @@ pub(super) struct RecordScan {
     resting: VecDeque<(Instant, Index)>,
     /// The same, and what a message that comes meanwhile does.
     rests: BTreeMap<Index, Rest>,
-    /// The next record that the sweep reads.
-    sweep_at: Index,
-    /// Reads that the sweep owes, with their fraction.
-    owed: f64,
+    sweep: Sweep,
+    /// Those with copies for other SDKs, of which no message tells when they are changed.
+    copied: BTreeSet<Index>,
+    copies: Sweep,
     /// A look is under way.
     looking: bool,
+}
+
+/// How far records are read in turn.
+#[derive(Debug, Default)]
+struct Sweep {
+    /// The next one.
+    at: Index,
+    /// Reads that are owed, with their fraction.
+    owed: f64,
 }
 
 /// How a record rests from messages.
@@ -73,17 +83,35 @@ impl Rest {
     }
 }
 
+// === impl Sweep ===
+
+impl Sweep {
+    /// So much time has passed. Tells how many records of so many are to be read now.
+    fn owes(&mut self, all: usize, passed: Duration, (each, least): (Duration, Duration)) -> usize {
+        let count = u32::try_from(all).unwrap_or(u32::MAX);
+        let period = each.saturating_mul(count).clamp(least, LONGEST_SWEEP);
+        self.owed += f64::from(count) * passed.as_secs_f64() / period.as_secs_f64();
+        let now = self.owed.trunc();
+        self.owed -= now;
+        (now as usize).min(all)
+    }
+}
+
 // === impl RecordScan ===
 
 impl RecordScan {
     /// A record comes.
-    pub(super) fn add(&mut self, index: Index) {
+    pub(super) fn add(&mut self, index: Index, is_copied: bool) {
         self.all = self.all.max(index + 1);
+        if is_copied {
+            self.copied.insert(index);
+        }
     }
 
     /// The record is none of ours any more.
     pub(super) fn remove(&mut self, index: Index) {
         self.wanted.remove(&index);
+        self.copied.remove(&index);
     }
 
     /// A message came about this record. Tells whether it is looked at for it at once.
@@ -111,18 +139,21 @@ impl RecordScan {
     /// All records are worth a look.
     pub(super) fn look_at_everything(&mut self) {
         self.everything = 0..self.all;
-        (self.sweep_at, self.owed) = (0, 0.0);
+        self.sweep = Sweep::default();
     }
 
     /// So much time has passed of the one in which every record is read once more.
     pub(super) fn sweep(&mut self, passed: Duration, hears: bool) {
-        let (each, least) = if hears { SWEEP } else { DEAF_SWEEP };
-        let period = each.saturating_mul(self.all).clamp(least, LONGEST_SWEEP);
-        self.owed += f64::from(self.all) * passed.as_secs_f64() / period.as_secs_f64();
-        while 1.0 <= self.owed && self.wanted.len() < self.all as usize {
-            self.owed -= 1.0;
-            self.wanted.insert(self.sweep_at);
-            self.sweep_at = (self.sweep_at + 1) % self.all;
+        let pace = if hears { SWEEP } else { DEAF_SWEEP };
+        for _ in 0..self.sweep.owes(self.all as usize, passed, pace) {
+            self.wanted.insert(self.sweep.at);
+            self.sweep.at = (self.sweep.at + 1) % self.all;
+        }
+        for _ in 0..self.copies.owes(self.copied.len(), passed, DEAF_SWEEP) {
+            let from = self.copied.range(self.copies.at..).next();
+            let Some(&index) = from.or(self.copied.first()) else { return };
+            self.wanted.insert(index);
+            self.copies.at = index + 1;
         }
     }
 
@@ -277,6 +308,23 @@ mod tests {
             read.extend(look(&mut scan));
         }
         assert_eq!(read, (0..30).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn records_with_copies_are_read_one_a_second_beside_the_others() {
+        let (mut scan, mut read) = (scan_of(1_000), Vec::new());
+        for index in [3, 500, 999] {
+            scan.add(index, true);
+        }
+        for _ in 0..21 {
+            scan.sweep(Duration::from_secs(1), true);
+            read.extend(look(&mut scan));
+        }
+        let times = |index| read.iter().filter(|read| **read == index).count();
+        assert_eq!([times(3), times(500), times(999)], [2, 2, 2], "each in ten seconds");
+        scan.remove(500);
+        scan.sweep(Duration::from_secs(40), true);
+        assert!(!look(&mut scan).contains(&500));
     }
 
     #[test]

@@ -24,12 +24,14 @@ impl Keeper {
         let issuer = self.issuer_number(credential.provider.account().issuer);
         let every = credential.verify_every;
         let rank = rank(self.store.holder(), &credential.id);
+        self.store.set_copies(&credential.id, &credential.token_copies());
+        let is_copied = !credential.copies.is_empty();
         let slot = self.credentials.add(credential);
         self.timetable.insert(slot.index, issuer, rank);
         let issuers = usize::from(issuer) + 1;
         self.lanes.add(issuer);
         self.probing.add(slot, every, issuers, clock::now(), &mut self.rng);
-        self.scan.add(slot.index);
+        self.scan.add(slot.index, is_copied);
         // All records are looked at when the store is reached.
         if self.heartbeat.is_up() {
             self.scan.look_at(slot.index);
@@ -43,6 +45,8 @@ impl Keeper {
         let Some(Slot { index, .. }) = self.credentials.remove(id) else { return };
         self.timetable.remove(index);
         self.scan.remove(index);
+        self.store.set_copies(id, &[]);
+        self.refused_copies.remove(&index);
         self.memory.forget(index);
         self.data_loss.forget(index);
         self.needs.forget(index);

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use evertoken::provider::{BaseUrls, Fields, Secret, SecretSource, Secrets};
+use evertoken::provider::{BaseUrls, Fields, Item, Secret, SecretSource, Secrets};
 
 /// Fields by name, and what was wrong with them.
 pub(super) struct Section {
@@ -32,6 +32,10 @@ impl Fields for Section {
         let text = self.text(name)?;
         let pair = |text: &str| text.split_once('=').map(|(key, value)| (key.into(), value.into()));
         text.split(',').map(pair).collect()
+    }
+
+    fn items(&mut self, name: &'static str) -> Option<Vec<Item>> {
+        Some(self.texts(name)?.into_iter().map(Item::Text).collect())
     }
 
     fn duration(&mut self, name: &'static str, _shortest: Duration) -> Option<Duration> {

@@ -128,6 +128,13 @@ impl Provider for Client {
         Account { issuer: base_urls.host(), name: self.settings.account(), token: endpoint.word }
     }
 
+    fn names(&self) -> Vec<(&'static str, String)> {
+        let Settings { platform, endpoint, whose, .. } = &self.settings;
+        let (Whose::Account { names, .. } | Whose::Parent { names, .. }) = whose;
+        let names = names.iter().map(|(name, text)| (*name, text.to_string()));
+        names.chain(platform.choice.map(|(name, _)| (name, endpoint.word.to_owned()))).collect()
+    }
+
     fn issuance(&self) -> Issuance {
         self.settings.endpoint.issuance
     }
@@ -172,8 +179,9 @@ impl Provider for Client {
             let endpoints = endpoints.join(" or ");
             return Err(format!("is of {:?}; it has to be {endpoints}", account.token));
         }
-        if let Whose::Parent { account: name, fingerprint, .. } = &mut self.settings.whose {
+        if let Whose::Parent { account: name, names, fingerprint, .. } = &mut self.settings.whose {
             *name = account.name.into();
+            *names = parent.names().into_iter().map(|(name, text)| (name, text.into())).collect();
             *fingerprint = Some(account_fingerprint(parent).into());
         }
         if let Some(bases) = parent.base_urls().filter(|_| !self.settings.is_elsewhere) {

@@ -22,11 +22,15 @@ pub(super) struct Settings {
 /// Whose token it is.
 #[derive(Clone, Debug)]
 pub(super) enum Whose {
-    /// An account's: all of its names with a slash between, the first one, and its secrets.
-    Account { name: Box<str>, first: Box<str>, secrets: Secrets },
-    /// That of this credential, whose account is told once it is known: its name and its fingerprint.
-    Parent { id: [CredentialId; 1], account: Box<str>, fingerprint: Option<Box<str>> },
+    /// An account's: all of its names with a slash between, each by its setting, and its secrets.
+    Account { name: Box<str>, names: Names, secrets: Secrets },
+    /// That of this credential, whose account is told once it is known: its name, its names by their
+    /// settings, and its fingerprint.
+    Parent { id: [CredentialId; 1], account: Box<str>, names: Names, fingerprint: Option<Box<str>> },
 }
+
+/// What names an account, by the settings.
+pub(super) type Names = Box<[(&'static str, Box<str>)]>;
 
 // === impl Settings ===
 
@@ -68,7 +72,7 @@ impl Settings {
     /// The name that stands in requests.
     pub(super) fn first_name(&self) -> &str {
         match &self.whose {
-            Whose::Account { first, .. } => first,
+            Whose::Account { names, .. } => names.first().map_or("", |(_, first)| first),
             Whose::Parent { .. } => "",
         }
     }
@@ -102,9 +106,11 @@ fn read_account(
         .collect();
     let secrets = Secrets::read_setting(fields, secret_name, impossible);
     let secrets = fields.required(secret_name, secret_what, secrets);
-    let names: Vec<String> = read.into_iter().collect::<Option<_>>()?;
-    let first = names.first()?.as_str().into();
-    Some(Whose::Account { name: names.join("/").into(), first, secrets: secrets? })
+    let texts: Vec<String> = read.into_iter().collect::<Option<_>>()?;
+    let name = texts.join("/").into();
+    let texts = texts.into_iter().map(String::into_boxed_str);
+    let names = names.iter().map(|(name, _)| *name).zip(texts).collect();
+    Some(Whose::Account { name, names, secrets: secrets? })
 }
 
 fn read_parent(fields: &mut dyn Fields) -> Option<Whose> {
@@ -114,7 +120,7 @@ fn read_parent(fields: &mut dyn Fields) -> Option<Whose> {
     let what = "the name of the credential whose token it is got with: parent = \"shop\"";
     let id = fields.required("parent", what, id)?;
     let account = id.as_str().into();
-    Some(Whose::Parent { id: [id], account, fingerprint: None })
+    Some(Whose::Parent { id: [id], account, names: Names::default(), fingerprint: None })
 }
 
 fn checked(text: &str) -> Result<String, String> {

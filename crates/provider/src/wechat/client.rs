@@ -117,6 +117,10 @@ impl Provider for WeChat {
         Account { issuer, name: appid, token: endpoint.as_str() }
     }
 
+    fn names(&self) -> Vec<(&'static str, String)> {
+        vec![("appid", self.settings.appid.to_string())]
+    }
+
     fn issuance(&self) -> Issuance {
         self.settings.endpoint.issuance()
     }
