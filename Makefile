@@ -14,6 +14,7 @@
 #   make fuzz               any bytes for all that is read; FOR=60s for each, TARGET=answer for one
 #   make examples           the examples in Go and Java, whose clients come from their registries
 #   make pictures           the README's pictures of the page, from a fleet that works
+#   make sdks               real SDKs of other languages, which read copies of tokens, on a fleet
 #   make versions           the tests of what is said to Redis, on its oldest and newest, and on Valkey
 
 CARGO ?= cargo
@@ -23,7 +24,7 @@ ROWS ?=
 STORE ?= redis
 TARGET ?= all
 
-.PHONY: demo test bench kinds compose upgrade release chaos fuzz examples pictures versions
+.PHONY: demo test bench kinds compose upgrade release chaos fuzz examples sdks pictures versions
 
 demo:
 	@$(if $(filter redis,$(STORE)),tools/need redis-server)
@@ -78,6 +79,11 @@ fuzz:
 examples:
 	@tools/need redis-server go mvn
 	@$(CARGO) test --locked --quiet --test integration -- --ignored examples::
+
+sdks:
+	@tools/need redis-server python3 node npm go php php-redis
+	@tools/sdks
+	@$(CARGO) test --locked --quiet --test integration -- --ignored --test-threads=2 sdks::
 
 pictures:
 	@tools/need redis-server chromium chromedriver

@@ -44,6 +44,7 @@ mod refused;
 mod revoked;
 mod rights;
 mod rotation;
+mod sdks;
 mod seams;
 mod sentinel;
 mod services;
