@@ -11,7 +11,6 @@
 //!
 //! The last three want the token of `admin.token`, where one is set.
 
-mod connections;
 mod events;
 mod guard;
 mod hosts;
@@ -34,19 +33,28 @@ use tokio::{net::TcpListener, sync::watch, time::timeout};
 use tracing::{info, warn};
 
 use self::{
-    connections::Stay, events::Events, guard::Guard, hosts::Hosts, pages::Asked,
-    recent::RecentStatus, scrape::RecordScrape,
+    events::Events, guard::Guard, hosts::Hosts, pages::Asked, recent::RecentStatus,
+    scrape::RecordScrape,
 };
 use crate::{
     board::Board,
     clock,
     config::AdminSettings,
+    connections::{self, Limits, Stay},
     credential::Chain,
     metrics::Metrics,
     provider::Credential,
     refresh::SignsOfLife,
     status::Status,
     store::{Read, StoreError},
+};
+
+/// What bounds the listener. Streams of events are bounded by themselves.
+const LIMITS: Limits = Limits {
+    listener: "admin",
+    at_once: 64,
+    head: 64 * 1024,
+    answered_within: Duration::from_secs(30),
 };
 
 /// What `/livez` says while the worker can do its work.
@@ -114,7 +122,7 @@ pub async fn serve(
                 }
                 let routes = routes(Arc::clone(&state), hosts, guard);
                 return tokio::select! {
-                    never = connections::serve(listener, routes) => never,
+                    never = connections::serve(listener, routes, LIMITS, None) => never,
                     never = state.recent.forget() => never,
                     never = state.events.run() => never,
                 };

@@ -8,6 +8,7 @@
 mod copies;
 mod derived;
 mod document;
+mod door;
 mod environment;
 mod fields;
 #[cfg(any(test, fuzzing))]
@@ -28,7 +29,10 @@ use std::{
 
 use secrecy::{ExposeSecret, SecretString};
 
-pub use self::environment::Environment;
+pub use self::{
+    door::{DoorClient, DoorSettings, MIN_KEY},
+    environment::Environment,
+};
 use crate::{
     credential::CredentialId,
     notify::Way,
@@ -48,6 +52,8 @@ pub struct Settings {
     pub calls_at_once: Option<usize>,
     /// `[admin]`; `None` if it is off.
     pub admin: Option<AdminSettings>,
+    /// `[door]`; `None` if it is off.
+    pub door: Option<DoorSettings>,
     /// `[notify]`; `None` if nobody is told.
     pub notify: Option<Way>,
     /// `[credentials.ID]`, by id.

@@ -5,6 +5,7 @@
 //! What a store says of itself is asked in `store`; here it is judged.
 
 mod copies;
+mod door;
 mod fleet;
 mod issuers;
 mod redis;
@@ -65,6 +66,7 @@ pub async fn settings(settings: &Settings) -> Result<Vec<Finding>, InvalidTransp
     let warning = settings.times.warning();
     findings.extend(warning.map(|warning| Finding::danger("worker.lease_is_short", warning)));
     findings.extend(admin_token(settings).await);
+    findings.extend(door::findings(settings).await);
     findings.extend(notices(settings).await);
     findings.extend(credentials(settings).await?);
     Ok(findings)

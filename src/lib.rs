@@ -53,7 +53,10 @@ pub mod board;
 pub mod notify;
 mod presence;
 
+mod connections;
+
 pub mod admin;
+pub mod door;
 pub mod systemd;
 pub mod worker;
 

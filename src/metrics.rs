@@ -61,6 +61,12 @@ const EARLY_DEATHS: Metric = (
     "Published tokens that died before their end and that this worker replaced; when they come \
      again and again, another system refreshes the same account",
 );
+const DOOR_REQUESTS: Metric = (
+    "evertoken_door_requests_total",
+    "Requests to the door by client, none where nobody proved who asks, and by their answer: token, \
+     report, refused (no key that opens it), invalid (no request that is known), unavailable (no token, or \
+     no store)",
+);
 const FENCED: Metric = (
     "evertoken_fenced_total",
     "Attempts of this worker that ended after a later one had begun elsewhere",
@@ -145,6 +151,7 @@ fn describe() {
         PROBES,
         REJECTIONS,
         EARLY_DEATHS,
+        DOOR_REQUESTS,
         FENCED,
         STORE_ERRORS,
         CLOCK_JUMPS,
@@ -210,6 +217,11 @@ pub fn died_early(credential: &CredentialId) {
 /// A later attempt had begun when one ended.
 pub fn fenced(credential: &CredentialId) {
     counter!(FENCED.0, of(credential)).increment(1);
+}
+
+/// The door has answered. A client's name is one of the configuration's, or empty.
+pub(crate) fn door_answered(client: &str, answer: &'static str) {
+    counter!(DOOR_REQUESTS.0, "client" => client.to_owned(), "answer" => answer).increment(1);
 }
 
 /// The store did not do what was asked.

@@ -16,6 +16,7 @@ use crate::{
     board::Board,
     clock::{self, StoreTime, WallClock},
     config::Settings,
+    door,
     lease::Holder,
     metrics::{InvalidMetrics, Metrics},
     notify::{self, Notifier},
@@ -124,6 +125,7 @@ pub async fn run(settings: Settings, systemd: Option<Systemd>) -> Result<(), Sta
         let signs = keeper.signs();
         telling.spawn(async move { systemd.follow(signs).await });
     }
+    telling.spawn(door::serve(settings.door, Arc::clone(&credentials), Arc::clone(&store)));
     telling.spawn(admin::serve(
         settings.admin,
         credentials,

@@ -23,10 +23,10 @@ use tokio::{
     time::{Instant, sleep, timeout_at},
 };
 
-use super::connections::Stay;
 use crate::{
     board::{Board, Told},
     clock,
+    connections::Stay,
 };
 
 /// Streams at once.

@@ -78,10 +78,7 @@ impl Fields for CredentialFields<'_> {
     }
 
     fn unsupported(&mut self, name: &'static str, why: &str) {
-        if let Some(node) = self.section.take(name) {
-            let name = self.section.name_of(name);
-            self.section.mistake(&node.place, format!("{name}: this version {why}; remove it"));
-        }
+        self.section.refused(name, why);
     }
 
     fn wrong(&mut self, name: &'static str, why: &str) {

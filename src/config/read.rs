@@ -4,7 +4,7 @@
 use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 
 use super::{
-    AdminSettings, Environment, Mistake, Settings, StoreSettings, copies, derived,
+    AdminSettings, Environment, Mistake, Settings, StoreSettings, copies, derived, door,
     fields::CredentialFields,
     notify,
     section::Section,
@@ -40,12 +40,12 @@ pub(super) fn settings(
     let door = root.section("door");
     root.end();
 
-    no_door(door, mistakes);
     let store = read_store(store, mistakes);
     let read = read_worker(worker, environment, mistakes);
     let ReadWorker { times, calls_at_once, way, authorities } = read;
     let admin = read_admin(admin, environment, mistakes);
     let notify = notify::read(notices, environment, mistakes);
+    let door = door::read(door, &credentials, environment, mistakes);
     let transport = Transport::new(times.request_timeout);
     let transport = match authorities {
         Some(file) => transport.trusting(file),
@@ -53,20 +53,23 @@ pub(super) fn settings(
     };
     let transport = transport.by(way);
     let kept = store.as_ref().map(|store| (&store.url, &*store.prefix));
-    let credentials = read_credentials(credentials, environment, &transport, kept, mistakes).into();
-    let store = store?;
-    Some(Settings { store, times, calls_at_once, admin, notify, credentials, transport, origin })
-}
-
-fn no_door(door: Table, mistakes: &mut Vec<Mistake>) {
-    if let Some((name, node)) = door.into_iter().next() {
-        let off = matches!(&node.value, Value::Text(text) if name == "listen" && text == "off");
-        if !off {
-            let message = "this version has no door: remove the section [door]";
-            let place = node.place.to_string();
-            mistakes.push(Mistake { place, message: message.to_owned() });
-        }
+    let mut credentials = read_credentials(credentials, environment, &transport, kept, mistakes);
+    if let Some(door) = &door {
+        door.hasten(&mut credentials);
     }
+    let credentials = credentials.into();
+    let store = store?;
+    Some(Settings {
+        store,
+        times,
+        calls_at_once,
+        admin,
+        door,
+        notify,
+        credentials,
+        transport,
+        origin,
+    })
 }
 
 fn read_store(table: Table, mistakes: &mut Vec<Mistake>) -> Option<StoreSettings> {
@@ -157,13 +160,7 @@ fn read_admin(
     mistakes: &mut Vec<Mistake>,
 ) -> Option<AdminSettings> {
     let mut section = Section::new("admin.", table, mistakes);
-    let read = |text: &str| match text {
-        "off" => Ok(None),
-        text => text.parse().map(Some).map_err(|_| {
-            format!("{text:?} is not an address with a port, as {ADMIN}; \"off\" for none")
-        }),
-    };
-    let listen = section.parsed("listen", read);
+    let listen = section.listen(ADMIN);
     let (_, texts) = section.texts("hosts").unzip();
     let mut hosts = Vec::new();
     for (place, text) in texts.into_iter().flatten() {

@@ -1,6 +1,6 @@
 //! A section of the tree, taken apart key by key. What is wrong is noted, and reading goes on.
 
-use std::{path::PathBuf, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use super::{
     Environment, Mistake,
@@ -143,33 +143,45 @@ impl<'a> Section<'a> {
         self.secret_of(&name, node, environment)
     }
 
-    /// Secrets, or where they are read from: a list, or one. Variables number those of a list.
+    /// Secrets, or where they are read from: a list, or one.
     pub(super) fn secrets(
         &mut self,
         name: &'static str,
         environment: &Environment,
     ) -> Option<Secrets> {
+        let each = self.secret_list(name, environment)?;
+        let place = self.place_of(name)?;
+        if each.is_empty() || MOST_SECRETS < each.len() {
+            let name = self.name_of(name);
+            let message = format!("{name} takes one secret, or a list of up to {MOST_SECRETS}");
+            self.mistake(&place, message);
+            return None;
+        }
+        let mut each = each.into_iter().map(|(_, secret)| secret);
+        Some(Secrets::new(each.next()?, each.collect()))
+    }
+
+    /// The same, of any number, each with its place. Variables number those of a list.
+    pub(super) fn secret_list(
+        &mut self,
+        name: &'static str,
+        environment: &Environment,
+    ) -> Option<Vec<(Place, SecretSource)>> {
         let node = self.take(name)?;
-        let (place, name) = (node.place.clone(), self.name_of(name));
+        let name = self.name_of(name);
         let nodes = match node.value {
             Value::List(nodes) => nodes,
             Value::Table(table) if table.keys().any(|key| number(key).is_some()) => {
                 self.numbered(&name, *table)?
             }
-            value => {
-                let one = Node { value, ..node };
-                return self.secret_of(&name, one, environment).map(Secrets::from);
-            }
+            value => vec![Node { value, ..node }],
         };
-        if nodes.is_empty() || MOST_SECRETS < nodes.len() {
-            let message = format!("{name} takes one secret, or a list of up to {MOST_SECRETS}");
-            self.mistake(&place, message);
-            return None;
-        }
-        let each = nodes.into_iter().map(|node| self.secret_of(&name, node, environment));
-        let each: Vec<Option<SecretSource>> = each.collect();
-        let mut each = each.into_iter().collect::<Option<Vec<_>>>()?.into_iter();
-        Some(Secrets::new(each.next()?, each.collect()))
+        let secret = |node: Node| {
+            let place = node.place.clone();
+            Some((place, self.secret_of(&name, node, environment)?))
+        };
+        let each: Vec<Option<_>> = nodes.into_iter().map(secret).collect();
+        each.into_iter().collect()
     }
 
     /// The values that variables number, in place of what stands in the file.
@@ -255,6 +267,16 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// Where a listener listens, as in `example`: `Some(None)` if it is off.
+    pub(super) fn listen(&mut self, example: &str) -> Option<Option<SocketAddr>> {
+        self.parsed("listen", |text| match text {
+            "off" => Ok(None),
+            text => text.parse().map(Some).map_err(|_| {
+                format!("{text:?} is not an address with a port, as {example}; \"off\" for none")
+            }),
+        })
+    }
+
     /// A file that is named, and its bytes, if they are what it should hold.
     pub(super) fn file(
         &mut self,
@@ -304,6 +326,14 @@ impl<'a> Section<'a> {
         let message = format!("{}{name} must be a whole number of 1 or more", self.prefix);
         self.mistake(&node.place, message);
         None
+    }
+
+    /// A field that this version refuses, if it is given.
+    pub(super) fn refused(&mut self, name: &'static str, why: &str) {
+        if let Some(node) = self.take(name) {
+            let message = format!("{}{name}: this version {why}; remove it", self.prefix);
+            self.mistake(&node.place, message);
+        }
     }
 
     /// Whatever is left is unknown.

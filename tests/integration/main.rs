@@ -19,6 +19,7 @@ mod deploy;
 mod derived;
 mod disk;
 mod documents;
+mod door;
 mod events;
 mod examples;
 mod failures;

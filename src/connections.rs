@@ -1,5 +1,5 @@
-//! Connections to the admin listener, within bounds: whoever may reach it must not take from the
-//! worker what its work needs, its open files for one, nor from others their turn.
+//! Connections to a listener, within bounds: whoever may reach it must not take from the worker what its
+//! work needs, its open files for one, nor from others their turn.
 
 use std::{
     collections::HashMap,
@@ -19,16 +19,36 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
+    sync::watch,
     task::{AbortHandle, Id, JoinError, JoinSet},
-    time::{Instant, sleep, timeout_at},
+    time::{Instant, sleep, timeout, timeout_at},
 };
+use tokio_rustls::TlsAcceptor;
 use tracing::debug;
 
 use crate::clock;
 
-/// Connections at once, without those that stay. For one more, another one is closed.
-const AT_ONCE: usize = 64;
+/// What a listener is bounded by.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// The listener's name, for the log.
+    pub(crate) listener: &'static str,
+    /// Connections at once, without those that stay. For one more, another one is closed.
+    pub(crate) at_once: usize,
+    /// The longest head of a request, in bytes: 8192 or more.
+    pub(crate) head: usize,
+    /// How long a connection lives, its answer included; one that stays, without taking anything.
+    pub(crate) answered_within: Duration,
+}
+
+/// What ends TLS on each connection, as it is now; none where nothing does.
+pub(crate) type Tls = Option<watch::Receiver<TlsAcceptor>>;
+
+/// Whose connection it is: an address, or of the newer kind a network.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer(pub(crate) IpAddr);
 
 /// How long each has before it is closed for another one: time for a question that comes at once.
 const TURN: Duration = Duration::from_millis(30);
@@ -36,15 +56,12 @@ const TURN: Duration = Duration::from_millis(30);
 /// How long a client may take to say what it wants.
 const HEADERS_WITHIN: Duration = Duration::from_secs(5);
 
-/// How long a connection lives, its answer included; one that stays, without taking anything.
-const ANSWERED_WITHIN: Duration = Duration::from_secs(30);
-
 /// The wait after a connection that could not be taken: there may be no file left for it.
 const REST: Duration = Duration::from_millis(100);
 
 /// The connections that are open, the oldest first.
-#[derive(Default)]
 struct Open {
+    limits: Limits,
     places: Vec<Place>,
     answers: JoinSet<()>,
 }
@@ -58,7 +75,7 @@ struct Place {
 
 /// Says of a connection that it stays: what is told on it has no end, and is bounded elsewhere.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Stay(Arc<Staying>);
+pub(crate) struct Stay(Arc<Staying>);
 
 #[derive(Debug, Default)]
 struct Staying {
@@ -71,12 +88,12 @@ struct Staying {
 
 impl Stay {
     /// It stays.
-    pub(super) fn stays(&self) {
+    pub(crate) fn stays(&self) {
         self.0.stays.store(true, Ordering::Relaxed);
     }
 
     /// Its client has taken what there was, and is ready for more.
-    pub(super) fn takes(&self) {
+    pub(crate) fn takes(&self) {
         self.0.takes.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -89,21 +106,30 @@ impl Stay {
     }
 }
 
-/// Serves one request on each connection, for ever.
-pub(super) async fn serve(listener: TcpListener, routes: Router) -> Infallible {
-    let mut open = Open::default();
+/// Serves one request on each connection, for ever. Each is asked with its [`Peer`] and its [`Stay`].
+pub(crate) async fn serve(
+    listener: TcpListener,
+    routes: Router,
+    limits: Limits,
+    tls: Tls,
+) -> Infallible {
+    let mut open = Open { limits, places: Vec::new(), answers: JoinSet::new() };
     loop {
         tokio::select! {
             Some(ended) = open.answers.join_next_with_id() => open.ended(&ended),
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => {
                     open.make_room().await;
-                    let stay = Stay::default();
-                    let task = open.answers.spawn(answer(stream, routes.clone(), stay.clone()));
-                    open.places.push(Place { peer: network(peer.ip()), since: clock::now(), stay, task });
+                    let (peer, stay) = (network(peer.ip()), Stay::default());
+                    let routes = routes.clone().layer(Extension(Peer(peer)));
+                    let tls = tls.as_ref().map(|tls| tls.borrow().clone());
+                    let task = open.answers.spawn(answer(stream, tls, routes, stay.clone(), limits));
+                    open.places.push(Place { peer, since: clock::now(), stay, task });
                 }
                 Err(error) => {
-                    debug!(event = "admin.not_accepted", %error, "a connection cannot be taken");
+                    let listener = limits.listener;
+                    debug!(event = "listener.not_accepted", listener, %error,
+                        "a connection cannot be taken");
                     sleep(REST).await;
                 }
             },
@@ -119,7 +145,7 @@ impl Open {
         loop {
             let passing = self.places.iter().filter(|place| !place.stay.is_to_stay());
             let passing: Vec<&Place> = passing.collect();
-            if passing.len() < AT_ONCE {
+            if passing.len() < self.limits.at_once {
                 return;
             }
             let peers: Vec<IpAddr> = passing.iter().map(|place| place.peer).collect();
@@ -128,7 +154,8 @@ impl Open {
             let ended = if let Ok(ended) = ended {
                 ended
             } else {
-                debug!(event = "admin.crowded", peer = %place.peer,
+                let listener = self.limits.listener;
+                debug!(event = "listener.crowded", listener, peer = %place.peer,
                     "too many connections: the oldest of who has most is closed");
                 place.task.abort();
                 self.answers.join_next_with_id().await
@@ -164,17 +191,41 @@ fn network(peer: IpAddr) -> IpAddr {
     }
 }
 
-async fn answer(stream: TcpStream, routes: Router, stay: Stay) {
+async fn answer(
+    stream: TcpStream,
+    tls: Option<TlsAcceptor>,
+    routes: Router,
+    stay: Stay,
+    limits: Limits,
+) {
+    let Some(tls) = tls else { return talk(stream, routes, stay, limits).await };
+    let listener = limits.listener;
+    match timeout(HEADERS_WITHIN, tls.accept(stream)).await {
+        Ok(Ok(stream)) => talk(stream, routes, stay, limits).await,
+        Ok(Err(error)) => {
+            debug!(event = "listener.cut", listener, %error, "a client does not speak TLS as we do");
+        }
+        Err(_elapsed) => debug!(event = "listener.cut", listener, "a client was too slow"),
+    }
+}
+
+async fn talk(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    routes: Router,
+    stay: Stay,
+    Limits { listener, head, answered_within, .. }: Limits,
+) {
     let routes = routes.layer(Extension(stay.clone()));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADERS_WITHIN)
+        .max_buf_size(head)
         .keep_alive(false)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes));
     let too_long = async {
         loop {
             let before = stay.taken();
-            sleep(ANSWERED_WITHIN).await;
+            sleep(answered_within).await;
             if !stay.is_to_stay() || stay.taken() == before {
                 return;
             }
@@ -182,9 +233,11 @@ async fn answer(stream: TcpStream, routes: Router, stay: Stay) {
     };
     tokio::select! {
         ended = connection => if let Err(error) = ended {
-            debug!(event = "admin.cut", %error, "a client went away or was too slow");
+            debug!(event = "listener.cut", listener, %error, "a client went away or was too slow");
         },
-        () = too_long => debug!(event = "admin.cut", "a client did not take its answer in time"),
+        () = too_long => {
+            debug!(event = "listener.cut", listener, "a client did not take its answer in time");
+        }
     }
 }
 

@@ -1,0 +1,194 @@
+//! The door: a listener for applications that cannot read the store, because their SDK asks an issuer or
+//! an OAuth server itself. It is off unless the configuration opens it.
+//!
+//! - `GET /cgi-bin/token`, `POST /cgi-bin/stable_token`: as WeChat answers them (`wechat`).
+//! - `POST /oauth2/token`: client credentials, as RFC 6749 has them (`oauth`).
+//! - `GET /v1/credentials/{id}`, `POST /v1/credentials/{id}/reject`: our own (`rest`).
+//!
+//! A client proves itself by a key, and has what is allowed to it (`clients`). A token is read from the
+//! store once a second at the most, however many ask, and reports go the way of all reports (`shelf`). It
+//! asks no issuer. Who has no key is answered late (`refusals`).
+
+mod certificate;
+mod clients;
+mod oauth;
+mod refusals;
+mod rest;
+mod shelf;
+mod wechat;
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    body::{Body, Bytes, to_bytes},
+    http::{HeaderName, header},
+    routing::{any, get, post},
+};
+use form_urlencoded::parse;
+use tokio::net::TcpListener;
+use tracing::{info, warn};
+
+use self::{
+    certificate::Certificate,
+    clients::{Client, Clients},
+    refusals::Refusals,
+};
+use crate::{
+    config::DoorSettings,
+    connections::{self, Limits},
+    credential::Chain,
+    metrics,
+    provider::Credential,
+    store::Coordinate,
+};
+
+pub use self::{
+    certificate::{InvalidCertificate, look_at_certificate},
+    clients::usable as usable_key,
+};
+
+/// What bounds the listener. Whoever waits for a token that lasts is answered within.
+const LIMITS: Limits = Limits {
+    listener: "door",
+    at_once: 512,
+    head: 8 * 1024,
+    answered_within: Duration::from_secs(60),
+};
+
+/// The longest body of a request, in bytes.
+const MOST: usize = 8 * 1024;
+
+/// A token is for whoever asked, and for nobody on the way.
+const NO_STORE: [(HeaderName, &str); 2] =
+    [(header::CACHE_CONTROL, "no-store"), (header::PRAGMA, "no-cache")];
+
+/// What all requests share.
+struct Door {
+    clients: Clients,
+    refusals: Refusals,
+    store: Arc<dyn Coordinate>,
+}
+
+/// How a request was answered, for the metrics.
+#[derive(Clone, Copy, Debug)]
+enum Answer {
+    /// With a token.
+    Token,
+    /// A report was taken.
+    Report,
+    /// Not: no key, or none that opens this.
+    Refused,
+    /// Not: it is no request that is known here.
+    Invalid,
+    /// Not: there is no token, or none that lasts, or the store is away.
+    Unavailable,
+}
+
+/// Serves for ever. If it may not, or cannot, it says so and the worker goes on without it.
+pub async fn serve(
+    settings: Option<DoorSettings>,
+    credentials: Arc<[Arc<Credential>]>,
+    store: Arc<dyn Coordinate>,
+) -> Infallible {
+    if let Some(settings) = settings {
+        open(settings, &credentials, store).await;
+    }
+    std::future::pending().await
+}
+
+async fn open(settings: DoorSettings, credentials: &[Arc<Credential>], store: Arc<dyn Coordinate>) {
+    let (listen, is_in_clear) = (settings.listen, settings.is_in_clear());
+    let certificate = match settings.tls {
+        Some((cert, key)) => Certificate::new(cert, key).await.map(Some),
+        None => Ok(None),
+    };
+    let certificate = match certificate {
+        Ok(certificate) => certificate,
+        Err(error) => {
+            warn!(event = "door.failed", %listen, error = %Chain(&error),
+                "there is no door: its certificate is of no use");
+            return;
+        }
+    };
+    let listener = match TcpListener::bind(listen).await {
+        Ok(listener) => listener,
+        Err(error) => {
+            warn!(event = "door.failed", %listen, %error,
+                "there is no door: name a free address in door.listen, or \"off\"");
+            return;
+        }
+    };
+    info!(event = "door.listening", %listen, clients = settings.clients.len(), "the door is open");
+    if is_in_clear {
+        warn!(event = "door.in_clear", %listen,
+            "keys and tokens go over a network in clear, and everything on the way can read them: set \
+             door.tls_cert_file and door.tls_key_file");
+    }
+    let clients = Clients::new(settings.clients, credentials);
+    let door = Arc::new(Door { clients, refusals: Refusals::default(), store });
+    let tls = certificate.as_ref().map(Certificate::shown);
+    let serving = connections::serve(listener, routes(door), LIMITS, tls);
+    match certificate {
+        Some(certificate) => tokio::select! {
+            never = serving => match never {},
+            never = certificate.follow() => match never {},
+        },
+        None => match serving.await {},
+    }
+}
+
+fn routes(door: Arc<Door>) -> Router {
+    Router::new()
+        .route("/cgi-bin/token", any(wechat::token))
+        .route("/cgi-bin/stable_token", any(wechat::stable_token))
+        .route("/oauth2/token", any(oauth::token))
+        .route("/v1/credentials/{id}", get(rest::read))
+        .route("/v1/credentials/{id}/reject", post(rest::reject))
+        .method_not_allowed_fallback(rest::wrong_method)
+        .fallback(rest::not_found)
+        .with_state(door)
+}
+
+/// The body of a request, if it is no longer than is taken.
+async fn body(body: Body) -> Option<Bytes> {
+    to_bytes(body, MOST).await.ok()
+}
+
+/// A field of a query or of a form: `None` if it is not there, or is empty.
+///
+/// # Errors
+/// If it is given twice.
+fn field(form: &[u8], name: &str) -> Result<Option<String>, ()> {
+    let mut values = parse(form).filter(|(key, _)| key == name).map(|(_, value)| value);
+    let first = values.next().map(std::borrow::Cow::into_owned).filter(|value| !value.is_empty());
+    if values.next().is_some() { Err(()) } else { Ok(first) }
+}
+
+// === impl Answer ===
+
+impl Answer {
+    /// Counts it, for this client if it is one.
+    fn count(self, client: Option<&Client>) {
+        let answer = match self {
+            Self::Token => "token",
+            Self::Report => "report",
+            Self::Refused => "refused",
+            Self::Invalid => "invalid",
+            Self::Unavailable => "unavailable",
+        };
+        metrics::door_answered(client.map_or("", Client::name), answer);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_that_is_given_twice_is_none() {
+        assert_eq!(field(b"a=1&b=%20x&a=2", "b"), Ok(Some(" x".to_owned())));
+        assert_eq!(field(b"a=1&a=2", "a"), Err(()));
+        assert_eq!(field(b"a=", "a"), Ok(None));
+    }
+}

@@ -1,0 +1,155 @@
+//! `GET /v1/credentials/{id}` and `POST /v1/credentials/{id}/reject`: our own, with a bearer key and errors
+//! as RFC 9457 has them. `docs/door.openapi.json` describes it, and a test holds it to that.
+
+use std::sync::Arc;
+
+use axum::{
+    Extension, Json,
+    extract::{Path, Request, State},
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{
+    Answer, Door, NO_STORE,
+    clients::Client,
+    shelf::{Current, Lack, Shelf, Verdict},
+};
+use crate::{clock, connections::Peer, credential::Token};
+
+const PATHS: &str = "the door answers GET /cgi-bin/token, POST /cgi-bin/stable_token, POST /oauth2/token, \
+                     GET /v1/credentials/ID and POST /v1/credentials/ID/reject";
+
+/// What is reported.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Report {
+    token: String,
+}
+
+/// The current token, as `evertoken get --json` tells it.
+pub(super) async fn read(
+    State(door): State<Arc<Door>>,
+    Extension(peer): Extension<Peer>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    let path = "/v1/credentials/{id}";
+    let (client, shelf) = match see(&door, peer, path, &id, &headers).await {
+        Ok(seen) => seen,
+        Err(refusal) => return refusal,
+    };
+    match shelf.current(&*door.store).await {
+        Ok(Current { read, remaining }) => {
+            Answer::Token.count(Some(&client));
+            let answer = json!({
+                "id": shelf.id().as_str(),
+                "token": read.token.expose(),
+                "expires_in": remaining.as_secs(),
+                "expires_at": read.expires_at.as_millis(),
+                "epoch": read.epoch.0,
+            });
+            (NO_STORE, Json(answer)).into_response()
+        }
+        Err(lack) => unavailable(&client, lack),
+    }
+}
+
+/// Reports a token as dead.
+pub(super) async fn reject(
+    State(door): State<Arc<Door>>,
+    Extension(peer): Extension<Peer>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Response {
+    let (head, body) = request.into_parts();
+    let Some(body) = super::body(body).await else {
+        Answer::Invalid.count(None);
+        return problem(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "the body is longer than 8 KiB, or broke off",
+        );
+    };
+    let path = "/v1/credentials/{id}/reject";
+    let (client, shelf) = match see(&door, peer, path, &id, &head.headers).await {
+        Ok(seen) => seen,
+        Err(refusal) => return refusal,
+    };
+    let report = serde_json::from_slice::<Report>(&body).ok();
+    let Some(token) = report.and_then(|report| Token::new(&report.token).ok()) else {
+        Answer::Invalid.count(Some(&client));
+        return problem(StatusCode::BAD_REQUEST, "the body must be {\"token\": \"…\"}, in JSON");
+    };
+    match shelf.report(&*door.store, &token).await {
+        Ok(verdict) => {
+            Answer::Report.count(Some(&client));
+            let verdict = match verdict {
+                Verdict::Reported(_) => "reported",
+                Verdict::Replaced => "replaced",
+            };
+            let answer = json!({ "id": shelf.id().as_str(), "verdict": verdict });
+            (NO_STORE, Json(answer)).into_response()
+        }
+        Err(lack) => unavailable(&client, lack),
+    }
+}
+
+/// Only axum knows which methods a path has: it says so itself, in the header `Allow`.
+pub(super) async fn wrong_method() -> Response {
+    Answer::Invalid.count(None);
+    let detail = "the header Allow says by which methods this path is asked";
+    problem(StatusCode::METHOD_NOT_ALLOWED, detail)
+}
+
+pub(super) async fn not_found() -> Response {
+    Answer::Invalid.count(None);
+    problem(StatusCode::NOT_FOUND, PATHS)
+}
+
+/// Who asks for what; else the answer.
+async fn see(
+    door: &Door,
+    peer: Peer,
+    path: &'static str,
+    id: &str,
+    headers: &HeaderMap,
+) -> Result<(Arc<Client>, Arc<Shelf>), Response> {
+    let read = clock::now();
+    let client = match bearer(headers) {
+        Some(key) => door.clients.with_key(key).await,
+        None => None,
+    };
+    let Some(client) = client else {
+        door.refusals.refuse(read, peer, path).await;
+        let challenge = [(header::WWW_AUTHENTICATE, "Bearer realm=\"evertoken\"")];
+        let detail = "send the header Authorization: Bearer KEY with a key of a client of the door";
+        return Err((challenge, problem(StatusCode::UNAUTHORIZED, detail)).into_response());
+    };
+    let Some(shelf) = client.shelf(id).cloned() else {
+        Answer::Refused.count(Some(&client));
+        let detail = "there is no credential of this id that this client may have";
+        return Err(problem(StatusCode::NOT_FOUND, detail));
+    };
+    Ok((client, shelf))
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let given = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, key) = given.split_at_checked("Bearer ".len())?;
+    scheme.eq_ignore_ascii_case("Bearer ").then_some(key.trim())
+}
+
+fn unavailable(client: &Client, lack: Lack) -> Response {
+    Answer::Unavailable.count(Some(client));
+    let soon = [(header::RETRY_AFTER, "1")];
+    (soon, problem(StatusCode::SERVICE_UNAVAILABLE, lack.sentence())).into_response()
+}
+
+fn problem(status: StatusCode, detail: &str) -> Response {
+    let title = status.canonical_reason().unwrap_or_default();
+    let problem = json!({ "type": "about:blank", "title": title, "status": status.as_u16(), "detail": detail });
+    let media_type = [(header::CONTENT_TYPE, "application/problem+json")];
+    (status, NO_STORE, media_type, problem.to_string()).into_response()
+}

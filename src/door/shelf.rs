@@ -1,0 +1,373 @@
+//! The token of one credential as it was read a moment ago. However many ask, the store is read once a
+//! second at the most; while it is away, what was read is handed out until it ends, and no longer.
+
+use std::{
+    sync::{Arc, Mutex as Slot, PoisonError},
+    time::Duration,
+};
+
+use tokio::{
+    sync::Mutex,
+    time::{Instant, sleep, timeout},
+};
+use tracing::debug;
+
+use crate::{
+    clock::{self, Moment},
+    credential::{Chain, CredentialId, Token},
+    provider::Credential,
+    store::{Coordinate, Read, StoreError, TokenWithExpiry},
+};
+
+/// How old a token may be that is handed out; and what is read again for those who wait for another one.
+const AGE: Duration = Duration::from_secs(1);
+const AGE_FOR_WAITING: Duration = Duration::from_millis(250);
+
+/// How long the store is waited for while what was read before is still valid.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The least life of what is handed out: clients count in whole seconds.
+const LEAST: Duration = Duration::from_secs(1);
+
+/// A token that is to last has so much left, as WeChat promises of `stable_token` (`wechat-api.md`
+/// section 2.2).
+pub(super) const LASTS: Duration = Duration::from_secs(300);
+
+/// How long a token that lasts is waited for. It is due within the first 30 s of its last five minutes:
+/// see `DoorSettings::hasten`.
+const LASTS_WITHIN: Duration = Duration::from_secs(40);
+
+/// How long the successor of a token that was reported is waited for.
+const SUCCESSOR: Duration = Duration::from_secs(3);
+
+/// The same report is not made again within this time: all who use a dead token report it at once.
+const SAME_REPORT: Duration = Duration::from_secs(10);
+
+/// What is known of one credential's token.
+pub(super) struct Shelf {
+    credential: Arc<Credential>,
+    known: Mutex<Known>,
+    reported: Slot<Option<(Token, Instant)>>,
+}
+
+#[derive(Default)]
+struct Known {
+    /// When it was last read, or tried to be.
+    at: Option<Instant>,
+    held: Option<Held>,
+    /// The store did not answer then.
+    is_away: bool,
+}
+
+struct Held {
+    read: TokenWithExpiry,
+    /// The moment before it was asked for.
+    asked: Moment,
+}
+
+/// A token that is valid.
+#[derive(Clone, Debug)]
+pub(super) struct Current {
+    /// As it was read.
+    pub(super) read: TokenWithExpiry,
+    /// How long it is still valid.
+    pub(super) remaining: Duration,
+}
+
+/// Why there is no token to be handed out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lack {
+    /// None is valid.
+    Nothing,
+    /// None lasts as long as is asked for.
+    TooShort,
+    /// The store does not answer, and nothing that was read before is valid.
+    Away,
+}
+
+/// What became of a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It was made, at this moment, now or a little before.
+    Reported(Instant),
+    /// It is not about the current token.
+    Replaced,
+}
+
+// === impl Shelf ===
+
+impl Shelf {
+    pub(super) fn new(credential: Arc<Credential>) -> Self {
+        Self { credential, known: Mutex::default(), reported: Slot::default() }
+    }
+
+    pub(super) fn id(&self) -> &CredentialId {
+        &self.credential.id
+    }
+
+    pub(super) fn credential(&self) -> &Credential {
+        &self.credential
+    }
+
+    /// The current token.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub(super) async fn current(&self, store: &dyn Coordinate) -> Result<Current, Lack> {
+        self.current_at(store, AGE).await
+    }
+
+    /// A token that still has [`LASTS`]: the current one, or the one that is due. If the current one was
+    /// just reported, its successor is waited for as well, for a moment.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub(super) async fn lasting(
+        &self,
+        store: &dyn Coordinate,
+        reported: Option<(Token, Instant)>,
+    ) -> Result<Current, Lack> {
+        let ends = clock::now() + LASTS_WITHIN;
+        let mut age = AGE;
+        loop {
+            let current = self.current_at(store, age).await?;
+            let is_awaited = reported.as_ref().is_some_and(|(token, at)| {
+                *token == current.read.token && clock::now() < *at + SUCCESSOR
+            });
+            if LASTS <= current.remaining && !is_awaited {
+                return Ok(current);
+            }
+            if ends <= clock::now() {
+                return Err(Lack::TooShort);
+            }
+            age = AGE_FOR_WAITING;
+            sleep(AGE_FOR_WAITING).await;
+        }
+    }
+
+    /// Reports a token as dead, as an application does; not again if that was just done. What it may
+    /// cause, the rules bound.
+    ///
+    /// # Errors
+    /// If it cannot be read what the current token is, or if the store does not take it.
+    pub(super) async fn report(
+        &self,
+        store: &dyn Coordinate,
+        token: &Token,
+    ) -> Result<Verdict, Lack> {
+        if self.current_at(store, AGE_FOR_WAITING).await?.read.token != *token {
+            return Ok(Verdict::Replaced);
+        }
+        let now = clock::now();
+        {
+            let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some((last, at)) = &*reported
+                && last == token
+                && now < *at + SAME_REPORT
+            {
+                return Ok(Verdict::Reported(*at));
+            }
+            *reported = Some((token.clone(), now));
+        }
+        if let Err(error) = store.report(self.id(), token).await {
+            self.reported.lock().unwrap_or_else(PoisonError::into_inner).take();
+            self.tell(&error);
+            return Err(Lack::Away);
+        }
+        Ok(Verdict::Reported(now))
+    }
+
+    /// The current token as it was read no longer than `age` ago. Whoever asks while it is read waits for
+    /// the same answer.
+    async fn current_at(&self, store: &dyn Coordinate, age: Duration) -> Result<Current, Lack> {
+        let asked = clock::now();
+        let mut known = self.known.lock().await;
+        if !known.at.is_some_and(|at| asked <= at || at.elapsed() < age) {
+            self.look(store, &mut known).await;
+            known.at = Some(clock::now());
+        }
+        let lack = if known.is_away { Lack::Away } else { Lack::Nothing };
+        known.held.as_ref().and_then(Held::current).ok_or(lack)
+    }
+
+    async fn look(&self, store: &dyn Coordinate, known: &mut Known) {
+        let asked = Moment::now();
+        let reading = read(store, &self.credential);
+        let read = if known.held.as_ref().and_then(Held::current).is_some() {
+            let Ok(read) = timeout(PATIENCE, reading).await else {
+                known.is_away = true;
+                return;
+            };
+            read
+        } else {
+            reading.await
+        };
+        known.is_away = read.is_err();
+        match read {
+            Ok(found) => known.held = found.map(|read| Held { read, asked }),
+            Err(error) => self.tell(&error),
+        }
+    }
+
+    fn tell(&self, error: &StoreError) {
+        debug!(event = "door.store_away", credential = %self.id(), error = %Chain(error),
+            "the door goes on with what it has read before");
+    }
+}
+
+/// The current token, if it is of the account that is configured.
+async fn read(
+    store: &(impl Read + ?Sized),
+    credential: &Credential,
+) -> Result<Option<TokenWithExpiry>, StoreError> {
+    // First whose it is: what is published meanwhile is of the account that stands there, or of a later one.
+    let (_, glances) = store.look(std::slice::from_ref(&credential.id)).await?;
+    let record = glances.into_iter().next().and_then(|glance| glance.record);
+    let account = credential.account_fingerprint();
+    if record.is_some_and(|record| record.is_of_another_account(&account)) {
+        return Ok(None);
+    }
+    store.token_with_expiry(&credential.id).await
+}
+
+// === impl Lack ===
+
+impl Lack {
+    /// In a sentence.
+    pub(super) fn sentence(self) -> &'static str {
+        match self {
+            Self::Nothing => "no token is valid now: evertoken status tells why",
+            Self::TooShort => "no token has 300 s left: /cgi-bin/token tells the one that stands",
+            Self::Away => "the door cannot read its store, and knows of no token that is valid",
+        }
+    }
+}
+
+// === impl Held ===
+
+impl Held {
+    /// What it is worth now, if it is valid.
+    fn current(&self) -> Option<Current> {
+        let remaining = self.read.expires_in.saturating_sub(Moment::now().since(self.asked));
+        (LEAST <= remaining).then(|| Current { read: self.read.clone(), remaining })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use evertoken_testkit::provider::{Double, Issuer};
+    use tempfile::TempDir;
+    use tokio::{join, sync::watch};
+
+    use super::*;
+    use crate::{
+        clock::{StoreTime, WallClock},
+        lease::Holder,
+        provider::{FetchError, Inputs, Issued},
+        refresh::{Cycle, Knowledge, Times},
+        store::FileStore,
+    };
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// An issuer that numbers its tokens, each of which lives for two hours.
+    #[derive(Default)]
+    struct Counts(AtomicUsize);
+
+    impl Issuer for Counts {
+        async fn call(&self, _: Instant, _: &Inputs) -> Result<Issued, FetchError> {
+            let token = format!("token-{}", self.0.fetch_add(1, Ordering::SeqCst));
+            Ok(Issued::new(Token::new(&token).expect("a token"), 7200 * SECOND))
+        }
+    }
+
+    struct Bench {
+        _directory: TempDir,
+        store: Arc<FileStore>,
+        shelf: Shelf,
+    }
+
+    impl Bench {
+        fn new() -> Self {
+            let directory = TempDir::new().expect("a directory");
+            let now = StoreTime::from_millis(1_790_000_000_000);
+            let clock = WallClock::Anchored(now, clock::now());
+            let path = directory.path().join("store");
+            let store = Arc::new(FileStore::on_clock(&path, Holder::fresh(), clock));
+            let id = "shop".parse().expect("an id");
+            let credential = Credential::new(id, Box::new(Double(Counts::default())));
+            Self { _directory: directory, store, shelf: Shelf::new(Arc::new(credential)) }
+        }
+
+        async fn refresh(&self) {
+            let (_stop, stopping) = watch::channel(false);
+            let times = Times { request_timeout: 8 * SECOND, lease: 10 * SECOND };
+            let cycle = Cycle { store: Arc::clone(&self.store) as _, times, stopping };
+            let credential = self.shelf.credential();
+            let mut rng = fastrand::Rng::with_seed(7);
+            cycle.run(credential, Knowledge::default(), &mut rng).await;
+        }
+    }
+
+    fn told(current: &Current) -> (&str, u64) {
+        (current.read.token.expose(), current.remaining.as_secs())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_lasts_has_300_s_left_and_the_refresh_that_is_due_is_waited_for() {
+        let bench = Bench::new();
+        bench.refresh().await;
+        sleep(6899 * SECOND).await;
+        let current = bench.shelf.lasting(&*bench.store, None).await.expect("it lasts");
+        assert_eq!(told(&current), ("token-0", 301));
+        sleep(2 * SECOND).await;
+        let current = bench.shelf.current(&*bench.store).await.expect("a token");
+        assert_eq!(told(&current), ("token-0", 299), "what is left is told as it is");
+        let refresh = async {
+            sleep(30 * SECOND).await;
+            bench.refresh().await;
+        };
+        let (current, ()) = join!(bench.shelf.lasting(&*bench.store, None), refresh);
+        let current = current.expect("the next one");
+        assert_eq!(current.read.token.expose(), "token-1");
+        assert!(LASTS <= current.remaining);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_token_is_given_for_lasting_where_no_refresh_comes() {
+        let bench = Bench::new();
+        let none = bench.shelf.lasting(&*bench.store, None).await.expect_err("nothing is there");
+        assert_eq!(none, Lack::Nothing);
+        bench.refresh().await;
+        sleep(6905 * SECOND).await;
+        let asked = clock::now();
+        let none = bench.shelf.lasting(&*bench.store, None).await.expect_err("nothing comes");
+        assert_eq!(none, Lack::TooShort);
+        assert!(LASTS_WITHIN <= asked.elapsed() && asked.elapsed() < LASTS_WITHIN + SECOND);
+        assert!(bench.shelf.current(&*bench.store).await.is_ok(), "it is valid all the same");
+        sleep(300 * SECOND).await;
+        let none = bench.shelf.current(&*bench.store).await.expect_err("it has ended");
+        assert_eq!(none, Lack::Nothing);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_current_token_is_reported_once_and_another_one_not_at_all() {
+        let bench = Bench::new();
+        bench.refresh().await;
+        let report = async |text| {
+            let token = Token::new(text).expect("a token");
+            bench.shelf.report(&*bench.store, &token).await.expect("a verdict")
+        };
+        assert_eq!(report("another").await, Verdict::Replaced);
+        let id = bench.shelf.id();
+        assert!(!bench.store.is_reported(id).await.expect("an answer"));
+        let first = report("token-0").await;
+        assert!(bench.store.is_reported(id).await.expect("an answer"));
+        sleep(SECOND).await;
+        assert_eq!(report("token-0").await, first, "the same report");
+        sleep(SAME_REPORT).await;
+        assert_ne!(report("token-0").await, first, "a new one");
+    }
+}
