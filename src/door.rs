@@ -161,7 +161,7 @@ async fn body(body: Body) -> Option<Bytes> {
 /// If it is given twice.
 fn field(form: &[u8], name: &str) -> Result<Option<String>, ()> {
     let mut values = parse(form).filter(|(key, _)| key == name).map(|(_, value)| value);
-    let first = values.next().map(std::borrow::Cow::into_owned).filter(|value| !value.is_empty());
+    let first = values.next().map(|value| value.into_owned()).filter(|value| !value.is_empty());
     if values.next().is_some() { Err(()) } else { Ok(first) }
 }
 

@@ -21,8 +21,8 @@ use crate::{
     provider::{Credential, Secret, SecretSource},
 };
 
-/// How old keys may be that a request is compared with. A key that was taken out of its file opens
-/// nothing any more after this time.
+/// How long after they were read a request is compared with keys. One that was taken out of its file
+/// opens nothing any more after that.
 const AGE: Duration = Duration::from_secs(1);
 
 /// How long reading a key's file may take.
@@ -82,11 +82,9 @@ impl Clients {
         {
             return Arc::clone(keys);
         }
-        // A change of a file after this moment may have been missed.
-        let begun = clock::now();
         let read = join_all(self.all.iter().map(|client| client.read()));
         let keys: Arc<[Key]> = read.await.into_iter().flatten().collect();
-        *last = Some((begun, Arc::clone(&keys)));
+        *last = Some((clock::now(), Arc::clone(&keys)));
         keys
     }
 }

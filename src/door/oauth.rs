@@ -71,13 +71,13 @@ pub(super) async fn token(
         door.refusals.refuse(read, peer, "/oauth2/token").await;
         let challenge = [(header::WWW_AUTHENTICATE, "Basic realm=\"evertoken\"")];
         let error = Error("invalid_client", "no client of the door has this name and this key");
-        return (StatusCode::UNAUTHORIZED, challenge, told(&error)).into_response();
+        return (StatusCode::UNAUTHORIZED, challenge, told(error)).into_response();
     };
     match named(&client, &form) {
         Ok(shelf) => answer(&client, shelf, shelf.current(&*door.store).await),
         Err(error) => {
             Answer::Refused.count(Some(&client));
-            (StatusCode::BAD_REQUEST, told(&error)).into_response()
+            (StatusCode::BAD_REQUEST, told(error)).into_response()
         }
     }
 }
@@ -177,15 +177,15 @@ fn answer(client: &Client, shelf: &Shelf, current: Result<Current, Lack>) -> Res
     Answer::Unavailable.count(Some(client));
     let error = Error("temporarily_unavailable", lack.sentence());
     let soon = [(header::RETRY_AFTER, "1")];
-    (StatusCode::SERVICE_UNAVAILABLE, soon, told(&error)).into_response()
+    (StatusCode::SERVICE_UNAVAILABLE, soon, told(error)).into_response()
 }
 
 fn invalid(error: Error) -> Response {
     Answer::Invalid.count(None);
-    (StatusCode::BAD_REQUEST, told(&error)).into_response()
+    (StatusCode::BAD_REQUEST, told(error)).into_response()
 }
 
-fn told(Error(error, description): &Error) -> impl IntoResponse + use<> {
+fn told(Error(error, description): Error) -> impl IntoResponse {
     (NO_STORE, Json(json!({ "error": error, "error_description": description })))
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::{
     Extension, Json,
-    extract::{Path, Request, State},
+    extract::{Path, Request, State, rejection::PathRejection},
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -22,6 +22,9 @@ use crate::{clock, connections::Peer, credential::Token};
 const PATHS: &str = "the door answers GET /cgi-bin/token, POST /cgi-bin/stable_token, POST /oauth2/token, \
                      GET /v1/credentials/ID and POST /v1/credentials/ID/reject";
 
+/// The id in the path, as it was sent.
+type Named = Result<Path<String>, PathRejection>;
+
 /// What is reported.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -33,11 +36,11 @@ struct Report {
 pub(super) async fn read(
     State(door): State<Arc<Door>>,
     Extension(peer): Extension<Peer>,
-    Path(id): Path<String>,
+    id: Named,
     headers: HeaderMap,
 ) -> Response {
     let path = "/v1/credentials/{id}";
-    let (client, shelf) = match see(&door, peer, path, &id, &headers).await {
+    let (client, shelf) = match see(&door, peer, path, id, &headers).await {
         Ok(seen) => seen,
         Err(refusal) => return refusal,
     };
@@ -61,7 +64,7 @@ pub(super) async fn read(
 pub(super) async fn reject(
     State(door): State<Arc<Door>>,
     Extension(peer): Extension<Peer>,
-    Path(id): Path<String>,
+    id: Named,
     request: Request,
 ) -> Response {
     let (head, body) = request.into_parts();
@@ -73,7 +76,7 @@ pub(super) async fn reject(
         );
     };
     let path = "/v1/credentials/{id}/reject";
-    let (client, shelf) = match see(&door, peer, path, &id, &head.headers).await {
+    let (client, shelf) = match see(&door, peer, path, id, &head.headers).await {
         Ok(seen) => seen,
         Err(refusal) => return refusal,
     };
@@ -113,7 +116,7 @@ async fn see(
     door: &Door,
     peer: Peer,
     path: &'static str,
-    id: &str,
+    id: Named,
     headers: &HeaderMap,
 ) -> Result<(Arc<Client>, Arc<Shelf>), Response> {
     let read = clock::now();
@@ -127,7 +130,9 @@ async fn see(
         let detail = "send the header Authorization: Bearer KEY with a key of a client of the door";
         return Err((challenge, problem(StatusCode::UNAUTHORIZED, detail)).into_response());
     };
-    let Some(shelf) = client.shelf(id).cloned() else {
+    // What is no text is the id of nothing.
+    let shelf = id.ok().and_then(|Path(id)| client.shelf(&id).cloned());
+    let Some(shelf) = shelf else {
         Answer::Refused.count(Some(&client));
         let detail = "there is no credential of this id that this client may have";
         return Err(problem(StatusCode::NOT_FOUND, detail));

@@ -16,6 +16,8 @@ use evertoken_testkit::{
 use reqwest::{Client, RequestBuilder};
 use serde_json::{Value, json};
 
+use crate::metrics::Scraper;
+
 const TWO_HOURS: Duration = Duration::from_secs(7200);
 
 /// The key of the client `web`, which may have `shop`.
@@ -27,6 +29,7 @@ const APP: &str = "key-of-app-0123456789";
 /// A fleet of one worker with a door.
 struct Front {
     fleet: Fleet,
+    scraper: Scraper,
     url: String,
     client: Client,
 }
@@ -51,7 +54,9 @@ impl Front {
     async fn with(more: &str) -> Self {
         let mut fleet = Fleet::new(issuer_settings(TWO_HOURS)).await;
         let listen = format!("127.0.0.1:{}", free_port());
+        let scraper = Scraper::new();
         let text = fleet.configuration_of(2, "token").replace(SHORT, PATIENT);
+        let text = scraper.listening(&text);
         let door = format!(
             "[door]\nlisten = \"{listen}\"\n{more}\n[door.clients.web]\nkeys = [{{ file = \"web.key\" \
              }}]\ncredentials = [\"shop\"]\n[door.clients.app]\nkeys = [\"{APP}\"]\ncredentials = \
@@ -66,9 +71,8 @@ impl Front {
         })
         .await;
         fleet.told(0, "door.listening").await;
-        evertoken::tls::use_ring();
         let client = Client::builder().no_proxy().build().expect("a client");
-        Self { fleet, url: format!("http://{listen}"), client }
+        Self { fleet, scraper, url: format!("http://{listen}"), client }
     }
 
     /// The published token of a credential.

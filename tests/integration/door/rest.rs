@@ -27,6 +27,9 @@ async fn a_credential_is_told_as_get_tells_it_to_who_may_have_it() {
     for field in ["id", "token", "epoch"] {
         assert_eq!(answered.body[field], told[field], "{field}");
     }
+    let page = front.scraper.scrape().await.text;
+    let counted = "evertoken_door_requests_total{client=\"web\",answer=\"token\"} 1";
+    assert!(page.contains(counted), "{page}");
     front.end().await;
 }
 
@@ -37,6 +40,8 @@ async fn of_anothers_credential_no_more_is_told_than_of_one_that_is_not_there() 
     let nobodys = answered(read(&front, "nobody", WEB)).await;
     assert_eq!((others.status, &others.body), (404, &nobodys.body));
     assert!(others.headers.contains("application/problem+json"), "{}", others.headers);
+    let no_text = answered(read(&front, "%ff", WEB)).await;
+    assert_eq!((no_text.status, &no_text.body), (404, &nobodys.body));
     let token = front.published("shop1").await;
     let reject = front.post("/v1/credentials/shop1/reject").bearer_auth(WEB);
     assert_eq!(answered(reject.json(&json!({ "token": token }))).await.status, 404);
