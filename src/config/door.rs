@@ -250,10 +250,13 @@ mod tests {
             "[credentials.shop]\nappid = \"wx1\"\nsecret = \"s\"\n[credentials.other]\nappid = \
              \"wx2\"\nsecret = \"s\"\n{door}\n"
         );
-        let listed = format!("{KEY}-1, {KEY}-2");
-        let variables = [("WEB_KEY", KEY), ("EVERTOKEN_DOOR__CLIENTS__LISTED__KEYS", &listed)];
-        // The second is of a client that only one test has.
-        let most = if door.contains("clients.listed") { 2 } else { 1 };
+        let variables = [
+            ("WEB_KEY", KEY),
+            ("EVERTOKEN_DOOR__CLIENTS__LISTED__KEYS__0__FILE", "one"),
+            ("EVERTOKEN_DOOR__CLIENTS__LISTED__KEYS__1__FILE", "other"),
+        ];
+        // All but the first are of a client that only one test has.
+        let most = if door.contains("clients.listed") { 3 } else { 1 };
         let variables = variables.into_iter().take(most);
         let environment: Environment =
             variables.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
@@ -261,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn a_variable_carries_the_keys_of_a_client() {
+    fn variables_number_the_keys_of_a_client() {
         let door = "[door]\nlisten = \"[::1]:1\"\n[door.clients.listed]\ncredentials = [\"shop\"]";
         let door = read(door).expect("good settings").door.expect("a door");
         assert_eq!(door.clients[0].keys.len(), 2);

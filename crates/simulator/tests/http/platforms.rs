@@ -98,5 +98,5 @@ async fn a_bot_is_told_its_tokens_life_as_a_text_and_given_the_same_until_its_la
     let again = bench.post("/app/getAppAccessToken", &body).await;
     assert_eq!(again["access_token"], first["access_token"]);
     let wrong = json!({"appId": "102", "clientSecret": "wrong"});
-    assert_eq!(bench.post("/app/getAppAccessToken", &wrong).await["code"], 11251);
+    assert_eq!(bench.post("/app/getAppAccessToken", &wrong).await["code"], 100_016);
 }
