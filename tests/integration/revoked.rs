@@ -110,7 +110,7 @@ async fn a_token_is_suspect_as_long_as_the_probe_calls_it_dead_though_the_issuer
     let arguments = ["status", "--json", "--config", &configuration];
     let status = fleet.command(&arguments).await.stdout;
     assert!(status.contains(r#""state":"suspect""#), "{status}");
-    assert!(status.contains("evertoken refresh shop --revoke has it replaced"), "{status}");
+    assert!(status.contains("`evertoken refresh shop --revoke` has it replaced"), "{status}");
     let revoke = ["refresh", "shop", "--revoke", "--config", &configuration];
     let revoked = fleet.command(&revoke).await;
     assert!(revoked.status.success(), "{}", revoked.stderr);
