@@ -104,9 +104,9 @@ class Client {
   close() {
     this.#entries.forEach((entry) => clearTimeout(entry.timer));
     this.#entries.clear();
-    const ear = this.#ear;
-    this.#ear = undefined;
-    for (const each of [ear, this.#redis]) this.#drop(each);
+    const both = [this.#ear, this.#redis];
+    this.#ear = this.#redis = undefined;
+    for (const each of both) this.#drop(each);
   }
 
   async #successor(id, dead) {
@@ -134,7 +134,8 @@ class Client {
     entry.reading ??= this.#readOnce(entry).finally(() => {
       entry.reading = undefined;
       clearTimeout(entry.timer);
-      if (!entry.held) return;
+      // After close() nobody reads it any more.
+      if (!entry.held || this.#entries.get(entry.id) !== entry) return;
       entry.timer = setTimeout(() => this.#quietly(this.#read(entry)), Math.max(10, left(entry.held.next)));
       entry.timer.unref();
     });

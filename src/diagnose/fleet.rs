@@ -14,11 +14,12 @@ pub(super) fn findings(workers: &[Worker], now: u64, settings: &str) -> Vec<Find
         [] => Finding::good("workers.none", "no worker runs yet: `evertoken run` starts one"),
         run => Finding::good("workers.run", format!("workers that run: {}", names(run))),
     }];
-    findings.extend(silent.first().map(|first| {
+    let latest = silent.iter().map(|worker| worker.seen_at).max();
+    findings.extend(latest.map(|latest| {
         let text = format!(
             "silent for {} s and more, without a word that they end: {}; were they killed, or are \
              they cut off from the store? Start them again where they ran",
-            now.saturating_sub(first.seen_at) / 1000,
+            now.saturating_sub(latest) / 1000,
             names(&silent),
         );
         Finding::danger("worker.silent", text)

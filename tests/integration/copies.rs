@@ -202,3 +202,25 @@ async fn the_copy_of_another_account_goes_with_its_token() {
     fleet.workers.clear();
     fleet.end().await;
 }
+
+/// An old worker of a fleet that was given another account, or the first look of a new one.
+#[tokio::test]
+async fn no_token_is_copied_into_the_key_of_another_account() {
+    let mut fleet = Fleet::new(issuer_settings(Duration::from_secs(7200))).await;
+    let also_write = "also_write = [{ key = \"token-of-{appid}\", value = \"raw\" }]";
+    let text_of = fleet.configuration("token", also_write);
+    let configuration = fleet.write("evertoken.toml", &text_of);
+    let first = fleet.start(&configuration);
+    let token = fleet.published().await;
+    let own = text(&fleet.redis, &format!("token-of-{APPID}")).await;
+    assert_eq!(own, Some(token));
+    fleet.workers[first].kill();
+    // Nothing is begun for another account within a minute of the last call.
+    let other = text_of.replace(APPID, "wx9999999999999999");
+    let configuration = fleet.write("other.toml", &other);
+    fleet.secrets.push("secret-of-wx9999999999999999".to_owned());
+    let second = fleet.start(&configuration);
+    fleet.told(second, "records.looked").await;
+    assert_eq!(text(&fleet.redis, "token-of-wx9999999999999999").await, None);
+    fleet.end().await;
+}

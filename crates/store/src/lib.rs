@@ -125,11 +125,12 @@ pub trait Coordinate: Read {
     fn set_copies(&self, _id: &CredentialId, _copies: &[TokenCopy]) {}
 
     /// Writes copies that are missing. If one was deleted or replaced, by which an SDK says that the
-    /// token is dead, the token is reported, once.
+    /// token is dead, the token is reported, once. A token that is not of the account of this fingerprint
+    /// is none of theirs.
     ///
     /// # Errors
     /// [`StoreError`].
-    async fn mend_copies(&self, _id: &CredentialId) -> Result<Mended, StoreError> {
+    async fn mend_copies(&self, _id: &CredentialId, _account: &str) -> Result<Mended, StoreError> {
         Ok(Mended::default())
     }
 

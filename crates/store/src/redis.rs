@@ -178,8 +178,8 @@ impl Coordinate for RedisStore {
         self.copies.set(id, copies);
     }
 
-    async fn mend_copies(&self, id: &CredentialId) -> Result<Mended, StoreError> {
-        self.mend(id).await
+    async fn mend_copies(&self, id: &CredentialId, account: &str) -> Result<Mended, StoreError> {
+        self.mend(id, account).await
     }
 
     async fn report(&self, id: &CredentialId, token: &Token) -> Result<(), StoreError> {

@@ -129,8 +129,8 @@ impl<W: Watcher> Coordinate for Watched<W> {
         self.store.set_copies(id, copies);
     }
 
-    async fn mend_copies(&self, id: &CredentialId) -> Result<Mended, StoreError> {
-        self.store.mend_copies(id).await
+    async fn mend_copies(&self, id: &CredentialId, account: &str) -> Result<Mended, StoreError> {
+        self.store.mend_copies(id, account).await
     }
 
     async fn report(&self, id: &CredentialId, token: &Token) -> Result<(), StoreError> {

@@ -132,14 +132,19 @@ impl Keeper {
             .iter()
             .map(|slot| self.board.as_ref().map(|_| Arc::clone(self.credentials.at(slot.index))))
             .collect();
+        let copied: Vec<_> = slots
+            .iter()
+            .map(|slot| self.credentials.at(slot.index))
+            .map(|each| (!each.copies.is_empty()).then(|| each.account_fingerprint()))
+            .collect();
         let deadline = clock::now() + self.cycle.times.request_timeout;
         let job = async move {
             let asked = Moment::now();
             let looked = match store.look(&ids).await {
                 Ok((now, glances)) => {
                     let heard = StoreClock::heard(now, asked);
-                    let each = glances.into_iter().zip(&ids).zip(compared).zip(shown);
-                    let seen = each.map(async |(((glance, id), credential), shown)| {
+                    let each = glances.into_iter().zip(&ids).zip(compared).zip(shown).zip(copied);
+                    let seen = each.map(async |((((glance, id), credential), shown), copied)| {
                         // Reports are rare: only of those it is asked what they are about.
                         let is_reported =
                             glance.has_report && store.is_reported(id).await.unwrap_or(true);
@@ -147,9 +152,9 @@ impl Keeper {
                             Some(shown) => known_secrets(&shown, glance.record.as_ref()).await,
                             None => Vec::new(),
                         };
-                        let mended = match glance.copies_differ {
-                            true => Some(store.mend_copies(id).await),
-                            false => None,
+                        let mended = match copied.filter(|_| glance.copies_differ) {
+                            Some(account) => Some(store.mend_copies(id, &account).await),
+                            None => None,
                         };
                         seen(glance, is_reported, mended, credential, secrets, deadline).await
                     });

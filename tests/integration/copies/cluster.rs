@@ -59,7 +59,7 @@ async fn in_a_cluster_a_copy_follows_its_token_and_never_goes_back() {
     store.set_copies(&id, &copies);
     let (_, glances) = store.look(std::slice::from_ref(&id)).await.expect("an answer");
     assert!(glances[0].copies_differ, "whoever looks sees it");
-    let mended = store.mend_copies(&id).await.expect("an answer");
+    let mended = store.mend_copies(&id, "").await.expect("an answer");
     assert_eq!((mended.written.len(), mended.reported), (8, false));
     for key in &keys {
         assert_eq!(text(node(&cluster, key).await, key).await.as_deref(), Some("second"), "{key}");
@@ -70,7 +70,7 @@ async fn in_a_cluster_a_copy_follows_its_token_and_never_goes_back() {
     let on = node(&cluster, "copy-0").await;
     on.command(&["SET", "copy-0", "later"]).await;
     on.command(&["SET", "evertoken:copy:{copy-0}", &later]).await;
-    let mended = store.mend_copies(&id).await.expect("an answer");
+    let mended = store.mend_copies(&id, "").await.expect("an answer");
     assert_eq!((mended.written.len(), mended.reported), (0, false));
     assert!(!store.is_reported(&id).await.expect("an answer"));
     // The last report was dealt with a while ago.
@@ -83,9 +83,9 @@ async fn in_a_cluster_a_copy_follows_its_token_and_never_goes_back() {
 
     // One that is deleted is a report, once.
     node(&cluster, "copy-1").await.command(&["DEL", "copy-1"]).await;
-    assert!(store.mend_copies(&id).await.expect("an answer").reported);
+    assert!(store.mend_copies(&id, "").await.expect("an answer").reported);
     assert!(store.is_reported(&id).await.expect("an answer"));
-    let again = store.mend_copies(&id).await.expect("an answer");
+    let again = store.mend_copies(&id, "").await.expect("an answer");
     assert_eq!((again.changed, again.reported), (vec!["copy-1".to_owned()], false));
 
     // The token of another account is withdrawn, and its copies with it. A call for the other one was

@@ -126,7 +126,12 @@ pub(super) const LAYOUTS: &[Layout] = &[
         setting: "cache.NewRedis on this Redis and database reads it, from v2.1.8 on with AgentID set",
         rows: &[
             row("wecom", "", &[("gowechat_work__access_token_{corpid}_{agentid}", RAW)]),
-            row("wecom-ticket", "", &[("gowechat_work__jsapi_ticket_{corpid}", RAW)]),
+            row("wecom-ticket", "corp", &[("gowechat_work__corp_jsapi_ticket_{corpid}", RAW)]),
+            row(
+                "wecom-ticket",
+                "agent_config",
+                &[("gowechat_work__agent_jsapi_ticket_{corpid}_{agentid}", RAW)],
+            ),
         ],
         ..PLAIN
     },

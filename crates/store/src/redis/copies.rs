@@ -171,11 +171,19 @@ impl RedisStore {
         Ok(copies.iter().zip(published).map(differs).collect())
     }
 
-    /// Writes what is missing, and reports the token if a copy was deleted or replaced.
-    pub(super) async fn mend(&self, id: &CredentialId) -> Result<Mended, StoreError> {
+    /// Writes what is missing, and reports the token if a copy was deleted or replaced. The keys are those
+    /// of the account of this fingerprint: the token of another one has nothing to do there.
+    pub(super) async fn mend(
+        &self,
+        id: &CredentialId,
+        account: &str,
+    ) -> Result<Mended, StoreError> {
         let mut mended = Mended::default();
         let Some(copies) = self.copies.of(id) else { return Ok(mended) };
         let seen = self.load_snapshot(id, false).await?;
+        if seen.record.is_of_another_account(account) {
+            return Ok(mended);
+        }
         let token = seen.token.as_ref().and_then(|token| Token::new(token.expose()).ok());
         let (Some(token), Some(published)) = (token, &seen.record.published) else {
             return Ok(mended);
@@ -252,6 +260,13 @@ fn standing([copy, mark]: &Answers, epoch: Epoch) -> Standing {
     if [copy, mark].iter().any(|answer| answer.as_ref().is_err_and(errors::is_refused)) {
         return Standing::Refused;
     }
+    // Of what could not be read nothing is known, as while a slot moves. A key of another type is read.
+    let is_unread = |answer: &Result<Value, RedisError>| {
+        answer.as_ref().is_err_and(|error| error.code() != Some("WRONGTYPE"))
+    };
+    if is_unread(copy) || is_unread(mark) {
+        return Standing::Right;
+    }
     let Some((of, known)) = bytes(mark).and_then(written) else { return Standing::Missing };
     if of != epoch {
         let is_later = (epoch.0..epoch.0.saturating_add(A_MONTH)).contains(&of.0);
@@ -299,6 +314,14 @@ mod tests {
         assert_eq!(at("U", "9999999999999 x"), Standing::Missing, "nobody has begun that");
         assert_eq!(at("U", ""), Standing::Missing);
         assert_eq!(at("U", "seven x"), Standing::Missing);
+    }
+
+    #[test]
+    fn what_cannot_be_read_was_not_deleted() {
+        let [copy, mark] = answers("T", &format!("7 {}", fingerprint(b"T")));
+        let moving = || Err((redis::ErrorKind::Io, "it moves").into());
+        assert_eq!(standing(&[moving(), mark], Epoch(7)), Standing::Right);
+        assert_eq!(standing(&[copy, moving()], Epoch(7)), Standing::Right);
     }
 
     #[test]

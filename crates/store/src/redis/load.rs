@@ -113,7 +113,9 @@ impl RedisStore {
             .map(|(id, glance)| ((id, glance.epoch()), glance))
             .unzip();
         if !copied.is_empty() {
-            for (glance, differ) in copied.into_iter().zip(self.copies_differ(&published).await?) {
+            // Nothing of a record is unknown because a copy cannot be read.
+            let differ = self.copies_differ(&published).await.unwrap_or_default();
+            for (glance, differ) in copied.into_iter().zip(differ) {
                 glance.copies_differ = differ;
             }
         }
