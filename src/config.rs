@@ -11,6 +11,7 @@ mod document;
 mod door;
 mod environment;
 mod fields;
+mod forward;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz_properties;
 mod notify;
@@ -32,6 +33,7 @@ use secrecy::{ExposeSecret, SecretString};
 pub use self::{
     door::{DoorClient, DoorSettings, MIN_KEY},
     environment::Environment,
+    forward::{Forward, ForwardPath, InvalidForwardPath},
 };
 use crate::{
     credential::CredentialId,

@@ -4,6 +4,7 @@
 //! - `GET /cgi-bin/token`, `POST /cgi-bin/stable_token`: as WeChat answers them (`wechat`).
 //! - `POST /oauth2/token`: client credentials, as RFC 6749 has them (`oauth`).
 //! - `GET /v1/credentials/{id}`, `POST /v1/credentials/{id}/reject`: our own (`rest`).
+//! - On a listener of its own, calls of issuers' APIs, which are passed on (`forward`).
 //!
 //! A client proves itself by a key, and has what is allowed to it (`clients`). A token is read from the
 //! store once a second at the most, however many ask, and reports go the way of all reports (`shelf`). It
@@ -11,13 +12,15 @@
 
 mod certificate;
 mod clients;
+mod forward;
 mod oauth;
 mod refusals;
 mod rest;
 mod shelf;
+mod stand_in;
 mod wechat;
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -26,6 +29,7 @@ use axum::{
     routing::{any, get, post},
 };
 use form_urlencoded::parse;
+use futures_util::future::{OptionFuture, join};
 use tokio::net::TcpListener;
 use tracing::{info, warn};
 
@@ -98,7 +102,7 @@ pub async fn serve(
 }
 
 async fn open(settings: DoorSettings, credentials: &[Arc<Credential>], store: Arc<dyn Coordinate>) {
-    let (listen, is_in_clear) = (settings.listen, settings.is_in_clear());
+    let (listen, in_clear) = (settings.listen, settings.in_clear());
     let certificate = match settings.tls {
         Some((cert, key)) => Certificate::new(cert, key).await.map(Some),
         None => Ok(None),
@@ -111,31 +115,48 @@ async fn open(settings: DoorSettings, credentials: &[Arc<Credential>], store: Ar
             return;
         }
     };
-    let listener = match TcpListener::bind(listen).await {
-        Ok(listener) => listener,
-        Err(error) => {
-            warn!(event = "door.failed", %listen, %error,
-                "there is no door: name a free address in door.listen, or \"off\"");
-            return;
-        }
+    let (named, clients) = (settings.clients.len(), Clients::new(settings.clients, credentials));
+    let door = Arc::new(Door { clients, refusals: Refusals::default(), store });
+    let tls = || certificate.as_ref().map(Certificate::shown);
+    let own = listener("door.listen", listen).await;
+    let own =
+        own.map(|listener| connections::serve(listener, routes(Arc::clone(&door)), LIMITS, tls()));
+    let passing = match settings.forward_listen {
+        Some(listen) => listener("door.forward_listen", listen).await,
+        None => None,
     };
-    info!(event = "door.listening", %listen, clients = settings.clients.len(), "the door is open");
-    if is_in_clear {
+    let passing = passing.map(|listener| {
+        connections::serve(listener, forward::routes(door), forward::LIMITS, tls())
+    });
+    if own.is_some() || passing.is_some() {
+        info!(event = "door.listening", %listen, forward_listen = ?settings.forward_listen,
+            clients = named, "the door is open");
+    }
+    if let Some(listen) = in_clear {
         warn!(event = "door.in_clear", %listen,
             "keys and tokens go over a network in clear, and everything on the way can read them: set \
              door.tls_cert_file and door.tls_key_file");
     }
-    let clients = Clients::new(settings.clients, credentials);
-    let door = Arc::new(Door { clients, refusals: Refusals::default(), store });
-    let tls = certificate.as_ref().map(Certificate::shown);
-    let serving = connections::serve(listener, routes(door), LIMITS, tls);
+    let serving = join(OptionFuture::from(own), OptionFuture::from(passing));
     match certificate {
-        Some(certificate) => tokio::select! {
-            never = serving => match never {},
-            never = certificate.follow() => match never {},
-        },
-        None => match serving.await {},
+        Some(certificate) => {
+            join(serving, certificate.follow()).await;
+        }
+        None => {
+            serving.await;
+        }
     }
+}
+
+/// Listens there, if that can be done.
+async fn listener(setting: &'static str, listen: SocketAddr) -> Option<TcpListener> {
+    TcpListener::bind(listen)
+        .await
+        .inspect_err(|error| {
+            warn!(event = "door.failed", %listen, %error,
+                "there is no door: name a free address in {setting}, or \"off\"");
+        })
+        .ok()
 }
 
 fn routes(door: Arc<Door>) -> Router {

@@ -67,6 +67,17 @@ const DOOR_REQUESTS: Metric = (
      report, refused (no key that opens it), invalid (no request that is known), unavailable (no token, or \
      no store)",
 );
+const FORWARDS: Metric = (
+    "evertoken_forward_requests_total",
+    "Calls to be passed on to issuers by client, none where nobody showed whose it is, and by their \
+     outcome: passed, repeated (with a dead token's successor), dead (the answer that says so was passed \
+     on), refused (nobody's, or of a path that is not passed on), invalid, unavailable (no token), failed \
+     (no answer of the issuer)",
+);
+const FORWARD_DURATION: Metric = (
+    "evertoken_forward_duration_seconds",
+    "How long calls that were passed on waited for the beginning of their answer, by client",
+);
 const FENCED: Metric = (
     "evertoken_fenced_total",
     "Attempts of this worker that ended after a later one had begun elsewhere",
@@ -152,6 +163,7 @@ fn describe() {
         REJECTIONS,
         EARLY_DEATHS,
         DOOR_REQUESTS,
+        FORWARDS,
         FENCED,
         STORE_ERRORS,
         CLOCK_JUMPS,
@@ -164,6 +176,7 @@ fn describe() {
         describe_gauge!(name, help);
     }
     describe_histogram!(ISSUER_DURATION.0, ISSUER_DURATION.1);
+    describe_histogram!(FORWARD_DURATION.0, FORWARD_DURATION.1);
 }
 
 fn is_named() -> bool {
@@ -222,6 +235,16 @@ pub fn fenced(credential: &CredentialId) {
 /// The door has answered. A client's name is one of the configuration's, or empty.
 pub(crate) fn door_answered(client: &str, answer: &'static str) {
     counter!(DOOR_REQUESTS.0, "client" => client.to_owned(), "answer" => answer).increment(1);
+}
+
+/// A call that was to be passed on has ended so. A client's name is one of the configuration's, or empty.
+pub(crate) fn forwarded(client: &str, outcome: &'static str) {
+    counter!(FORWARDS.0, "client" => client.to_owned(), "outcome" => outcome).increment(1);
+}
+
+/// A call that was passed on has got an answer, and waited this long for it.
+pub(crate) fn forwarded_within(client: &str, took: Duration) {
+    metrics::histogram!(FORWARD_DURATION.0, "client" => client.to_owned()).record(took);
 }
 
 /// The store did not do what was asked.

@@ -231,7 +231,8 @@ impl Piece<'_> {
                 };
                 Value::Table(Box::new(items.into_iter().map(entry).collect()))
             }
-            DeValue::Float(_) | DeValue::Boolean(_) | DeValue::Datetime(_) => Value::Other,
+            DeValue::Boolean(flag) => Value::Flag(flag),
+            DeValue::Float(_) | DeValue::Datetime(_) => Value::Other,
         };
         let given = match (&value, parts) {
             (Value::Table(_), 2..) => Given::Implied,

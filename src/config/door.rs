@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf, sync::Arc};
 
 use super::{
-    Environment, Mistake,
+    Environment, Forward, Mistake, forward,
     section::Section,
     tree::{Node, Place, Table, Value},
 };
@@ -15,6 +15,7 @@ use crate::{
 };
 
 const EXAMPLE: &str = "127.0.0.1:8080";
+const FORWARD_EXAMPLE: &str = "127.0.0.1:8081";
 
 /// The shortest key that is taken, in characters: a shorter one can be guessed.
 pub const MIN_KEY: usize = 16;
@@ -27,6 +28,8 @@ const MAX_NAME: usize = 64;
 pub struct DoorSettings {
     /// Where it listens.
     pub listen: SocketAddr,
+    /// Where it listens for calls that are passed on to issuers; it answers there as elsewhere, too.
+    pub forward_listen: Option<SocketAddr>,
     /// The files of its certificate and of the key of that, both in PEM; none if it speaks no TLS.
     pub tls: Option<(PathBuf, PathBuf)>,
     /// `[door.clients.NAME]`, by name.
@@ -42,15 +45,27 @@ pub struct DoorClient {
     pub keys: Vec<SecretSource>,
     /// Whose tokens it may have.
     pub credentials: Vec<CredentialId>,
+    /// Which calls are passed on for it.
+    pub forward: Forward,
 }
 
 // === impl DoorSettings ===
 
 impl DoorSettings {
-    /// Whether keys and tokens cross a network in clear.
+    /// The address at which keys and tokens cross a network in clear, if there is one.
     #[must_use]
-    pub fn is_in_clear(&self) -> bool {
-        self.tls.is_none() && !self.listen.ip().to_canonical().is_loopback()
+    pub fn in_clear(&self) -> Option<SocketAddr> {
+        let is_far = |listen: &SocketAddr| !listen.ip().to_canonical().is_loopback();
+        let all = [Some(self.listen), self.forward_listen].into_iter().flatten();
+        all.into_iter().find(is_far).filter(|_| self.tls.is_none())
+    }
+
+    /// What is wrong with what is passed on for its clients.
+    pub(super) fn mistakes<'a>(
+        &'a self,
+        credentials: &'a [Arc<Credential>],
+    ) -> impl Iterator<Item = Mistake> + 'a {
+        forward::mistakes(&self.clients, credentials)
     }
 
     /// Has what its clients may see refreshed as early as its issuer allows, unless the user has named
@@ -76,8 +91,10 @@ pub(super) fn read(
     mistakes: &mut Vec<Mistake>,
 ) -> Option<DoorSettings> {
     let mut section = Section::new("door.", table, mistakes);
-    let listen = section.listen(EXAMPLE);
+    let listen = section.listen("listen", EXAMPLE);
     let listens_at = section.place_of("listen");
+    // A door that is closed passes nothing on, and needs no listener.
+    let forward_listen = section.listen("forward_listen", FORWARD_EXAMPLE).flatten();
     let tls = read_tls(&mut section);
     let clients = section.section("clients");
     section.end();
@@ -85,7 +102,16 @@ pub(super) fn read(
     let mut read: Vec<DoorClient> = Vec::new();
     let mut keys = Keys::default();
     for (name, node) in clients {
-        read.extend(read_client(name, node, credentials, environment, &mut keys, mistakes));
+        let forwards = forward_listen.is_some() || listen.flatten().is_none();
+        read.extend(read_client(
+            name,
+            node,
+            credentials,
+            environment,
+            &mut keys,
+            forwards,
+            mistakes,
+        ));
     }
     read.sort_unstable_by(|one, other| one.name.cmp(&other.name));
     let listen = listen.flatten()?;
@@ -95,7 +121,7 @@ pub(super) fn read(
         let place = listens_at.unwrap_or_else(|| Place::named("door.listen")).to_string();
         mistakes.push(Mistake { place, message: message.to_owned() });
     }
-    Some(DoorSettings { listen, tls, clients: read })
+    Some(DoorSettings { listen, forward_listen, tls, clients: read })
 }
 
 fn read_tls(section: &mut Section<'_>) -> Option<(PathBuf, PathBuf)> {
@@ -116,6 +142,7 @@ fn read_client(
     credentials: &Table,
     environment: &Environment,
     all_keys: &mut Keys,
+    forwards: bool,
     mistakes: &mut Vec<Mistake>,
 ) -> Option<DoorClient> {
     let place = node.place;
@@ -136,10 +163,9 @@ fn read_client(
     let mut section = Section::new(&prefix, *table, mistakes);
     let keys = read_keys(&mut section, &place, environment, &name, all_keys);
     let seen = read_seen(&mut section, &place, credentials);
-    section.refused("forward", "does not pass anything through yet");
-    section.refused("inject", "does not pass anything through yet");
+    let forward = forward::read(&mut section, forwards);
     section.end();
-    Some(DoorClient { name, keys, credentials: seen })
+    Some(DoorClient { name, keys, credentials: seen, forward })
 }
 
 /// The keys of all clients so far, to notice one that is given twice.
@@ -280,7 +306,7 @@ mod tests {
         .expect("good settings");
         assert!(!format!("{settings:?}").contains("hidden"), "{settings:?}");
         let door = settings.door.expect("a door");
-        assert!(!door.is_in_clear());
+        assert_eq!(door.in_clear(), None);
         let [app, web] = &door.clients[..] else { panic!("two clients") };
         assert_eq!((app.name.as_str(), web.name.as_str()), ("app", "web"));
         assert_eq!((web.keys.len(), web.credentials[0].as_str()), (2, "shop"));
@@ -308,7 +334,7 @@ mod tests {
     fn each_mistake_has_its_place_and_all_are_told_together() {
         let door = "[door]\nlisten = \"8080\"\ntls_key_file = \"nowhere\"\n[door.clients.web]\nkeys = \
                     [\"hidden\", { env = \"WEB_KEY\" }]\ncredentials = [\"shop\", \"nobody\", \
-                    \"shop\"]\nforward = [\"/\"]\ninject = true\n[door.clients.app]\nkeys = [{ env = \
+                    \"shop\"]\nforward = [\"a\"]\ninject = \"yes\"\n[door.clients.app]\nkeys = [{ env = \
                     \"WEB_KEY\" }]\n[door.clients.none]\ncredentials = [\"shop\"]\nkeys = []";
         let told = read(door).expect_err("mistakes").to_string();
         assert!(!told.contains("hidden"), "{told}");
@@ -320,8 +346,8 @@ mod tests {
             "evertoken.toml:12: door.clients.web.credentials: there is no credential \"nobody\"; there \
              are: shop, other",
             "evertoken.toml:12: door.clients.web.credentials: shop is given twice",
-            "evertoken.toml:13: door.clients.web.forward: this version does not pass",
-            "evertoken.toml:14: door.clients.web.inject: this version does not pass",
+            "evertoken.toml:13: door.clients.web.forward: \"a\": a path begins with /",
+            "evertoken.toml:14: door.clients.web.inject must be true or false",
             "evertoken.toml:15: door.clients.app.credentials names no credential",
             "evertoken.toml:16: door.clients.app.keys: the client web has this key already",
             "evertoken.toml:19: door.clients.none.keys names no key",

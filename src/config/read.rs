@@ -56,6 +56,7 @@ pub(super) fn settings(
     let mut credentials = read_credentials(credentials, environment, &transport, kept, mistakes);
     if let Some(door) = &door {
         door.hasten(&mut credentials);
+        mistakes.extend(door.mistakes(&credentials));
     }
     let credentials = credentials.into();
     let store = store?;
@@ -160,7 +161,7 @@ fn read_admin(
     mistakes: &mut Vec<Mistake>,
 ) -> Option<AdminSettings> {
     let mut section = Section::new("admin.", table, mistakes);
-    let listen = section.listen(ADMIN);
+    let listen = section.listen("listen", ADMIN);
     let (_, texts) = section.texts("hosts").unzip();
     let mut hosts = Vec::new();
     for (place, text) in texts.into_iter().flatten() {

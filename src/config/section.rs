@@ -268,8 +268,12 @@ impl<'a> Section<'a> {
     }
 
     /// Where a listener listens, as in `example`: `Some(None)` if it is off.
-    pub(super) fn listen(&mut self, example: &str) -> Option<Option<SocketAddr>> {
-        self.parsed("listen", |text| match text {
+    pub(super) fn listen(
+        &mut self,
+        name: &'static str,
+        example: &str,
+    ) -> Option<Option<SocketAddr>> {
+        self.parsed(name, |text| match text {
             "off" => Ok(None),
             text => text.parse().map(Some).map_err(|_| {
                 format!("{text:?} is not an address with a port, as {example}; \"off\" for none")
@@ -311,6 +315,20 @@ impl<'a> Section<'a> {
             )),
             Err(_) => Err(format!("{text:?} is not a duration, as 500ms, 8s, 5m or 1h 30m")),
         })
+    }
+
+    pub(super) fn flag(&mut self, name: &'static str) -> Option<bool> {
+        let node = self.take(name)?;
+        let flag = match &node.value {
+            Value::Flag(flag) => Some(*flag),
+            Value::Text(text) if node.is_text() => text.trim().parse().ok(),
+            _ => None,
+        };
+        if flag.is_none() {
+            let message = format!("{}{name} must be true or false, without quotes", self.prefix);
+            self.mistake(&node.place, message);
+        }
+        flag
     }
 
     pub(super) fn positive(&mut self, name: &'static str) -> Option<u64> {

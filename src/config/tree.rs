@@ -59,7 +59,8 @@ pub(super) enum Value {
     List(Vec<Node>),
     /// In a box, because most values are texts.
     Table(Box<Table>),
-    /// A truth value, a date, a fraction or a number out of range, which no setting takes.
+    Flag(bool),
+    /// A date, a fraction or a number out of range, which no setting takes.
     Other,
 }
 
@@ -144,7 +145,7 @@ fn holds_a_secret(table: &Table, name: &str) -> bool {
             Value::Table(inner) => holds_a_secret(inner, name),
             _ => false,
         }),
-        Value::Number(_) | Value::Other => false,
+        Value::Number(_) | Value::Flag(_) | Value::Other => false,
     })
 }
 
@@ -185,6 +186,7 @@ impl fmt::Debug for Value {
         match self {
             Self::Text(_) => f.write_str("Text(redacted)"),
             Self::Number(_) => f.write_str("Number(redacted)"),
+            Self::Flag(flag) => write!(f, "Flag({flag})"),
             Self::List(items) => f.debug_list().entries(items).finish(),
             Self::Table(table) => f.debug_map().entries(&**table).finish(),
             Self::Other => f.write_str("Other"),

@@ -13,8 +13,7 @@ use crate::{
 /// What is found; nothing if there is no door.
 pub(super) async fn findings(settings: &Settings) -> Vec<Finding> {
     let Some(door) = &settings.door else { return Vec::new() };
-    let listen = door.listen;
-    let mut findings = vec![if door.is_in_clear() {
+    let mut findings = vec![if let Some(listen) = door.in_clear() {
         let text = format!(
             "the door at {listen} gives tokens over a network in clear, and everything on the way can \
              read them and the clients' keys: set door.tls_cert_file and door.tls_key_file, or let it \
@@ -24,7 +23,7 @@ pub(super) async fn findings(settings: &Settings) -> Vec<Finding> {
     } else {
         Finding::good(
             "door.listen",
-            format!("the door at {listen} gives tokens to clients with a key"),
+            format!("the door at {} gives tokens to clients with a key", door.listen),
         )
     }];
     if let Some((certificate, key)) = &door.tls
@@ -47,5 +46,14 @@ async fn of_client(client: &DoorClient, deadline: tokio::time::Instant) -> Findi
         return Finding::bad("door.key_unusable", why);
     }
     let seen: Vec<&str> = client.credentials.iter().map(|id| id.as_str()).collect();
-    Finding::good("door.client", format!("this client of the door may have {}", seen.join(", ")))
+    let forward = &client.forward;
+    let passed = match forward.is_some() {
+        true if forward.injects => {
+            format!("; calls of {forward} are passed on, and the token is put in")
+        }
+        true => format!("; calls of {forward} are passed on"),
+        false => String::new(),
+    };
+    let seen = seen.join(", ");
+    Finding::good("door.client", format!("this client of the door may have {seen}{passed}"))
 }

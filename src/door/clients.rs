@@ -1,6 +1,7 @@
 //! Who may ask: clients, their keys as they are now, and what each may have.
 
 use std::{
+    ops::Deref,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -13,10 +14,13 @@ use subtle::{Choice, ConstantTimeEq};
 use tokio::{sync::Mutex, time::Instant};
 use tracing::{error, info};
 
-use super::shelf::Shelf;
+use super::{
+    shelf::{Current, Shelf},
+    stand_in::{self, StandIn},
+};
 use crate::{
     clock,
-    config::{DoorClient, MIN_KEY},
+    config::{DoorClient, Forward, MIN_KEY},
     credential::Chain,
     provider::{Credential, Secret, SecretSource},
 };
@@ -39,8 +43,15 @@ pub(super) struct Client {
     name: String,
     keys: Vec<SecretSource>,
     shelves: Vec<Arc<Shelf>>,
+    forward: Forward,
     /// It was said that a key of its cannot be used.
     is_unusable: AtomicBool,
+}
+
+/// A client that has proved itself, and by which key.
+pub(super) struct Holder {
+    pub(super) client: Arc<Client>,
+    key: Secret,
 }
 
 /// A key, and whose it is.
@@ -52,10 +63,10 @@ impl Clients {
     pub(super) fn new(settings: Vec<DoorClient>, credentials: &[Arc<Credential>]) -> Self {
         let shelves: Vec<Arc<Shelf>> =
             credentials.iter().map(|each| Arc::new(Shelf::new(Arc::clone(each)))).collect();
-        let client = |DoorClient { name, keys, credentials }| {
+        let client = |DoorClient { name, keys, credentials, forward }| {
             let seen = shelves.iter().filter(|shelf| credentials.contains(shelf.id()));
             let shelves = seen.cloned().collect();
-            Arc::new(Client { name, keys, shelves, is_unusable: AtomicBool::new(false) })
+            Arc::new(Client { name, keys, shelves, forward, is_unusable: AtomicBool::new(false) })
         };
         Self { all: settings.into_iter().map(client).collect(), keys: Mutex::default() }
     }
@@ -63,14 +74,27 @@ impl Clients {
     /// Whose key that is, if it is somebody's. It is compared with every key to the end, so the time that
     /// it takes tells nothing of how near it came. What is the key of two clients is nobody's: it does
     /// not tell which of them asks.
-    pub(super) async fn with_key(&self, given: &str) -> Option<Arc<Client>> {
+    pub(super) async fn with_key(&self, given: &str) -> Option<Holder> {
         let keys = self.keys().await;
         let is = |key: &Secret| -> Choice { key.expose().as_bytes().ct_eq(given.as_bytes()) };
         let matches: Vec<(&Arc<Client>, Choice)> =
             keys.iter().map(|(client, key)| (client, is(key))).collect();
         let mut owners = matches.into_iter().filter(|(_, is)| bool::from(*is));
         let (owner, _) = owners.next()?;
-        owners.all(|(other, _)| Arc::ptr_eq(owner, other)).then(|| Arc::clone(owner))
+        let is_one = owners.all(|(other, _)| Arc::ptr_eq(owner, other));
+        is_one.then(|| Holder { client: Arc::clone(owner), key: Secret::new(given) })
+    }
+
+    /// Who shows this stand-in, if it was made with a key that the client still has.
+    pub(super) async fn with_stand_in(&self, shown: &StandIn<'_>) -> Option<Arc<Client>> {
+        let keys = self.keys().await;
+        let mut own = keys.iter().filter(|(client, _)| client.name == shown.client);
+        own.find(|(_, key)| shown.is_of(key)).map(|(client, _)| Arc::clone(client))
+    }
+
+    /// All of them.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Arc<Client>> {
+        self.all.iter()
     }
 
     /// The keys as they are now, or were a moment ago. Whoever asks while they are read gets the same.
@@ -99,6 +123,17 @@ impl Client {
     /// What it may have.
     pub(super) fn shelves(&self) -> &[Arc<Shelf>] {
         &self.shelves
+    }
+
+    /// What it may have, if that is a single one.
+    pub(super) fn only_shelf(&self) -> Option<&Arc<Shelf>> {
+        let mut all = self.shelves.iter();
+        all.next().filter(|_| all.next().is_none())
+    }
+
+    /// Which calls are passed on for it.
+    pub(super) fn forward(&self) -> &Forward {
+        &self.forward
     }
 
     /// What it may have of this id, if it may. Of one that it may not have it learns as little as of one
@@ -131,6 +166,26 @@ impl Client {
     }
 }
 
+// === impl Holder ===
+
+impl Deref for Holder {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        &self.client
+    }
+}
+
+impl Holder {
+    /// What it is told as the token: the token itself, or its stand-in where tokens are put into its calls.
+    pub(super) fn told(&self, shelf: &Shelf, current: &Current) -> Secret {
+        match self.client.forward.injects {
+            true => stand_in::made(self.name(), shelf.id(), &self.key),
+            false => Secret::new(current.read.token.expose()),
+        }
+    }
+}
+
 /// A key as it is now, if it can be one.
 ///
 /// # Errors
@@ -154,6 +209,7 @@ mod tests {
             name: (*name).to_owned(),
             keys: keys.iter().map(|key| SecretSource::Value(Secret::new(*key))).collect(),
             credentials: Vec::new(),
+            forward: Forward::default(),
         };
         Clients::new(keys.iter().map(client).collect(), &[])
     }

@@ -15,7 +15,7 @@ use serde_json::json;
 
 use super::{
     Answer, Door, NO_STORE,
-    clients::Client,
+    clients::{Client, Holder},
     field,
     shelf::{Current, Lack, Shelf},
 };
@@ -160,14 +160,14 @@ fn once(form: &[u8], name: &str) -> Result<Option<String>, Error> {
     field(form, name).map_err(|()| Error("invalid_request", "a parameter is given twice"))
 }
 
-fn answer(client: &Client, shelf: &Shelf, current: Result<Current, Lack>) -> Response {
+fn answer(client: &Holder, shelf: &Shelf, current: Result<Current, Lack>) -> Response {
     let lack = match current {
-        Ok(Current { read, remaining }) => {
+        Ok(current) => {
             Answer::Token.count(Some(client));
             let answer = json!({
-                "access_token": read.token.expose(),
+                "access_token": client.told(shelf, &current).expose(),
                 "token_type": "Bearer",
-                "expires_in": remaining.as_secs(),
+                "expires_in": current.remaining.as_secs(),
                 "scope": shelf.id().as_str(),
             });
             return (NO_STORE, Json(answer)).into_response();

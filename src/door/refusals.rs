@@ -18,9 +18,13 @@ const LATE: Duration = Duration::from_secs(1);
 /// The shortest time between two lines of the log.
 const TOLD_EVERY: Duration = Duration::from_secs(10);
 
-/// What is still to be told.
+/// Requests that were refused.
 #[derive(Default)]
-pub(super) struct Refusals(Mutex<Untold>);
+pub(super) struct Refusals(Occasions);
+
+/// What happens again and again, and is told now and then: how often it was.
+#[derive(Default)]
+pub(super) struct Occasions(Mutex<Untold>);
 
 #[derive(Default)]
 struct Untold {
@@ -31,19 +35,28 @@ struct Untold {
 // === impl Refusals ===
 
 impl Refusals {
-    /// Waits until a request may be refused that was read at `read`.
-    pub(super) async fn refuse(&self, read: Instant, Peer(peer): Peer, path: &'static str) {
+    /// Counts a request that is refused, and waits until it may be that was read at `read`.
+    pub(super) async fn refuse(&self, read: Instant, peer: Peer, path: &'static str) {
         Answer::Refused.count(None);
-        if let Some(refused) = self.to_tell() {
+        self.wait(read, peer, path).await;
+    }
+
+    /// Waits until a request may be refused that was read at `read`.
+    pub(super) async fn wait(&self, read: Instant, Peer(peer): Peer, path: &'static str) {
+        if let Some(refused) = self.0.to_tell() {
             warn!(event = "door.refused", %peer, path, refused,
                 "a request to the door has no key that opens what it asks for: if it is an application's, \
                  see to its key and to door.clients");
         }
         sleep_until(read + LATE).await;
     }
+}
 
+// === impl Occasions ===
+
+impl Occasions {
     /// How many are to be told now, this one included; `None` if others were just told.
-    fn to_tell(&self) -> Option<u64> {
+    pub(super) fn to_tell(&self) -> Option<u64> {
         let mut untold = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         untold.count += 1;
         let now = clock::now();

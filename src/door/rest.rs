@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::{
     Answer, Door, NO_STORE,
-    clients::Client,
+    clients::{Client, Holder},
     shelf::{Current, Lack, Shelf, Verdict},
 };
 use crate::{clock, connections::Peer, credential::Token};
@@ -45,11 +45,12 @@ pub(super) async fn read(
         Err(refusal) => return refusal,
     };
     match shelf.current(&*door.store).await {
-        Ok(Current { read, remaining }) => {
+        Ok(current) => {
             Answer::Token.count(Some(&client));
+            let Current { read, remaining } = &current;
             let answer = json!({
                 "id": shelf.id().as_str(),
-                "token": read.token.expose(),
+                "token": client.told(&shelf, &current).expose(),
                 "expires_in": remaining.as_secs(),
                 "expires_at": read.expires_at.as_millis(),
                 "epoch": read.epoch.0,
@@ -118,7 +119,7 @@ async fn see(
     path: &'static str,
     id: Named,
     headers: &HeaderMap,
-) -> Result<(Arc<Client>, Arc<Shelf>), Response> {
+) -> Result<(Holder, Arc<Shelf>), Response> {
     let read = clock::now();
     let client = match bearer(headers) {
         Some(key) => door.clients.with_key(key).await,
@@ -152,7 +153,7 @@ fn unavailable(client: &Client, lack: Lack) -> Response {
     (soon, problem(StatusCode::SERVICE_UNAVAILABLE, lack.sentence())).into_response()
 }
 
-fn problem(status: StatusCode, detail: &str) -> Response {
+pub(super) fn problem(status: StatusCode, detail: &str) -> Response {
     let title = status.canonical_reason().unwrap_or_default();
     let problem = json!({ "type": "about:blank", "title": title, "status": status.as_u16(), "detail": detail });
     let media_type = [(header::CONTENT_TYPE, "application/problem+json")];

@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use subtle::{Choice, ConstantTimeEq};
 use tokio::{
     sync::Mutex,
     time::{Instant, sleep, timeout},
@@ -55,6 +56,8 @@ struct Known {
     /// When it was last read, or tried to be.
     at: Option<Instant>,
     held: Option<Held>,
+    /// The token before the one that is held: its issuer may still take it.
+    before: Option<Token>,
     /// The store did not answer then.
     is_away: bool,
 }
@@ -145,6 +148,37 @@ impl Shelf {
         }
     }
 
+    /// Whether this is the current token, or the one before it.
+    pub(super) async fn shows(&self, store: &dyn Coordinate, text: &str) -> bool {
+        // Whether it can be read is seen by what is known after it.
+        let _ = self.current_at(store, AGE).await;
+        let known = self.known.lock().await;
+        let held = known.held.as_ref().map(|held| &held.read.token);
+        let is = |token: &Token| token.expose().as_bytes().ct_eq(text.as_bytes());
+        let is_it = held.into_iter().chain(&known.before).map(is);
+        is_it.fold(Choice::from(0), |one, other| one | other).into()
+    }
+
+    /// The token after this one, which was just reported: it is waited for, for so long.
+    pub(super) async fn successor(
+        &self,
+        store: &dyn Coordinate,
+        of: &Token,
+        within: Duration,
+    ) -> Option<Current> {
+        let ends = clock::now() + within;
+        loop {
+            let current = self.current_at(store, AGE_FOR_WAITING).await;
+            if let Some(current) = current.ok().filter(|current| current.read.token != *of) {
+                return Some(current);
+            }
+            if ends <= clock::now() {
+                return None;
+            }
+            sleep(AGE_FOR_WAITING).await;
+        }
+    }
+
     /// Reports a token as dead, as an application does; not again if that was just done. What it may
     /// cause, the rules bound.
     ///
@@ -204,7 +238,7 @@ impl Shelf {
         };
         known.is_away = read.is_err();
         match read {
-            Ok(found) => known.held = found.map(|read| Held { read, asked }),
+            Ok(found) => known.hold(found.map(|read| Held { read, asked })),
             Err(error) => self.tell(&error),
         }
     }
@@ -228,6 +262,19 @@ async fn read(
         return Ok(None);
     }
     store.token_with_expiry(&credential.id).await
+}
+
+// === impl Known ===
+
+impl Known {
+    fn hold(&mut self, held: Option<Held>) {
+        let last = self.held.take().map(|held| held.read.token);
+        let is_new = |token: &Token| held.as_ref().is_none_or(|held| held.read.token != *token);
+        if let Some(last) = last.filter(is_new) {
+            self.before = Some(last);
+        }
+        self.held = held;
+    }
 }
 
 // === impl Lack ===

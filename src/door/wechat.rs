@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use super::{
     Answer, Door, NO_STORE,
-    clients::Client,
+    clients::Holder,
     field,
     shelf::{Current, Lack, Shelf, Verdict},
 };
@@ -47,7 +47,7 @@ struct Asked {
 
 /// Who asks for what.
 struct Seen {
-    client: Arc<Client>,
+    client: Holder,
     shelf: Arc<Shelf>,
 }
 
@@ -73,7 +73,7 @@ pub(super) async fn token(
         Ok(seen) => seen,
         Err(refusal) => return refusal,
     };
-    answer(&seen.client, seen.shelf.current(&*door.store).await)
+    answer(&seen, seen.shelf.current(&*door.store).await)
 }
 
 /// A token that still has 300 s at least. If a new one is forced, the current one counts as reported.
@@ -89,19 +89,19 @@ pub(super) async fn stable_token(
     let asked = asked.and_then(|body| serde_json::from_slice::<Asked>(&body).ok());
     let Some(asked) = asked else { return invalid(47001, "data format error") };
     let path = "/cgi-bin/stable_token";
-    let Seen { client, shelf } = match see(&door, peer, path, "stable_token", &asked).await {
+    let seen = match see(&door, peer, path, "stable_token", &asked).await {
         Ok(seen) => seen,
         Err(refusal) => return refusal,
     };
     let store = &*door.store;
     let mut reported = None;
     if asked.force_refresh {
-        reported = match report_current(&door, &shelf).await {
+        reported = match report_current(&door, &seen.shelf).await {
             Ok(reported) => reported,
-            Err(lack) => return answer(&client, Err(lack)),
+            Err(lack) => return answer(&seen, Err(lack)),
         };
     }
-    answer(&client, shelf.lasting(store, reported).await)
+    answer(&seen, seen.shelf.lasting(store, reported).await)
 }
 
 /// Reports the current token; what was reported, and when.
@@ -148,12 +148,12 @@ async fn see(
     Err(error(errcode, errmsg))
 }
 
-fn answer(client: &Client, current: Result<Current, Lack>) -> Response {
+fn answer(Seen { client, shelf }: &Seen, current: Result<Current, Lack>) -> Response {
     let lack = match current {
-        Ok(Current { read, remaining }) => {
+        Ok(current) => {
             Answer::Token.count(Some(client));
-            let answer =
-                json!({ "access_token": read.token.expose(), "expires_in": remaining.as_secs() });
+            let (token, remaining) = (client.told(shelf, &current), current.remaining.as_secs());
+            let answer = json!({ "access_token": token.expose(), "expires_in": remaining });
             return (NO_STORE, Json(answer)).into_response();
         }
         Err(lack) => lack,

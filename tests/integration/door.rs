@@ -1,6 +1,7 @@
 //! The door, as SDKs and OAuth clients meet it: real workers, a real Redis, and requests over HTTP.
 
 mod described;
+mod forward;
 mod hostile;
 mod oauth;
 mod rest;

@@ -22,6 +22,7 @@
 
 mod answer;
 mod base_urls;
+mod calls;
 mod copies;
 mod credential;
 mod error;
@@ -54,6 +55,7 @@ use tokio::time::Instant;
 
 pub use self::{
     base_urls::{BaseUrls, InvalidBaseUrls},
+    calls::{Calls, Carrier},
     copies::{Copied, Item},
     credential::Credential,
     error::{Fate, FetchError, Remedy},
@@ -99,6 +101,16 @@ pub trait Provider: fmt::Debug + Send + Sync {
     /// Where the issuer is asked, if that is configured.
     fn base_urls(&self) -> Option<&BaseUrls> {
         None
+    }
+
+    /// How its API is called with its tokens, where such calls can be passed on.
+    fn calls(&self) -> Option<Calls<'_>> {
+        None
+    }
+
+    /// Whether the issuer answers a call of its API that the token is dead. It has done nothing then.
+    fn says_dead(&self, _status: u16, _body: &[u8]) -> bool {
+        false
     }
 
     /// The way to these, as a call takes it, if what it needs can be read by `deadline`.

@@ -2,14 +2,16 @@
 //!
 //! No retries, no redirects, no proxies but those that are configured, no connection reuse: a connection
 //! that is used once cannot have a request repeated on it. Answers are limited to [`MAX_ANSWER`] bytes.
+//! What is passed on for others (`pass_on`) has connections of its own, and no such limit.
 
 mod failed;
+mod pass_on;
 
 use std::{
     error::Error,
     fs,
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -46,6 +48,10 @@ struct Shared {
     current: Mutex<Current>,
     /// Those for the other ways that credentials have.
     others: Mutex<Vec<Transport>>,
+    /// The same way for what is passed on for others, once that was asked for. None of its own.
+    passing: OnceLock<Transport>,
+    /// How long a connection is kept that nothing uses; 0 of those that are used once.
+    kept: Duration,
 }
 
 /// The client, with the authorities as they were read when it was built.
@@ -94,10 +100,17 @@ impl Transport {
         authorities: Option<PathBuf>,
         identity: Option<Identity>,
     ) -> Self {
-        let (current, others) = Default::default();
-        let shared =
-            Shared { connect_timeout, lookups, proxy, authorities, identity, current, others };
-        Self(Arc::new(shared))
+        Self(Arc::new(Shared {
+            connect_timeout,
+            lookups,
+            proxy,
+            authorities,
+            identity,
+            current: Mutex::default(),
+            others: Mutex::default(),
+            passing: OnceLock::new(),
+            kept: Duration::ZERO,
+        }))
     }
 
     /// The same, on which a certificate is shown to issuers that ask for one: it and its key, in PEM.
@@ -324,7 +337,8 @@ impl Shared {
             .referer(false)
             // A connection taken from a pool may be closed under the request, which is then sent
             // again on another. A connection of its own rules that out.
-            .pool_max_idle_per_host(0)
+            .pool_max_idle_per_host(if self.kept.is_zero() { 0 } else { usize::MAX })
+            .pool_idle_timeout(self.kept)
             .connect_timeout(self.connect_timeout)
             .connector_layer(OnTime(self.connect_timeout))
             .dns_resolver(Arc::clone(&self.lookups));

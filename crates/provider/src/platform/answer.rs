@@ -85,6 +85,12 @@ pub(super) fn read_probe(probe: &Probe, status: u16, media_type: &str, body: &[u
     }
 }
 
+/// Whether the platform answers a call of its API that the token is dead. It has done nothing then.
+pub(super) fn says_dead(answers: &Answers, status: u16, body: &[u8]) -> bool {
+    let Ok(answer) = clean(answers, status, body) else { return false };
+    code(answers, &answer).is_some_and(|code| answers.is_dead(&code))
+}
+
 /// The object of an answer that the issuer itself may have given.
 fn clean(answers: &Answers, status: u16, body: &[u8]) -> Result<Map<String, Value>, &'static str> {
     if status != 200 && !answers.with_status {

@@ -11,12 +11,12 @@ use tokio::time::Instant;
 
 use super::{
     answer::{self, Asked},
-    row::{CHINAS_DAY, Call, Owner, Part, Place},
+    row::{self, CHINAS_DAY, Call, Owner, Part, Place},
     settings::{Settings, Whose},
 };
 use crate::{
-    Account, BaseUrls, Fate, FetchError, Inputs, Issued, Probed, Provider, Remedy, Secret, Secrets,
-    Transport, Trouble,
+    Account, BaseUrls, Calls, Fate, FetchError, Inputs, Issued, Probed, Provider, Remedy, Secret,
+    Secrets, Transport, Trouble,
     answer::believed,
     credential::account_fingerprint,
     route::{Route, address},
@@ -153,6 +153,16 @@ impl Provider for Client {
 
     fn base_urls(&self) -> Option<&BaseUrls> {
         Some(&self.settings.base_urls)
+    }
+
+    fn calls(&self) -> Option<Calls<'_>> {
+        let row::Calls { carrier, .. } = self.settings.endpoint.calls.as_ref()?;
+        Some(Calls { base: self.route.first()?, carrier: *carrier })
+    }
+
+    fn says_dead(&self, status: u16, body: &[u8]) -> bool {
+        let calls = self.settings.endpoint.calls.as_ref();
+        calls.is_some_and(|calls| answer::says_dead(calls.answers, status, body))
     }
 
     fn transport(&self, _deadline: Instant) -> BoxFuture<'_, Option<Transport>> {

@@ -7,7 +7,7 @@ use evertoken_rules::policy::Issuance;
 
 use reqwest::Method;
 
-use crate::{Remedy, Trouble};
+use crate::{Carrier, Remedy, Trouble};
 
 /// China's day is that of all platforms whose documents speak of a day.
 pub(super) const CHINAS_DAY: Duration = Duration::from_secs(8 * 3600);
@@ -59,6 +59,16 @@ pub(super) struct Endpoint {
     pub(super) answers: &'static Answers,
     pub(super) probe: Option<Probe>,
     pub(super) danger: Option<&'static str>,
+    /// How the platform's API is called with its tokens, where that is known.
+    pub(super) calls: Option<Calls>,
+}
+
+/// How an API is called with a token.
+#[derive(Debug)]
+pub(super) struct Calls {
+    pub(super) carrier: Carrier,
+    /// How its errors are told, and which of them mean that the token is dead.
+    pub(super) answers: &'static Answers,
 }
 
 /// A cheap call that tries a token and changes nothing.

@@ -56,6 +56,34 @@ fn a_wait_is_as_long_as_the_issuer_tells_and_else_as_its_documents_do() {
 }
 
 #[test]
+fn only_what_a_platform_publishes_says_of_a_call_that_its_token_is_dead() {
+    let says_dead = |platform: &'static Platform, word: &str, status: u16, body: &str| {
+        let calls = endpoint(platform, word).calls.as_ref().expect("calls of its API");
+        answer::says_dead(calls.answers, status, body.as_bytes())
+    };
+    for (platform, word, status, body) in [
+        (&table::WECOM, "gettoken", 200, r#"{"errcode":42001,"errmsg":"access_token expired"}"#),
+        (&table::FEISHU, "tenant", 400, r#"{"code":99991663,"msg":"Invalid access token"}"#),
+        (&table::FEISHU, "app", 400, r#"{"code":99991664,"msg":"invalid app token"}"#),
+        (&table::DINGTALK, "new", 400, r#"{"code":"InvalidAuthentication","message":"x"}"#),
+        (&table::DINGTALK, "old", 200, r#"{"errcode":88,"sub_code":"40014","sub_msg":"x"}"#),
+        (&table::DINGTALK, "old", 200, r#"{"errcode":40014,"errmsg":"x"}"#),
+    ] {
+        assert!(says_dead(platform, word, status, body), "{body}");
+    }
+    for (platform, word, status, body) in [
+        (&table::WECOM, "gettoken", 200, r#"{"errcode":0,"errmsg":"ok"}"#),
+        (&table::WECOM, "gettoken", 502, r#"{"errcode":42001}"#),
+        (&table::WECOM, "gettoken", 200, r#"{"errcode":60020,"errmsg":"not allow"}"#),
+        (&table::FEISHU, "tenant", 200, r#"{"code":0,"data":{"code":99991663}}"#),
+        (&table::DINGTALK, "old", 200, r#"{"errcode":88,"sub_code":"60011"}"#),
+        (&table::DINGTALK, "new", 200, "42001"),
+    ] {
+        assert!(!says_dead(platform, word, status, body), "{body}");
+    }
+}
+
+#[test]
 fn an_answer_as_it_is_published_is_a_token_with_its_life() {
     for (platform, word, body) in [
         (

@@ -16,8 +16,8 @@ use super::{
     settings::{Endpoint, Settings},
 };
 use crate::{
-    Account, BaseUrls, FetchError, Fields, Inputs, Issued, Probed, Provider, Secret, Secrets,
-    Transport,
+    Account, BaseUrls, Calls, Carrier, FetchError, Fields, Inputs, Issued, Probed, Provider,
+    Secret, Secrets, Transport,
     answer::believed,
     route::{Route, address},
     transport::Answer,
@@ -140,6 +140,15 @@ impl Provider for WeChat {
 
     fn base_urls(&self) -> Option<&BaseUrls> {
         Some(&self.settings.base_urls)
+    }
+
+    fn calls(&self) -> Option<Calls<'_>> {
+        let carrier = Carrier::Query("access_token");
+        Some(Calls { base: self.route.first()?, carrier })
+    }
+
+    fn says_dead(&self, status: u16, body: &[u8]) -> bool {
+        matches!(probe::read(status, "", body), Probed::Dead)
     }
 
     fn transport(&self, _deadline: Instant) -> BoxFuture<'_, Option<Transport>> {

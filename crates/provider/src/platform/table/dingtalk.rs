@@ -10,8 +10,10 @@ use evertoken_rules::policy::Issuance;
 
 use super::{MALFORMED, TWO_HOURS, UNTIL_ITS_END};
 use crate::{
-    Trouble,
-    platform::row::{Answers, Asks, Call, Endpoint, Known, Owner, Part, Place, Platform, Verb},
+    Carrier, Trouble,
+    platform::row::{
+        Answers, Asks, Call, Calls, Endpoint, Known, Owner, Part, Place, Platform, Verb,
+    },
 };
 
 const NEW: &[(&str, &str)] = &[("", "https://api.dingtalk.com")];
@@ -43,6 +45,7 @@ pub(crate) static DINGTALK: Platform = Platform {
             ),
             ("accessToken", "expireIn"),
             &NEW_ANSWERS,
+            Calls { carrier: Carrier::Header("x-acs-dingtalk-access-token", ""), answers: &TICKET },
         ),
         token(
             "old",
@@ -55,6 +58,7 @@ pub(crate) static DINGTALK: Platform = Platform {
             ),
             ("access_token", "expires_in"),
             &OLD_ANSWERS,
+            Calls { carrier: Carrier::Query("access_token"), answers: &OLD_CALLS },
         ),
     ],
     region: None,
@@ -84,6 +88,7 @@ pub(crate) static DINGTALK_TICKET: Platform = Platform {
         answers: &TICKET,
         probe: None,
         danger: None,
+        calls: None,
     }],
     region: None,
 };
@@ -94,6 +99,7 @@ const fn token(
     call: Call,
     (token, lifetime): (&'static str, &'static str),
     answers: &'static Answers,
+    calls: Calls,
 ) -> Endpoint {
     Endpoint {
         word,
@@ -109,6 +115,7 @@ const fn token(
         answers,
         probe: None,
         danger: None,
+        calls: Some(calls),
     }
 }
 
@@ -171,6 +178,16 @@ static OLD_ANSWERS: Answers = Answers {
         SECRET,
         Known(&["40035"], Trouble::RequestMalformed, Asks::Operator, MALFORMED),
     ],
+};
+
+/// Of a dead token errcode is 88, and the code beside it tells why.
+static OLD_CALLS: Answers = Answers {
+    codes: &["sub_code", "errcode"],
+    good: "0",
+    with_status: false,
+    text: "errmsg",
+    dead: &["40014", "42001"],
+    errors: &[],
 };
 
 static TICKET: Answers = Answers {

@@ -46,6 +46,7 @@ pub(crate) static DOUYIN: Platform = Platform {
             issuance: UNTIL_ITS_END,
             tells_whole_life: true,
             danger: None,
+            calls: None,
             ..client("stable_client_token", "/oauth/stable_client_token/")
         },
         client("client_token", "/oauth/client_token/"),
@@ -59,6 +60,7 @@ pub(crate) static DOUYIN: Platform = Platform {
             tells_whole_life: true,
             daily_quota: 500_000,
             danger: None,
+            calls: None,
             ..app(
                 "stable_mini_game",
                 GAME,
@@ -99,6 +101,7 @@ const fn client(word: &'static str, path: &'static str) -> Endpoint {
         answers: &OF_CLIENTS,
         probe: None,
         danger: KILLS,
+        calls: None,
     }
 }
 
@@ -120,6 +123,7 @@ const fn app(
         answers: &OF_APPS,
         probe: None,
         danger: KILLS,
+        calls: None,
     }
 }
 

@@ -11,8 +11,10 @@ use evertoken_rules::policy::Issuance;
 
 use super::{MALFORMED, TWO_HOURS, UNTIL_ITS_END};
 use crate::{
-    Trouble,
-    platform::row::{Answers, Asks, Call, Endpoint, Known, Owner, Part, Place, Platform, Verb},
+    Carrier, Trouble,
+    platform::row::{
+        Answers, Asks, Call, Calls, Endpoint, Known, Owner, Part, Place, Platform, Verb,
+    },
 };
 
 const OPEN: &[(&str, &str)] =
@@ -63,6 +65,7 @@ pub(crate) static FEISHU: Platform = Platform {
             answers: &OAUTH,
             probe: None,
             danger: None,
+            calls: None,
         },
     ],
     region: Some(("region", "a region")),
@@ -92,6 +95,7 @@ pub(crate) static FEISHU_TICKET: Platform = Platform {
         answers: &TICKET,
         probe: None,
         danger: None,
+        calls: None,
     }],
     region: None,
 };
@@ -116,6 +120,10 @@ const fn internal(word: &'static str, path: &'static str, token: &'static str) -
         answers: &INTERNAL,
         probe: None,
         danger: None,
+        calls: Some(Calls {
+            carrier: Carrier::Header("authorization", "Bearer "),
+            answers: &TICKET,
+        }),
     }
 }
 

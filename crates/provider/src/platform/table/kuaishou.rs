@@ -45,6 +45,7 @@ pub(crate) static KUAISHOU: Platform = Platform {
             answers: &MINI_PROGRAM,
             probe: None,
             danger: None,
+            calls: None,
         },
         Endpoint {
             word: "mini_game",
@@ -68,6 +69,7 @@ pub(crate) static KUAISHOU: Platform = Platform {
             answers: &MINI_GAME,
             probe: None,
             danger: None,
+            calls: None,
         },
     ],
     region: None,

@@ -41,6 +41,7 @@ pub(crate) static QQ_BOT: Platform = Platform {
         answers: &ANSWERS,
         probe: None,
         danger: None,
+        calls: None,
     }],
     region: None,
 };

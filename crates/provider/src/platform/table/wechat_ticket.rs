@@ -38,6 +38,7 @@ const fn ticket(word: &'static str, fields: &'static [(&'static str, Part)]) -> 
         answers: &ANSWERS,
         probe: None,
         danger: None,
+        calls: None,
     }
 }
 

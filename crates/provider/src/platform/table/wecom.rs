@@ -5,9 +5,9 @@
 
 use super::{MALFORMED, TWO_HOURS, UNTIL_ITS_END};
 use crate::{
-    Trouble,
+    Carrier, Trouble,
     platform::row::{
-        Answers, Asks, Call, Endpoint, Known, Owner, Part, Place, Platform, Probe, Verb,
+        Answers, Asks, Call, Calls, Endpoint, Known, Owner, Part, Place, Platform, Probe, Verb,
     },
 };
 
@@ -55,6 +55,7 @@ pub(crate) static WECOM: Platform = Platform {
             answers: &TICKET,
         }),
         danger: None,
+        calls: Some(Calls { carrier: Carrier::Query("access_token"), answers: &TICKET }),
     }],
     region: None,
 };
@@ -94,6 +95,7 @@ const fn ticket(
         answers: &TICKET,
         probe: None,
         danger: None,
+        calls: None,
     }
 }
 

@@ -1,0 +1,78 @@
+//! Whose call it is: what it shows in the place of its token is a stand-in or a key of a client into whose
+//! calls tokens are put, or the token itself of another client.
+
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+
+use crate::door::{
+    Door,
+    clients::{Client, Clients},
+    shelf::Shelf,
+    stand_in::StandIn,
+};
+
+/// Who makes a call, and for which credential.
+pub(super) struct Caller {
+    pub(super) client: Arc<Client>,
+    pub(super) shelf: Arc<Shelf>,
+}
+
+/// Who it may be.
+pub(super) enum Who {
+    Caller(Caller),
+    /// This client, which may have several credentials, and does not say which one it means.
+    OneOfSeveral(Arc<Client>),
+    Nobody,
+}
+
+/// Those who show the token itself: a client, and each credential that it may have.
+pub(super) struct Callers(Vec<(Arc<Client>, Arc<Shelf>)>);
+
+// === impl Callers ===
+
+impl Callers {
+    pub(super) fn of(clients: &Clients) -> Self {
+        let by_token = clients.all().filter(|client| {
+            let forward = client.forward();
+            forward.is_some() && !forward.injects
+        });
+        let pairs = by_token.flat_map(|client| {
+            client.shelves().iter().map(|shelf| (Arc::clone(client), Arc::clone(shelf)))
+        });
+        Self(pairs.collect())
+    }
+
+    /// Who shows this, for a call of this path.
+    pub(super) async fn who(&self, door: &Door, text: &str, path: &str) -> Who {
+        if let Some(stand_in) = StandIn::read(text) {
+            let client = door.clients.with_stand_in(&stand_in).await;
+            let client = client.filter(|client| client.forward().injects);
+            let caller = client.and_then(|client| {
+                let shelf = Arc::clone(client.shelf(stand_in.id)?);
+                Some(Caller { client, shelf })
+            });
+            return caller.map_or(Who::Nobody, Who::Caller);
+        }
+        let client = door.clients.with_key(text).await.map(|holder| holder.client);
+        if let Some(client) = client.filter(|client| client.forward().injects) {
+            return match client.only_shelf().cloned() {
+                Some(shelf) => Who::Caller(Caller { client, shelf }),
+                None => Who::OneOfSeveral(client),
+            };
+        }
+        self.with_token(door, text, path).await.map_or(Who::Nobody, Who::Caller)
+    }
+
+    /// Who has this token. If several clients do, one whose calls of this path are passed on: any of them
+    /// could make this call without the door.
+    async fn with_token(&self, door: &Door, text: &str, path: &str) -> Option<Caller> {
+        let compared = self.0.iter().map(async |(client, shelf)| {
+            let is_its = shelf.shows(&*door.store, text).await;
+            is_its.then(|| Caller { client: Arc::clone(client), shelf: Arc::clone(shelf) })
+        });
+        let mut holders: Vec<Caller> = join_all(compared).await.into_iter().flatten().collect();
+        let permitted = holders.iter().position(|caller| caller.client.forward().permits(path));
+        (!holders.is_empty()).then(|| holders.swap_remove(permitted.unwrap_or_default()))
+    }
+}
