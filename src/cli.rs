@@ -4,6 +4,7 @@
 
 mod ask;
 mod check;
+mod current;
 #[cfg(feature = "demo")]
 #[expect(clippy::indexing_slicing, reason = "a place is one of the demo's own lists")]
 mod demo;
@@ -11,9 +12,11 @@ mod explain;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz_properties;
 mod get;
+mod helper;
 mod init;
 mod line;
 mod log;
+mod native;
 mod reject;
 mod shell;
 mod status;
@@ -159,7 +162,7 @@ async fn run(cli: Cli, environment: &Environment) -> Result<(), CommandError> {
             }
             Ok(ended?)
         }
-        Verb::Get { id, json, fetch } => get::run(&settings()?, &id, json, fetch).await,
+        Verb::Get(options) => get::run(&settings()?, environment, &options).await,
         Verb::Status(options) => status::run(&settings()?, environment, &options).await,
         Verb::Refresh { id, wait, revoke } => ask::refresh(&settings()?, &id, wait, revoke).await,
         Verb::Reject { id, token, wait } => {

@@ -1,244 +1,126 @@
-//! `evertoken get`: the current token, fetched first if it must be.
+//! `evertoken get`: the current token, in the form that its reader takes.
 
 use std::{
     io::{Write, stdout},
     sync::Arc,
-    time::Duration,
 };
 
-use serde::Serialize;
+use clap::{Args, ValueEnum};
 use serde_json::Value;
-use tokio::sync::watch;
 
-use super::{CommandError, ask::record, known, reader, say, store};
+use super::{
+    CommandError, current,
+    helper::{self, Operation},
+    known, native, store,
+};
 use crate::{
-    advice,
-    clock::{self, StoreTime},
-    config::Settings,
+    config::{Environment, Mistakes, Settings},
     credential::CredentialId,
-    provider::Credential,
-    refresh::{Cycle, Knowledge, Lacking, Outcome},
-    store::{Coordinate, Protocol, Read, Record, Requested, TokenWithExpiry},
+    store::{Coordinate, TokenWithExpiry},
 };
 
-/// The pause between two looks while another process is at it.
-const LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// What `get` is asked for.
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    /// The credential
+    pub(super) id: CredentialId,
+    /// What git or docker want of their helper: they append it
+    operation: Option<Operation>,
+    /// For whom it is printed
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    format: Format,
+    /// Print a JSON object with the token's expiry and epoch: the same as --format json
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
+    /// The user name that git and docker are told [default: x-access-token]
+    #[arg(long, value_name = "NAME", value_parser = helper::username)]
+    pub(super) username: Option<String>,
+    /// Fetch a token first if none is valid, under the same lease as the workers
+    #[arg(long)]
+    pub(super) fetch: bool,
+}
 
-/// `get --json`. A contract: seconds, and Unix milliseconds by the store's clock.
-#[derive(Serialize)]
-struct Answer<'a> {
-    id: &'a str,
-    token: &'a str,
-    expires_in: u64,
-    expires_at: u64,
-    epoch: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    fields: Option<Value>,
+/// For whom the token is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// The token alone
+    Text,
+    /// A JSON object with the token's expiry and epoch
+    Json,
+    /// What kubectl reads, and all else that has a kubeconfig
+    Kubernetes,
+    /// An answer to docker, from a credential helper
+    Docker,
+    /// An answer to git, from a credential helper
+    Git,
+    /// A file of secrets for Envoy (SDS)
+    Envoy,
 }
 
 pub(super) async fn run(
     settings: &Settings,
-    id: &CredentialId,
-    as_json: bool,
-    fetch: bool,
+    environment: &Environment,
+    options: &Options,
 ) -> Result<(), CommandError> {
+    let Options { id, fetch, .. } = options;
     known(settings, id)?;
-    if fetch {
-        let store = store(settings);
-        let fetched = fetched(settings, id, Arc::clone(&store)).await?;
-        return if as_json {
-            print_json(settings, id, &*store, fetched).await
-        } else {
-            Ok(writeln!(stdout(), "{}", fetched.token.expose())?)
-        };
+    let format = if options.json { Format::Json } else { options.format };
+    match (format, options.operation) {
+        (Format::Git, Some(operation)) => return helper::git(settings, options, operation).await,
+        (Format::Docker, Some(operation)) => {
+            return helper::docker(settings, options, operation).await;
+        }
+        (Format::Git | Format::Docker, None) => {
+            return Err(usage("it is missing: git and docker append get, store or erase"));
+        }
+        (_, Some(_)) => return Err(usage("only git and docker have one: --format git")),
+        (_, None) => {}
     }
-    let store = reader(settings);
-    let none = || {
-        CommandError::Unavailable(format!(
-            "no valid token is published for {id}: see evertoken status, or fetch one with --fetch"
-        ))
+    let store = store(settings);
+    if format == Format::Text {
+        let token = current::token(settings, id, &store, *fetch).await?;
+        return Ok(writeln!(stdout(), "{}", token.expose())?);
+    }
+    // Before anything is fetched.
+    let version = match format {
+        Format::Kubernetes => native::exec_credential_version(environment),
+        _ => Ok(""),
     };
-    if as_json {
-        let token = store.token_with_expiry(id).await?.ok_or_else(none)?;
-        return print_json(settings, id, store.as_ref(), token).await;
-    }
-    if let Ok(credential) = settings.credential(id)
-        && is_of_another(store.as_ref(), credential).await.unwrap_or(false)
-    {
-        return Err(CommandError::Unavailable(format!(
-            "what is published for {id} was issued for another account than the configured one: a \
-             worker replaces it, or fetch one with --fetch"
-        )));
-    }
-    // As an application reads it: this needs no right but to read the token's key.
-    let token = store.token(id).await?.ok_or_else(none)?;
-    Ok(writeln!(stdout(), "{}", token.expose())?)
+    let version =
+        version.map_err(|why| CommandError::Usage(Mistakes::one(native::EXEC_INFO, why)))?;
+    let mut token = current::token_with_expiry(settings, id, &store, *fetch).await?;
+    let answer = match format {
+        Format::Kubernetes => native::exec_credential(&token, version).to_string(),
+        Format::Envoy => native::envoy(id, &token).to_string(),
+        _ => {
+            let fields = fields(settings, id, &store, &mut token).await?;
+            native::json(id, &token, fields).map_err(std::io::Error::other)?
+        }
+    };
+    Ok(writeln!(stdout(), "{answer}")?)
 }
 
-/// What stands beside the token is shown if the configuration has any.
-async fn print_json(
+fn usage(why: &str) -> CommandError {
+    CommandError::Usage(Mistakes::one("OPERATION", why.to_owned()))
+}
+
+/// What stands beside the token, if the configuration has any. If another token came meanwhile, it is that
+/// one's.
+async fn fields(
     settings: &Settings,
     id: &CredentialId,
-    store: &dyn Read,
-    mut token: TokenWithExpiry,
-) -> Result<(), CommandError> {
-    let has_fields = settings.credential(id).is_ok_and(|each| each.provider.has_fields());
-    let mut fields = None;
-    if has_fields {
-        loop {
-            fields = store.fields(id).await?;
-            match store.token_with_expiry(id).await? {
-                // Between the two looks another token came, with other fields.
-                Some(now) if now.epoch != token.epoch => token = now,
-                _ => break,
-            }
-        }
-    }
-    let answer = Answer {
-        id: id.as_str(),
-        token: token.token.expose(),
-        expires_in: token.expires_in.as_secs(),
-        expires_at: token.expires_at.as_millis(),
-        epoch: token.epoch.0,
-        fields: fields.and_then(|text| serde_json::from_str(&text).ok()),
-    };
-    let text = serde_json::to_string(&answer).map_err(std::io::Error::other)?;
-    Ok(writeln!(stdout(), "{text}")?)
-}
-
-/// A valid token, fetched under the same lease as the workers' if there is none. If another
-/// process is at it, its token will do. A wait after a failure is passed once, as by `refresh`.
-async fn fetched(
-    settings: &Settings,
-    id: &CredentialId,
-    store: Arc<dyn Coordinate>,
-) -> Result<TokenWithExpiry, CommandError> {
-    let credential = settings.credential(id).map_err(CommandError::Usage)?;
-    // Mostly there is one, and nothing has to be made ready for a call.
-    if let Some(token) = ours(&*store, credential).await? {
-        return Ok(token);
-    }
-    // What it is got with comes first, along the whole chain.
-    for parent in credential.provider.inputs() {
-        let token = Box::pin(fetched(settings, parent, Arc::clone(&store))).await?;
-        // One that ends within the call is of no use to it.
-        if token.expires_in <= settings.times.request_timeout {
-            tokio::time::sleep(token.expires_in).await;
-            Box::pin(fetched(settings, parent, Arc::clone(&store))).await?;
-        }
-    }
-    settings.transport.ready().await?;
-    store.set_copies(id, &credential.token_copies());
-    // Nobody stops this cycle: it ends by itself.
-    let (_stop, stopping) = watch::channel(false);
-    let cycle = Cycle { store: Arc::clone(&store), times: settings.times, stopping };
-    let mut rng = fastrand::Rng::new();
-    // A lost attempt blocks for its lease and quiet period; then one more call fits.
-    let ends = clock::now() + 2 * settings.times.lease + credential.quiet_period;
-    let unavailable = |why: String| CommandError::Unavailable(format!("no token for {id}: {why}"));
-    let mut passed: Option<String> = None;
-    loop {
-        if let Some(token) = ours(&*store, credential).await? {
-            if let Some(passed) = passed {
-                say(&passed);
-            }
-            return Ok(token);
-        }
-        if ends < clock::now() {
-            return Err(unavailable(
-                "another process is at it, and did not end in time".to_owned(),
-            ));
-        }
-        match cycle.run(credential, Knowledge::default(), &mut rng).await.outcome {
-            Outcome::Refreshed(_) | Outcome::Restored { .. } => continue,
-            Outcome::Failed { message, .. } => {
-                let passed = passed.map(|passed| format!(" ({passed})")).unwrap_or_default();
-                return Err(unavailable(format!("{message}{passed}")));
-            }
-            Outcome::Waiting(Lacking { parent, .. }) => {
-                return Err(unavailable(format!(
-                    "it needs the token of {parent}, and there is none"
-                )));
-            }
-            Outcome::StoreFailed(error) => return Err(error.into()),
-            Outcome::NotBefore(moment) => {
-                // It may have been published since the look; only then is there one.
-                if ours(&*store, credential).await?.is_none() {
-                    let words = wait_or_pass(&*store, credential, moment, passed.is_some()).await?;
-                    passed = Some(words.map_err(unavailable)?);
-                }
-            }
-            Outcome::RetryIn(_)
-            | Outcome::Fenced
-            | Outcome::Released
-            | Outcome::StoreLost
-            | Outcome::OtherData => {}
-        }
-        tokio::time::sleep(LOOK_AGAIN).await;
-    }
-}
-
-/// Whether what is published was issued for another account.
-async fn is_of_another(store: &dyn Read, credential: &Credential) -> Result<bool, CommandError> {
-    let (_, glances) = store.look(std::slice::from_ref(&credential.id)).await?;
-    let record = glances.into_iter().next().and_then(|glance| glance.record);
-    let account = credential.account_fingerprint();
-    Ok(record.is_some_and(|record| record.is_of_another_account(&account)))
-}
-
-/// The published token, if it is of this account.
-async fn ours(
-    store: &dyn Read,
-    credential: &Credential,
-) -> Result<Option<TokenWithExpiry>, CommandError> {
-    if is_of_another(store, credential).await? {
+    store: &Arc<dyn Coordinate>,
+    token: &mut TokenWithExpiry,
+) -> Result<Option<Value>, CommandError> {
+    if !settings.credential(id).is_ok_and(|each| each.provider.has_fields()) {
         return Ok(None);
     }
-    Ok(store.token_with_expiry(&credential.id).await?)
-}
-
-/// Asks for one try before the next one is due at `moment`, unless one `was_passed`, and within what may
-/// be asked for. What it passes, or why there is no token.
-async fn wait_or_pass(
-    store: &dyn Coordinate,
-    credential: &Credential,
-    moment: StoreTime,
-    was_passed: bool,
-) -> Result<Result<String, String>, CommandError> {
-    let (now, record) = record(store, &credential.id).await?;
-    let used = used_up(credential, &record, now);
-    let trouble = advice::trouble(credential, &record, now).or_else(|| used.clone());
-    let trouble = trouble.unwrap_or_else(|| "the last refresh brought none".to_owned());
-    let waits = format!("{trouble}; the next try is due at {moment}");
-    // What is set here holds for tries at once, too.
-    if was_passed || used.is_some() {
-        return Ok(Err(waits));
+    loop {
+        let fields = store.fields(id).await?;
+        match store.token_with_expiry(id).await? {
+            // Between the two looks another token came, with other fields.
+            Some(now) if now.epoch != token.epoch => *token = now,
+            _ => return Ok(fields.and_then(|text| serde_json::from_str(&text).ok())),
+        }
     }
-    let what = advice::in_the_way(Some(credential), &record, now);
-    let (_, asked) = store.request(&credential.id, credential.daily_quota).await?;
-    Ok(match asked {
-        Requested::Noted => {
-            let what = what.unwrap_or_else(|| "the next try was due later".to_owned());
-            Ok(format!("{what}; this try passed it"))
-        }
-        Requested::Cooling(left) => {
-            Err(format!("{waits}; one may be made at once again in {} s", left.as_secs() + 1))
-        }
-        Requested::Used(until) => {
-            Err(format!("{waits}; those that may be made at once today are used up until {until}"))
-        }
-    })
-}
-
-/// That the calls which the settings allow are used up, if they are.
-fn used_up(credential: &Credential, record: &Record, now: StoreTime) -> Option<String> {
-    let (calls, quota) = (record.calls(), credential.daily_quota);
-    let is_used = quota <= calls.count && now < calls.until;
-    is_used.then(|| {
-        let calls = calls.count;
-        format!(
-            "the calls of today are used up ({calls} of {quota}): if the account has more, raise \
-             daily_quota"
-        )
-    })
 }

@@ -113,7 +113,7 @@ fn complaint(error: &clap::Error) -> String {
 }
 
 /// Whether it looks like a word of a command line, misspelt or not.
-fn is_plain(word: &str) -> bool {
+pub(super) fn is_plain(word: &str) -> bool {
     word.len() <= LONGEST_WORD && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-')
 }
 

@@ -8,7 +8,7 @@ use secrecy::SecretString;
 
 #[cfg(feature = "demo")]
 use super::demo;
-use super::{line, status};
+use super::{get, line, status};
 use crate::{config::Given, credential::CredentialId};
 
 /// The version, and what was built into it, for whoever is asked for help.
@@ -66,21 +66,17 @@ Examples:
   evertoken run --config /etc/evertoken/shop.toml --log json")]
     Run,
     /// Print the current token
+    ///
+    /// As it is, or as another program reads it: docs/applications.md has the lines to set for git,
+    /// docker, kubectl and Envoy.
     #[command(after_help = "\
 Examples:
   evertoken get shop
   evertoken get shop --fetch                                 where no worker runs
-  evertoken get shop --json --store redis://127.0.0.1:6379/0")]
-    Get {
-        /// The credential
-        id: CredentialId,
-        /// Print a JSON object with the token's expiry and epoch
-        #[arg(long)]
-        json: bool,
-        /// Fetch a token first if none is valid, under the same lease as the workers
-        #[arg(long)]
-        fetch: bool,
-    },
+  evertoken get shop --json --store redis://127.0.0.1:6379/0
+  evertoken get cluster --format kubernetes                  as the command of a kubeconfig
+  evertoken get bot --format git get                         as git calls its credential helper")]
+    Get(get::Options),
     /// Show every credential, or one: state, expiry, next refresh, holder, calls of today, last error
     #[command(after_help = "\
 Examples:

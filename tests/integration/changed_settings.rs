@@ -52,9 +52,12 @@ async fn no_command_serves_a_token_of_another_account() {
     assert!(got.status.success(), "{}", got.stderr);
     let first = got.stdout;
     let other = of_other(&fleet);
-    let refused = fleet.command(&["get", "shop", "--config", &other]).await;
-    assert_eq!((refused.status.code(), refused.stdout.as_str()), (Some(69), ""));
-    assert!(refused.stderr.contains("another account"), "{}", refused.stderr);
+    let config = ["--config", &*other];
+    for words in [&["get", "shop"][..], &["get", "shop", "--json"]] {
+        let refused = fleet.command(&[words, &config].concat()).await;
+        assert_eq!((refused.status.code(), refused.stdout.as_str()), (Some(69), ""), "{words:?}");
+        assert!(refused.stderr.contains("another account"), "{}", refused.stderr);
+    }
     let status = fleet.command(&["status", "--json", "--config", &other]).await;
     assert!(status.stdout.contains(r#""state":"missing""#), "{}", status.stdout);
     assert!(status.stdout.contains("another account"), "{}", status.stdout);
