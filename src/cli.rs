@@ -8,6 +8,7 @@ mod current;
 #[cfg(feature = "demo")]
 #[expect(clippy::indexing_slicing, reason = "a place is one of the demo's own lists")]
 mod demo;
+mod exec;
 mod explain;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz_properties;
@@ -65,6 +66,13 @@ enum CommandError {
     /// There is no valid token, or no refresh: 69.
     #[error("{0}")]
     Unavailable(String),
+    /// The command of `exec` is not there, 127, or cannot be run, 126: as `env(1)` has them.
+    #[error("{program} cannot be started")]
+    NotStarted {
+        program: String,
+        #[source]
+        error: io::Error,
+    },
     /// The demo saw a promise broken: 70.
     #[cfg(feature = "demo")]
     #[error("{0}")]
@@ -74,9 +82,11 @@ enum CommandError {
     Output(#[from] io::Error),
 }
 
-/// Exit codes, as `sysexits.h` has them.
+/// Exit codes, as `sysexits.h` and `env(1)` have them.
 const USAGE: u8 = 64;
 const UNAVAILABLE: u8 = 69;
+const NOT_EXECUTABLE: u8 = 126;
+const NOT_FOUND: u8 = 127;
 /// `EX_SOFTWARE`: a defect of evertoken.
 pub const DEFECT: u8 = 70;
 
@@ -123,6 +133,10 @@ fn ended(result: Result<(), CommandError>) -> ExitCode {
             complain(&Chain(&failure).to_string());
             ExitCode::from(match failure {
                 CommandError::Usage(_) => USAGE,
+                CommandError::NotStarted { error, .. } => match error.kind() {
+                    ErrorKind::NotFound => NOT_FOUND,
+                    _ => NOT_EXECUTABLE,
+                },
                 #[cfg(feature = "demo")]
                 CommandError::Broken(_) => DEFECT,
                 _ => UNAVAILABLE,
@@ -163,6 +177,7 @@ async fn run(cli: Cli, environment: &Environment) -> Result<(), CommandError> {
             Ok(ended?)
         }
         Verb::Get(options) => get::run(&settings()?, environment, &options).await,
+        Verb::Exec(options) => exec::run(&settings()?, options).await,
         Verb::Status(options) => status::run(&settings()?, environment, &options).await,
         Verb::Refresh { id, wait, revoke } => ask::refresh(&settings()?, &id, wait, revoke).await,
         Verb::Reject { id, token, wait } => {

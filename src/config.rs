@@ -32,7 +32,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 pub use self::{
     door::{DoorClient, DoorSettings, MIN_KEY},
-    environment::Environment,
+    environment::{Environment, TOKEN_VARIABLE},
     forward::{Forward, ForwardPath, InvalidForwardPath},
 };
 use crate::{

@@ -8,7 +8,7 @@ use secrecy::SecretString;
 
 #[cfg(feature = "demo")]
 use super::demo;
-use super::{get, line, status};
+use super::{exec, get, line, status};
 use crate::{config::Given, credential::CredentialId};
 
 /// The version, and what was built into it, for whoever is asked for help.
@@ -77,6 +77,12 @@ Examples:
   evertoken get cluster --format kubernetes                  as the command of a kubeconfig
   evertoken get bot --format git get                         as git calls its credential helper")]
     Get(get::Options),
+    /// Run a command with the current token in its environment
+    #[command(after_help = "\
+Examples:
+  evertoken exec bot --env GH_TOKEN -- gh release list
+  evertoken exec shop --fetch -- ./import.sh                 it reads $EVERTOKEN_TOKEN")]
+    Exec(exec::Options),
     /// Show every credential, or one: state, expiry, next refresh, holder, calls of today, last error
     #[command(after_help = "\
 Examples:

@@ -2,6 +2,9 @@
 
 use std::{collections::BTreeMap, fmt};
 
+/// The variable in which `evertoken exec` hands a token on. It sets nothing.
+pub const TOKEN_VARIABLE: &str = "EVERTOKEN_TOKEN";
+
 /// The environment, read once by `main`. It may hold secrets, so it prints only names.
 #[derive(Clone, Default)]
 pub struct Environment(BTreeMap<String, String>);

@@ -104,8 +104,9 @@ fn names_with_dots_and_hyphens_are_found_by_their_variables() {
 }
 
 #[test]
-fn variables_of_a_kubernetes_service_are_none_of_ours() {
+fn variables_of_a_kubernetes_service_and_of_exec_set_nothing() {
     let pairs = [
+        ("EVERTOKEN_TOKEN", "token"),
         ("EVERTOKEN_PORT", "tcp://10.0.0.1:9464"),
         ("EVERTOKEN_PORT_9464_TCP_ADDR", "10.0.0.1"),
         ("EVERTOKEN_SERVICE_HOST", "10.0.0.1"),

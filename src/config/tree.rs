@@ -5,7 +5,7 @@ use std::{fmt, path::Path, sync::Arc};
 
 use indexmap::IndexMap;
 
-use super::{Environment, Mistake, document};
+use super::{Environment, Mistake, document, environment::TOKEN_VARIABLE};
 
 /// The prefix of our variables. A double underscore stands for each dot.
 const PREFIX: &str = "EVERTOKEN_";
@@ -106,7 +106,7 @@ pub(super) fn build(
         put(&mut tree, &["store".to_owned(), "url".to_owned()], "--store", url);
     }
     for name in unnamed {
-        if !is_a_services(name) && !holds_a_secret(&tree, name) {
+        if name != TOKEN_VARIABLE && !is_a_services(name) && !holds_a_secret(&tree, name) {
             mistakes.push(Mistake { place: name.clone(), message: unknown(name) });
         }
     }

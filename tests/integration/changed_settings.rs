@@ -53,8 +53,9 @@ async fn no_command_serves_a_token_of_another_account() {
     let first = got.stdout;
     let other = of_other(&fleet);
     let config = ["--config", &*other];
-    for words in [&["get", "shop"][..], &["get", "shop", "--json"]] {
-        let refused = fleet.command(&[words, &config].concat()).await;
+    for words in [&["get", "shop"][..], &["get", "shop", "--json"], &["exec", "shop"]] {
+        let command = if words[0] == "exec" { &["--", "env"][..] } else { &[] };
+        let refused = fleet.command(&[words, &config, command].concat()).await;
         assert_eq!((refused.status.code(), refused.stdout.as_str()), (Some(69), ""), "{words:?}");
         assert!(refused.stderr.contains("another account"), "{}", refused.stderr);
     }

@@ -1,5 +1,6 @@
 //! What people type, and what they read.
 
+mod exec;
 mod native;
 mod scripts;
 mod terminal;
