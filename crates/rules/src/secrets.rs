@@ -13,8 +13,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::record::{DAY, Record, Unknown};
 
-/// So many secrets are known. Workers of one fleet may have different ones for a while.
-const KEPT: usize = 8;
+/// So many secrets are known. Workers of one fleet may have different ones for a while, and one that is
+/// forgotten is tried again at once. With 32 of them the record's field has less than half of its bound.
+pub(crate) const KEPT: usize = 32;
 
 /// What is known of a credential's secrets.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -187,6 +188,7 @@ impl Secrets {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::MAX_FIELD;
 
     fn at(second: u64) -> StoreTime {
         StoreTime::from_millis(1_700_000_000_000 + second * 1000)
@@ -305,12 +307,27 @@ mod tests {
     }
 
     #[test]
-    fn few_are_kept() {
+    fn no_more_than_a_record_can_hold_are_kept() {
         let mut record = Record::default();
-        for second in 0..20 {
-            record.refuse_secret(&second.to_string(), at(second));
+        for second in 0..100 {
+            record.refuse_secret(&format!("{second:08x}"), at(second));
         }
         assert_eq!(record.secrets.known.len(), KEPT);
-        assert!(record.known_secret("19").is_some_and(KnownSecret::is_refused));
+        assert!(record.known_secret("00000063").is_some_and(KnownSecret::is_refused));
+        let written = serde_json::to_string(&record.secrets).expect("JSON");
+        assert!(written.len() < MAX_FIELD / 2, "{} bytes", written.len());
+    }
+
+    #[test]
+    fn of_sixteen_workers_with_two_secrets_each_none_tries_a_refused_one_again() {
+        let mut record = Record::default();
+        let lists: Vec<_> =
+            (0..16).map(|worker| list(&[&format!("{worker}a"), &format!("{worker}b")])).collect();
+        for (second, secret) in lists.iter().flatten().enumerate() {
+            record.refuse_secret(secret, at(second as u64));
+        }
+        for secrets in &lists {
+            assert!(!record.has_another_secret(secrets), "{secrets:?}");
+        }
     }
 }
