@@ -20,7 +20,7 @@ mod shelf;
 mod stand_in;
 mod wechat;
 
-use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, future::pending, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -98,11 +98,12 @@ pub async fn serve(
     if let Some(settings) = settings {
         open(settings, &credentials, store).await;
     }
-    std::future::pending().await
+    pending().await
 }
 
 async fn open(settings: DoorSettings, credentials: &[Arc<Credential>], store: Arc<dyn Coordinate>) {
-    let (listen, in_clear) = (settings.listen, settings.in_clear());
+    let (listen, forward_listen) = (settings.listen, settings.forward_listen);
+    let in_clear = settings.in_clear();
     let certificate = match settings.tls {
         Some((cert, key)) => Certificate::new(cert, key).await.map(Some),
         None => Ok(None),
@@ -115,41 +116,41 @@ async fn open(settings: DoorSettings, credentials: &[Arc<Credential>], store: Ar
             return;
         }
     };
-    let (named, clients) = (settings.clients.len(), Clients::new(settings.clients, credentials));
-    let door = Arc::new(Door { clients, refusals: Refusals::default(), store });
-    let tls = || certificate.as_ref().map(Certificate::shown);
-    let own = listener("door.listen", listen).await;
-    let own =
-        own.map(|listener| connections::serve(listener, routes(Arc::clone(&door)), LIMITS, tls()));
-    let passing = match settings.forward_listen {
-        Some(listen) => listener("door.forward_listen", listen).await,
-        None => None,
-    };
-    let passing = passing.map(|listener| {
-        connections::serve(listener, forward::routes(door), forward::LIMITS, tls())
-    });
-    if own.is_some() || passing.is_some() {
-        info!(event = "door.listening", %listen, forward_listen = ?settings.forward_listen,
-            clients = named, "the door is open");
+    let own = bound("door.listen", Some(listen)).await;
+    let passing = bound("door.forward_listen", forward_listen).await;
+    if own.is_none() && passing.is_none() {
+        return;
     }
+    info!(event = "door.listening", %listen, forward_listen = forward_listen.map(tracing::field::display),
+        clients = settings.clients.len(), "the door is open");
     if let Some(listen) = in_clear {
         warn!(event = "door.in_clear", %listen,
             "keys and tokens go over a network in clear, and everything on the way can read them: set \
              door.tls_cert_file and door.tls_key_file");
     }
-    let serving = join(OptionFuture::from(own), OptionFuture::from(passing));
-    match certificate {
-        Some(certificate) => {
-            join(serving, certificate.follow()).await;
+    let clients = Clients::new(settings.clients, credentials).await;
+    let door = Arc::new(Door { clients, refusals: Refusals::default(), store });
+    let tls = || certificate.as_ref().map(Certificate::shown);
+    let own = own.map(|own| connections::serve(own, routes(Arc::clone(&door)), LIMITS, tls()));
+    let passing = passing.map(|passing| {
+        connections::serve(passing, forward::routes(Arc::clone(&door)), forward::LIMITS, tls())
+    });
+    let showing = async {
+        match certificate {
+            Some(certificate) => certificate.follow().await,
+            None => pending().await,
         }
-        None => {
-            serving.await;
-        }
+    };
+    tokio::select! {
+        _never = join(OptionFuture::from(own), OptionFuture::from(passing)) => {}
+        never = door.clients.follow() => match never {},
+        never = showing => match never {},
     }
 }
 
 /// Listens there, if that can be done.
-async fn listener(setting: &'static str, listen: SocketAddr) -> Option<TcpListener> {
+async fn bound(setting: &'static str, listen: Option<SocketAddr>) -> Option<TcpListener> {
+    let listen = listen?;
     TcpListener::bind(listen)
         .await
         .inspect_err(|error| {

@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf, sync::Arc};
 
+use indexmap::IndexSet;
+
 use super::{
     Environment, Forward, Mistake, forward,
     section::Section,
@@ -242,15 +244,15 @@ fn read_seen(section: &mut Section<'_>, client: &Place, credentials: &Table) -> 
         );
         section.mistake(&place, message);
     }
-    let mut seen: Vec<CredentialId> = Vec::new();
+    let mut seen = IndexSet::new();
     for (place, text) in texts {
         let id = text.parse::<CredentialId>().ok().filter(|_| credentials.contains_key(&text));
-        match id {
-            Some(id) if seen.contains(&id) => {
-                section
-                    .mistake(&place, format!("{field}: {id} is given twice: keep one of the two"));
+        match id.map(|id| seen.insert(id)) {
+            Some(true) => {}
+            Some(false) => {
+                let message = format!("{field}: {text} is given twice: keep one of the two");
+                section.mistake(&place, message);
             }
-            Some(id) => seen.push(id),
             None => {
                 let known: Vec<&str> = credentials.keys().map(String::as_str).take(20).collect();
                 let known = known.join(", ");
@@ -260,7 +262,7 @@ fn read_seen(section: &mut Section<'_>, client: &Place, credentials: &Table) -> 
             }
         }
     }
-    seen
+    seen.into_iter().collect()
 }
 
 #[cfg(test)]

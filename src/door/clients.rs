@@ -1,17 +1,22 @@
 //! Who may ask: clients, their keys as they are now, and what each may have.
+//!
+//! Keys are read again and again, whoever asks, so no request waits for a file that another one's key is
+//! in.
 
 use std::{
+    collections::HashMap,
+    convert::Infallible,
     ops::Deref,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use futures_util::future::join_all;
+use futures_util::future::{self, join_all};
 use subtle::{Choice, ConstantTimeEq};
-use tokio::{sync::Mutex, time::Instant};
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep_until, timeout_at},
+};
 use tracing::{error, info};
 
 use super::{
@@ -21,31 +26,31 @@ use super::{
 use crate::{
     clock,
     config::{DoorClient, Forward, MIN_KEY},
-    credential::Chain,
+    credential::{Chain, CredentialId},
     provider::{Credential, Secret, SecretSource},
 };
 
-/// How long after they were read a request is compared with keys. One that was taken out of its file
-/// opens nothing any more after that.
+/// How often a key is read.
+const EVERY: Duration = Duration::from_millis(500);
+
+/// How long a key counts after it was begun to be read: one that was taken out of its file opens nothing
+/// any more after that. A file that takes longer to be read holds none.
 const AGE: Duration = Duration::from_secs(1);
 
-/// How long reading a key's file may take.
-const READ_WITHIN: Duration = Duration::from_secs(2);
-
-/// All clients, and their keys as they were last read.
+/// The keys of all clients.
 pub(super) struct Clients {
-    all: Vec<Arc<Client>>,
-    keys: Mutex<Option<(Instant, Arc<[Key]>)>>,
+    keys: Vec<Key>,
+    /// One of them was read.
+    read: Notify,
 }
 
 /// One client.
 pub(super) struct Client {
     name: String,
-    keys: Vec<SecretSource>,
-    shelves: Vec<Arc<Shelf>>,
+    shelves: HashMap<CredentialId, Arc<Shelf>>,
+    /// The same by kind of issuer and by what its settings call the account first.
+    accounts: HashMap<(&'static str, String), Vec<Arc<Shelf>>>,
     forward: Forward,
-    /// It was said that a key of its cannot be used.
-    is_unusable: AtomicBool,
 }
 
 /// A client that has proved itself, and by which key.
@@ -55,80 +60,116 @@ pub(super) struct Holder {
 }
 
 /// A key, and whose it is.
-type Key = (Arc<Client>, Secret);
+struct Key {
+    client: Arc<Client>,
+    source: SecretSource,
+    last: Mutex<Option<Reading>>,
+}
+
+/// What came of reading a key.
+struct Reading {
+    began: Instant,
+    /// None if it cannot be used.
+    key: Option<Secret>,
+}
 
 // === impl Clients ===
 
 impl Clients {
-    pub(super) fn new(settings: Vec<DoorClient>, credentials: &[Arc<Credential>]) -> Self {
-        let shelves: Vec<Arc<Shelf>> =
-            credentials.iter().map(|each| Arc::new(Shelf::new(Arc::clone(each)))).collect();
-        let client = |DoorClient { name, keys, credentials, forward }| {
-            let seen = shelves.iter().filter(|shelf| credentials.contains(shelf.id()));
-            let shelves = seen.cloned().collect();
-            Arc::new(Client { name, keys, shelves, forward, is_unusable: AtomicBool::new(false) })
+    /// Their keys are read for the first time.
+    pub(super) async fn new(settings: Vec<DoorClient>, credentials: &[Arc<Credential>]) -> Self {
+        let shelves: HashMap<&CredentialId, Arc<Shelf>> = credentials
+            .iter()
+            .map(|each| (&each.id, Arc::new(Shelf::new(Arc::clone(each)))))
+            .collect();
+        let mut keys = Vec::new();
+        for DoorClient { name, keys: sources, credentials, forward } in settings {
+            let seen = credentials.iter().filter_map(|id| shelves.get(id).cloned());
+            let client = Arc::new(Client::new(name, seen, forward));
+            keys.extend(sources.into_iter().map(|source| Key {
+                client: Arc::clone(&client),
+                source,
+                last: Mutex::default(),
+            }));
+        }
+        let clients = Self { keys, read: Notify::new() };
+        join_all(clients.keys.iter().map(Key::read)).await;
+        clients
+    }
+
+    /// Reads the keys again and again, each for itself.
+    pub(super) async fn follow(&self) -> Infallible {
+        let follow = async |key: &Key| loop {
+            let next = clock::now() + EVERY;
+            key.read().await;
+            self.read.notify_waiters();
+            sleep_until(next).await;
         };
-        Self { all: settings.into_iter().map(client).collect(), keys: Mutex::default() }
+        join_all(self.keys.iter().map(follow)).await;
+        future::pending().await
     }
 
     /// Whose key that is, if it is somebody's. It is compared with every key to the end, so the time that
     /// it takes tells nothing of how near it came. What is the key of two clients is nobody's: it does
-    /// not tell which of them asks.
+    /// not tell which of them asks. If it is nobody's so far, those that are late are waited for.
     pub(super) async fn with_key(&self, given: &str) -> Option<Holder> {
-        let keys = self.keys().await;
-        let is = |key: &Secret| -> Choice { key.expose().as_bytes().ct_eq(given.as_bytes()) };
-        let matches: Vec<(&Arc<Client>, Choice)> =
-            keys.iter().map(|(client, key)| (client, is(key))).collect();
-        let mut owners = matches.into_iter().filter(|(_, is)| bool::from(*is));
-        let (owner, _) = owners.next()?;
-        let is_one = owners.all(|(other, _)| Arc::ptr_eq(owner, other));
-        is_one.then(|| Holder { client: Arc::clone(owner), key: Secret::new(given) })
+        let ends = clock::now() + AGE;
+        loop {
+            let read = self.read.notified();
+            let now = clock::now();
+            let compared: Vec<_> =
+                self.keys.iter().map(|key| (&key.client, key.is(given, now))).collect();
+            let mut owners = compared.iter().filter(|(_, is)| is.is_some_and(bool::from));
+            if let Some((owner, _)) = owners.next() {
+                let is_one = owners.all(|(other, _)| Arc::ptr_eq(owner, other));
+                return is_one
+                    .then(|| Holder { client: Arc::clone(owner), key: Secret::new(given) });
+            }
+            let is_late = compared.iter().any(|(_, is)| is.is_none());
+            if !is_late || timeout_at(ends, read).await.is_err() {
+                return None;
+            }
+        }
     }
 
     /// Who shows this stand-in, if it was made with a key that the client still has.
-    pub(super) async fn with_stand_in(&self, shown: &StandIn<'_>) -> Option<Arc<Client>> {
-        let keys = self.keys().await;
-        let mut own = keys.iter().filter(|(client, _)| client.name == shown.client);
-        own.find(|(_, key)| shown.is_of(key)).map(|(client, _)| Arc::clone(client))
+    pub(super) fn with_stand_in(&self, shown: &StandIn<'_>) -> Option<Arc<Client>> {
+        let now = clock::now();
+        let mut own = self.keys.iter().filter(|key| key.client.name == shown.client);
+        own.find(|key| key.now(now).flatten().is_some_and(|key| shown.is_of(&key)))
+            .map(|key| Arc::clone(&key.client))
     }
 
-    /// All of them.
-    pub(super) fn all(&self) -> impl Iterator<Item = &Arc<Client>> {
-        self.all.iter()
-    }
-
-    /// The keys as they are now, or were a moment ago. Whoever asks while they are read gets the same.
-    async fn keys(&self) -> Arc<[Key]> {
-        let asked = clock::now();
-        let mut last = self.keys.lock().await;
-        if let Some((at, keys)) = &*last
-            && (asked <= *at || at.elapsed() < AGE)
-        {
-            return Arc::clone(keys);
-        }
-        let read = join_all(self.all.iter().map(|client| client.read()));
-        let keys: Arc<[Key]> = read.await.into_iter().flatten().collect();
-        *last = Some((clock::now(), Arc::clone(&keys)));
-        keys
+    /// Each of them, once for each of its keys.
+    pub(super) fn by_keys(&self) -> impl Iterator<Item = &Arc<Client>> {
+        self.keys.iter().map(|key| &key.client)
     }
 }
 
 // === impl Client ===
 
 impl Client {
+    fn new(name: String, seen: impl Iterator<Item = Arc<Shelf>>, forward: Forward) -> Self {
+        let mut accounts: HashMap<_, Vec<_>> = HashMap::new();
+        let mut shelves = HashMap::new();
+        for shelf in seen {
+            let provider = &shelf.credential().provider;
+            if let Some((_, account)) = provider.names().into_iter().next() {
+                accounts.entry((provider.kind(), account)).or_default().push(Arc::clone(&shelf));
+            }
+            shelves.insert(shelf.id().clone(), shelf);
+        }
+        Self { name, shelves, accounts, forward }
+    }
+
     pub(super) fn name(&self) -> &str {
         &self.name
     }
 
-    /// What it may have.
-    pub(super) fn shelves(&self) -> &[Arc<Shelf>] {
-        &self.shelves
-    }
-
-    /// What it may have, if that is a single one.
-    pub(super) fn only_shelf(&self) -> Option<&Arc<Shelf>> {
-        let mut all = self.shelves.iter();
-        all.next().filter(|_| all.next().is_none())
+    /// What it may have of this id, if it may. Of one that it may not have it learns as little as of one
+    /// that is not there.
+    pub(super) fn shelf(&self, id: &str) -> Option<&Arc<Shelf>> {
+        self.shelves.get(&id.parse::<CredentialId>().ok()?)
     }
 
     /// Which calls are passed on for it.
@@ -136,33 +177,20 @@ impl Client {
         &self.forward
     }
 
-    /// What it may have of this id, if it may. Of one that it may not have it learns as little as of one
-    /// that is not there.
-    pub(super) fn shelf(&self, id: &str) -> Option<&Arc<Shelf>> {
-        self.shelves.iter().find(|shelf| shelf.id().as_str() == id)
+    /// What it may have.
+    pub(super) fn shelves(&self) -> impl Iterator<Item = &Arc<Shelf>> {
+        self.shelves.values()
     }
 
-    /// Its keys as they are now. What is wrong with one is said once.
-    async fn read(self: &Arc<Self>) -> Vec<Key> {
-        let deadline = clock::now() + READ_WITHIN;
-        let read = join_all(self.keys.iter().map(|key| usable(key, deadline))).await;
-        let (good, bad): (Vec<_>, Vec<_>) = read.into_iter().partition(Result::is_ok);
-        let client = self.name();
-        match bad.into_iter().find_map(Result::err) {
-            Some(why) if !self.is_unusable.swap(true, Ordering::Relaxed) => {
-                error!(
-                    event = "door.key_unusable",
-                    client,
-                    error = why,
-                    "a key of a client of the door cannot be used: whoever sends it is refused"
-                );
-            }
-            None if self.is_unusable.swap(false, Ordering::Relaxed) => {
-                info!(event = "door.key_usable", client, "all keys of a client can be used again");
-            }
-            _ => {}
-        }
-        good.into_iter().flatten().map(|key| (Arc::clone(self), key)).collect()
+    /// What it may have, if that is a single one.
+    pub(super) fn only_shelf(&self) -> Option<&Arc<Shelf>> {
+        let mut all = self.shelves.values();
+        all.next().filter(|_| all.next().is_none())
+    }
+
+    /// What it may have of an account: of an issuer of this kind, by the first of its names.
+    pub(super) fn shelves_of(&self, kind: &'static str, account: &str) -> &[Arc<Shelf>] {
+        self.accounts.get(&(kind, account.to_owned())).map_or(&[], Vec::as_slice)
     }
 }
 
@@ -186,6 +214,45 @@ impl Holder {
     }
 }
 
+// === impl Key ===
+
+impl Key {
+    /// Reads it as it is now. What is wrong with it is said once.
+    async fn read(&self) {
+        let began = clock::now();
+        let read = usable(&self.source, began + AGE).await;
+        let client = self.client.name();
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let was_usable = last.as_ref().is_none_or(|last| last.key.is_some());
+        match &read {
+            Err(why) if was_usable => error!(
+                event = "door.key_unusable",
+                client,
+                error = why,
+                "a key of a client of the door cannot be used: whoever sends it is refused"
+            ),
+            Ok(_) if !was_usable => {
+                info!(event = "door.key_usable", client, "a key of a client can be used again");
+            }
+            _ => {}
+        }
+        *last = Some(Reading { began, key: read.ok() });
+    }
+
+    /// What it is: `None` if it was not read for too long, none in it if it cannot be used.
+    fn now(&self, now: Instant) -> Option<Option<Secret>> {
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let Reading { key, .. } = last.as_ref().filter(|last| now < last.began + AGE)?;
+        Some(key.clone())
+    }
+
+    /// Whether it is the one that is given; `None` if it was not read for too long.
+    fn is(&self, given: &str, now: Instant) -> Option<Choice> {
+        let is = |key: &Secret| key.expose().as_bytes().ct_eq(given.as_bytes());
+        Some(self.now(now)?.as_ref().map_or(Choice::from(0), is))
+    }
+}
+
 /// A key as it is now, if it can be one.
 ///
 /// # Errors
@@ -202,42 +269,99 @@ pub async fn usable(key: &SecretSource, deadline: Instant) -> Result<Secret, Str
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::fs;
 
-    fn clients(keys: &[(&str, &[&str])]) -> Clients {
-        let client = |(name, keys): &(&str, &[&str])| DoorClient {
+    use futures_util::FutureExt;
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+    use tempfile::TempDir;
+    use tokio::time::sleep;
+
+    use super::*;
+    use crate::provider::SecretFile;
+
+    async fn clients(clients: &[(&str, &[SecretSource])]) -> Clients {
+        let client = |(name, keys): &(&str, &[SecretSource])| DoorClient {
             name: (*name).to_owned(),
-            keys: keys.iter().map(|key| SecretSource::Value(Secret::new(*key))).collect(),
+            keys: keys.to_vec(),
             credentials: Vec::new(),
             forward: Forward::default(),
         };
-        Clients::new(keys.iter().map(client).collect(), &[])
+        Clients::new(clients.iter().map(client).collect(), &[]).await
+    }
+
+    fn key(text: &str) -> SecretSource {
+        SecretSource::Value(Secret::new(text))
     }
 
     #[tokio::test]
     async fn only_a_whole_key_opens_and_each_of_several_does() {
         let clients = clients(&[
-            ("web", &["old-key-of-web-1", "new-key-of-web-1"]),
-            ("app", &["key-of-the-app-01"]),
-        ]);
+            ("web", &[key("old-key-of-web-1"), key("new-key-of-web-1")]),
+            ("app", &[key("key-of-the-app-01"), key("short")]),
+        ])
+        .await;
         for (given, owner) in
             [("old-key-of-web-1", "web"), ("new-key-of-web-1", "web"), ("key-of-the-app-01", "app")]
         {
             assert_eq!(clients.with_key(given).await.expect("a client").name(), owner);
         }
-        for bad in
-            ["", "old-key-of-web-", "old-key-of-web-12", "OLD-key-of-web-1", "old-key-of-web-2"]
-        {
+        for bad in [
+            "",
+            "old-key-of-web-",
+            "old-key-of-web-12",
+            "OLD-key-of-web-1",
+            "old-key-of-web-2",
+            "short",
+        ] {
             assert!(clients.with_key(bad).await.is_none(), "{bad}");
         }
     }
 
     #[tokio::test]
-    async fn a_key_that_two_clients_have_or_that_is_short_opens_nothing() {
-        let both = clients(&[("web", &["key-of-them-both"]), ("app", &["key-of-them-both"])]);
+    async fn a_key_that_two_clients_have_opens_nothing() {
+        let same = || key("key-of-them-both");
+        let both = clients(&[("web", &[same()]), ("app", &[same()])]).await;
         assert!(both.with_key("key-of-them-both").await.is_none());
-        let twice = clients(&[("web", &["key-of-web-alone", "key-of-web-alone"])]);
-        assert!(twice.with_key("key-of-web-alone").await.is_some());
-        assert!(clients(&[("web", &["short"])]).with_key("short").await.is_none());
+        let twice = clients(&[("web", &[same(), same()])]).await;
+        assert!(twice.with_key("key-of-them-both").await.is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_key_that_was_taken_out_of_its_file_opens_nothing_a_second_after_it_was_read() {
+        let directory = TempDir::new().expect("a directory");
+        let path = directory.path().join("key");
+        fs::write(&path, "old-key-of-web-1").expect("a file");
+        let web = [SecretSource::File(SecretFile::new(&path))];
+        let clients = clients(&[("web", &web)]).await;
+        fs::write(&path, "new-key-of-web-1").expect("a file");
+        assert!(clients.with_key("old-key-of-web-1").await.is_some());
+        sleep(AGE).await;
+        assert!(clients.with_key("old-key-of-web-1").await.is_none());
+        let opened = tokio::select! {
+            never = clients.follow() => match never {},
+            opened = clients.with_key("new-key-of-web-1") => opened,
+        };
+        assert!(opened.is_some(), "it is waited for");
+    }
+
+    /// Nobody writes to the pipe: whoever opens it waits for ever, as on a mount that hangs.
+    #[tokio::test]
+    async fn a_key_whose_file_hangs_keeps_no_other_client_waiting() {
+        let directory = TempDir::new().expect("a directory");
+        let path = directory.path().join("key");
+        mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).expect("a pipe");
+        let hanging = [SecretSource::File(SecretFile::new(&path))];
+        let clients = clients(&[("web", &[key("key-of-web-alone")]), ("app", &hanging)]).await;
+        let follow = clients.follow();
+        tokio::pin!(follow);
+        assert!((&mut follow).now_or_never().is_none());
+        let opened = clients.with_key("key-of-web-alone").now_or_never();
+        assert!(opened.expect("at once").is_some());
+        tokio::select! {
+            never = &mut follow => match never {},
+            opened = clients.with_key("key-of-the-app-01") => assert!(opened.is_none()),
+        }
+        // Whoever opened it goes on, and its thread with it.
+        fs::OpenOptions::new().write(true).open(&path).expect("somebody reads");
     }
 }

@@ -145,13 +145,14 @@ fn named<'a>(client: &'a Client, form: &[u8]) -> Result<&'a Arc<Shelf>, Error> {
         let error = "resource must name one credential that this client may have: urn:evertoken:ID";
         shelf(resource).ok_or(Error("invalid_target", error))
     });
-    match (by_scope.transpose()?, by_resource.transpose()?, client.shelves()) {
-        (Some(scope), Some(resource), _) if !Arc::ptr_eq(scope, resource) => {
+    match (by_scope.transpose()?, by_resource.transpose()?) {
+        (Some(scope), Some(resource)) if !Arc::ptr_eq(scope, resource) => {
             Err(Error("invalid_target", "scope and resource name two credentials"))
         }
-        (Some(shelf), _, _) | (None, Some(shelf), _) | (None, None, [shelf]) => Ok(shelf),
-        (None, None, _) => {
-            Err(Error("invalid_scope", "this client may have several: scope names the credential"))
+        (Some(shelf), _) | (None, Some(shelf)) => Ok(shelf),
+        (None, None) => {
+            let error = "this client may have several: scope names the credential";
+            client.only_shelf().ok_or(Error("invalid_scope", error))
         }
     }
 }

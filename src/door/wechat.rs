@@ -133,13 +133,10 @@ async fn see(
         return Err(invalid(41004, "appsecret missing"));
     }
     if let Some(client) = door.clients.with_key(&asked.secret).await {
-        let accounts = client.shelves().iter().filter(|shelf| {
-            let provider = &shelf.credential().provider;
-            provider.kind() == KIND && provider.account().name == asked.appid
-        });
         let is_other =
             |shelf: &&Arc<Shelf>| shelf.credential().provider.account().token != endpoint;
-        if let Some(shelf) = accounts.min_by_key(is_other).cloned() {
+        let shelves = client.shelves_of(KIND, &asked.appid).iter();
+        if let Some(shelf) = shelves.min_by_key(is_other).cloned() {
             return Ok(Seen { client, shelf });
         }
     }

@@ -33,12 +33,14 @@ pub(super) struct Callers(Vec<(Arc<Client>, Arc<Shelf>)>);
 
 impl Callers {
     pub(super) fn of(clients: &Clients) -> Self {
-        let by_token = clients.all().filter(|client| {
+        let mut all: Vec<&Arc<Client>> = clients.by_keys().collect();
+        all.dedup_by(|one, other| Arc::ptr_eq(one, other));
+        let by_token = all.into_iter().filter(|client| {
             let forward = client.forward();
             forward.is_some() && !forward.injects
         });
         let pairs = by_token.flat_map(|client| {
-            client.shelves().iter().map(|shelf| (Arc::clone(client), Arc::clone(shelf)))
+            client.shelves().map(|shelf| (Arc::clone(client), Arc::clone(shelf)))
         });
         Self(pairs.collect())
     }
@@ -46,7 +48,7 @@ impl Callers {
     /// Who shows this, for a call of this path.
     pub(super) async fn who(&self, door: &Door, text: &str, path: &str) -> Who {
         if let Some(stand_in) = StandIn::read(text) {
-            let client = door.clients.with_stand_in(&stand_in).await;
+            let client = door.clients.with_stand_in(&stand_in);
             let client = client.filter(|client| client.forward().injects);
             let caller = client.and_then(|client| {
                 let shelf = Arc::clone(client.shelf(stand_in.id)?);
