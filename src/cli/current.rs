@@ -150,8 +150,7 @@ async fn fetched(
 
 /// Whether what is published was issued for another account.
 async fn is_of_another(store: &dyn Read, credential: &Credential) -> Result<bool, CommandError> {
-    let (_, glances) = store.look(std::slice::from_ref(&credential.id)).await?;
-    let record = glances.into_iter().next().and_then(|glance| glance.record);
+    let record = store.record(&credential.id).await?;
     let account = credential.account_fingerprint();
     Ok(record.is_some_and(|record| record.is_of_another_account(&account)))
 }

@@ -115,12 +115,8 @@ async fn fields(
     if !settings.credential(id).is_ok_and(|each| each.provider.has_fields()) {
         return Ok(None);
     }
-    loop {
-        let fields = store.fields(id).await?;
-        match store.token_with_expiry(id).await? {
-            // Between the two looks another token came, with other fields.
-            Some(now) if now.epoch != token.epoch => *token = now,
-            _ => return Ok(fields.and_then(|text| serde_json::from_str(&text).ok())),
-        }
+    if let Some(now) = store.token_with_fields(id).await? {
+        *token = now;
     }
+    Ok(token.token.fields().and_then(|text| serde_json::from_str(text).ok()))
 }

@@ -249,19 +249,22 @@ impl Shelf {
     }
 }
 
-/// The current token, if it is of the account that is configured.
+/// The current token, with what stands beside it, if it is of the account that is configured.
 async fn read(
     store: &(impl Read + ?Sized),
     credential: &Credential,
 ) -> Result<Option<TokenWithExpiry>, StoreError> {
     // First whose it is: what is published meanwhile is of the account that stands there, or of a later one.
-    let (_, glances) = store.look(std::slice::from_ref(&credential.id)).await?;
-    let record = glances.into_iter().next().and_then(|glance| glance.record);
+    let record = store.record(&credential.id).await?;
     let account = credential.account_fingerprint();
     if record.is_some_and(|record| record.is_of_another_account(&account)) {
         return Ok(None);
     }
-    store.token_with_expiry(&credential.id).await
+    if credential.provider.has_fields() {
+        store.token_with_fields(&credential.id).await
+    } else {
+        store.token_with_expiry(&credential.id).await
+    }
 }
 
 // === impl Known ===

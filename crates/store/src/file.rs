@@ -37,8 +37,8 @@ use self::{
     watch::Watch,
 };
 use super::{
-    Committed, Coordinate, Glance, Hearing, Hint, Read, StoreError, StoreErrorCode, StoreErrorKind,
-    Timed, TokenWithExpiry, Worker,
+    Committed, Coordinate, Glance, Hearing, Hint, Read, Record, StoreError, StoreErrorCode,
+    StoreErrorKind, Timed, TokenWithExpiry, Worker,
 };
 use evertoken_client::Chain;
 use evertoken_client::{CredentialId, Token};
@@ -179,6 +179,11 @@ impl Read for FileStore {
     async fn fields(&self, id: &CredentialId) -> Result<Option<String>, StoreError> {
         let id = id.clone();
         self.blocking(move |files| files.fields(&id)).await
+    }
+
+    async fn record(&self, id: &CredentialId) -> Result<Option<Record>, StoreError> {
+        let (_, glances) = self.look(std::slice::from_ref(id)).await?;
+        Ok(glances.into_iter().next().and_then(|glance| glance.record))
     }
 
     async fn look(&self, ids: &[CredentialId]) -> Result<Timed<Vec<Glance>>, StoreError> {

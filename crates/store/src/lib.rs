@@ -75,6 +75,37 @@ pub trait Read: Send + Sync {
     /// [`StoreError`].
     async fn fields(&self, id: &CredentialId) -> Result<Option<String>, StoreError>;
 
+    /// The current token with its expiry and epoch, and with what stands beside it.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn token_with_fields(
+        &self,
+        id: &CredentialId,
+    ) -> Result<Option<TokenWithExpiry>, StoreError> {
+        let Some(mut read) = self.token_with_expiry(id).await? else { return Ok(None) };
+        loop {
+            let fields = self.fields(id).await?;
+            match self.token_with_expiry(id).await? {
+                // Between the two looks another token came, with other fields.
+                Some(now) if now.epoch != read.epoch => read = now,
+                _ => {
+                    let token = match fields {
+                        Some(fields) => read.token.with_fields(fields),
+                        None => read.token,
+                    };
+                    return Ok(Some(TokenWithExpiry { token, ..read }));
+                }
+            }
+        }
+    }
+
+    /// The record of a credential, if there is one that evertoken wrote. Nothing else is read.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn record(&self, id: &CredentialId) -> Result<Option<Record>, StoreError>;
+
     /// A look at each of `ids`, in their order, in one round trip. An entry that evertoken did not
     /// write reads as an empty glance; `begin` says what is wrong with it.
     ///

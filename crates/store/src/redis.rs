@@ -46,8 +46,8 @@ pub use self::{
     rights::{Role, Tried},
 };
 use super::{
-    Committed, Coordinate, Glance, Hint, Lack, Mended, Read, StoreError, Timed, TokenWithExpiry,
-    Worker,
+    Committed, Coordinate, Glance, Hint, Lack, Mended, Read, Record, StoreError, Timed,
+    TokenWithExpiry, Worker,
 };
 use evertoken_client::{CredentialId, RedisUrl, Token};
 use evertoken_clock::StoreTime;
@@ -140,6 +140,10 @@ impl Read for RedisStore {
 
     async fn fields(&self, id: &CredentialId) -> Result<Option<String>, StoreError> {
         self.load_fields(id).await
+    }
+
+    async fn record(&self, id: &CredentialId) -> Result<Option<Record>, StoreError> {
+        self.load_record(id).await
     }
 
     async fn look(&self, ids: &[CredentialId]) -> Result<Timed<Vec<Glance>>, StoreError> {

@@ -8,8 +8,8 @@ use evertoken_client::{CredentialId, StoreTime, Token};
 use evertoken_rules::Holder;
 use evertoken_rules::{Changes, Snapshot, TokenCopy};
 use evertoken_store::{
-    Committed, Coordinate, Glance, Hint, Lack, Mended, Read, StoreError, Timed, TokenWithExpiry,
-    Worker,
+    Committed, Coordinate, Glance, Hint, Lack, Mended, Read, Record, StoreError, Timed,
+    TokenWithExpiry, Worker,
 };
 
 /// What a test does to a store.
@@ -86,6 +86,10 @@ impl<W: Watcher> Read for Watched<W> {
 
     async fn fields(&self, id: &CredentialId) -> Result<Option<String>, StoreError> {
         self.store.fields(id).await
+    }
+
+    async fn record(&self, id: &CredentialId) -> Result<Option<Record>, StoreError> {
+        self.store.record(id).await
     }
 
     async fn look(&self, ids: &[CredentialId]) -> Result<Timed<Vec<Glance>>, StoreError> {

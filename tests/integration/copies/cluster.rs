@@ -37,6 +37,27 @@ async fn node<'a>(cluster: &'a Cluster, key: &str) -> &'a RedisServer {
     &cluster.nodes[cluster.master_of(key).await]
 }
 
+/// The door reads a record for each token that it gives, and has no use for the copies.
+#[tokio::test]
+async fn who_reads_the_record_alone_reads_no_copy() {
+    let directory = tempfile::TempDir::new().expect("a directory");
+    let redis = RedisServer::start(directory.path().join("redis")).await;
+    let store = open(&redis.url());
+    let id: CredentialId = "shop".parse().expect("an id");
+    store.set_copies(&id, &[copy("copy")]);
+    publish(&store, &id, "first").await;
+    let reads = async || -> String {
+        let stats: String = redis.ask(&["INFO", "commandstats"]).await.expect("an answer");
+        let line = stats.lines().find(|line| line.starts_with("cmdstat_getrange"));
+        line.expect("a line").to_owned()
+    };
+    let before = reads().await;
+    assert!(store.record(&id).await.expect("an answer").is_some());
+    assert_eq!(reads().await, before);
+    store.look(std::slice::from_ref(&id)).await.expect("an answer");
+    assert_ne!(reads().await, before, "a look reads it");
+}
+
 #[tokio::test]
 async fn in_a_cluster_a_copy_follows_its_token_and_never_goes_back() {
     let directory = tempfile::TempDir::new().expect("a directory");

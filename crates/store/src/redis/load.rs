@@ -122,6 +122,14 @@ impl RedisStore {
         Ok((now, glances))
     }
 
+    pub(super) async fn load_record(
+        &self,
+        id: &CredentialId,
+    ) -> Result<Option<Record>, StoreError> {
+        let (_, glances) = self.look_at_once(std::slice::from_ref(id)).await?;
+        Ok(glances.into_iter().next().and_then(|glance| glance.record))
+    }
+
     async fn look_at_records(
         &self,
         ids: &[CredentialId],
