@@ -2,6 +2,7 @@
 //! an OAuth server itself. It is off unless the configuration opens it.
 //!
 //! - `GET /cgi-bin/token`, `POST /cgi-bin/stable_token`: as WeChat answers them (`wechat`).
+//! - The token paths of `WeCom`, Feishu and `DingTalk`, as those answer them (`platform`).
 //! - `POST /oauth2/token`: client credentials, as RFC 6749 has them (`oauth`).
 //! - `GET /v1/credentials/{id}`, `POST /v1/credentials/{id}/reject`: our own (`rest`).
 //! - On a listener of its own, calls of issuers' APIs, which are passed on (`forward`).
@@ -14,6 +15,7 @@ mod certificate;
 mod clients;
 mod forward;
 mod oauth;
+mod platform;
 mod refusals;
 mod rest;
 mod shelf;
@@ -30,17 +32,18 @@ use axum::{
 };
 use form_urlencoded::parse;
 use futures_util::future::{OptionFuture, join};
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, time::Instant};
 use tracing::{info, warn};
 
 use self::{
     certificate::Certificate,
-    clients::{Client, Clients},
+    clients::{Client, Clients, Holder},
     refusals::Refusals,
+    shelf::Shelf,
 };
 use crate::{
     config::DoorSettings,
-    connections::{self, Limits},
+    connections::{self, Limits, Peer},
     credential::Chain,
     metrics,
     provider::Credential,
@@ -164,6 +167,7 @@ fn routes(door: Arc<Door>) -> Router {
     Router::new()
         .route("/cgi-bin/token", any(wechat::token))
         .route("/cgi-bin/stable_token", any(wechat::stable_token))
+        .merge(platform::routes())
         .route("/oauth2/token", any(oauth::token))
         .route("/v1/credentials/{id}", get(rest::read))
         .route("/v1/credentials/{id}/reject", post(rest::reject))
@@ -185,6 +189,28 @@ fn field(form: &[u8], name: &str) -> Result<Option<String>, ()> {
     let mut values = parse(form).filter(|(key, _)| key == name).map(|(_, value)| value);
     let first = values.next().map(|value| value.into_owned()).filter(|value| !value.is_empty());
     if values.next().is_some() { Err(()) } else { Ok(first) }
+}
+
+// === impl Door ===
+
+impl Door {
+    /// Who asks with this key, and what it may have of what `fits`. If it is nobody, or nothing, it is
+    /// refused: late, as what was asked at that moment by this peer and for this path.
+    async fn see(
+        &self,
+        (read, peer, path): (Instant, Peer, &'static str),
+        key: &str,
+        fits: impl FnOnce(&Client) -> Vec<Arc<Shelf>>,
+    ) -> Option<(Holder, Vec<Arc<Shelf>>)> {
+        if let Some(client) = self.clients.with_key(key).await {
+            let shelves = fits(&client);
+            if !shelves.is_empty() {
+                return Some((client, shelves));
+            }
+        }
+        self.refusals.refuse(read, peer, path).await;
+        None
+    }
 }
 
 // === impl Answer ===

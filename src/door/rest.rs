@@ -19,8 +19,8 @@ use super::{
 };
 use crate::{clock, connections::Peer, credential::Token};
 
-const PATHS: &str = "the door answers GET /cgi-bin/token, POST /cgi-bin/stable_token, POST /oauth2/token, \
-                     GET /v1/credentials/ID and POST /v1/credentials/ID/reject";
+const PATHS: &str = "the door answers the token paths of WeChat, WeCom, Feishu and DingTalk, POST \
+                     /oauth2/token, GET /v1/credentials/ID and POST /v1/credentials/ID/reject";
 
 /// The id in the path, as it was sent.
 type Named = Result<Path<String>, PathRejection>;

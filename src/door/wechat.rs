@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use super::{
     Answer, Door, NO_STORE,
-    clients::Holder,
+    clients::{Client, Holder},
     field,
     shelf::{Current, Lack, Shelf, Verdict},
 };
@@ -132,17 +132,15 @@ async fn see(
     if asked.secret.is_empty() {
         return Err(invalid(41004, "appsecret missing"));
     }
-    if let Some(client) = door.clients.with_key(&asked.secret).await {
-        let is_other =
-            |shelf: &&Arc<Shelf>| shelf.credential().provider.account().token != endpoint;
-        let shelves = client.shelves_of(KIND, &asked.appid).iter();
-        if let Some(shelf) = shelves.min_by_key(is_other).cloned() {
-            return Ok(Seen { client, shelf });
-        }
-    }
-    door.refusals.refuse(read, peer, path).await;
+    let of_account = |client: &Client| client.shelves_of(KIND, &asked.appid).to_vec();
+    let seen = door.see((read, peer, path), &asked.secret, of_account).await;
+    let is_other = |shelf: &Arc<Shelf>| shelf.credential().provider.account().token != endpoint;
+    let found = seen.and_then(|(client, shelves)| {
+        let shelf = shelves.into_iter().min_by_key(is_other)?;
+        Some(Seen { client, shelf })
+    });
     let (errcode, errmsg) = REFUSED;
-    Err(error(errcode, errmsg))
+    found.ok_or_else(|| error(errcode, errmsg))
 }
 
 fn answer(Seen { client, shelf }: &Seen, current: Result<Current, Lack>) -> Response {

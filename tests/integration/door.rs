@@ -4,6 +4,7 @@ mod described;
 mod forward;
 mod hostile;
 mod oauth;
+mod platforms;
 mod rest;
 mod wechat;
 
@@ -54,21 +55,37 @@ impl Front {
     /// The same with more in the section `[door]`.
     async fn with(more: &str) -> Self {
         let mut fleet = Fleet::new(issuer_settings(TWO_HOURS)).await;
+        let text = fleet.configuration_of(2, "token").replace(SHORT, PATIENT);
+        let clients = [("web", "\"shop\""), ("app", "\"shop1\"")];
+        Self::open(fleet, &text, more, &clients, 2).await
+    }
+
+    /// A worker with these settings and a door with these clients, each with its credentials, once as many
+    /// tokens are published.
+    async fn open(
+        mut fleet: Fleet,
+        text: &str,
+        more: &str,
+        clients: &[(&str, &str)],
+        published: usize,
+    ) -> Self {
         let listen = format!("127.0.0.1:{}", free_port());
         let scraper = Scraper::new();
-        let text = fleet.configuration_of(2, "token").replace(SHORT, PATIENT);
-        let text = scraper.listening(&text);
-        let door = format!(
-            "[door]\nlisten = \"{listen}\"\n{more}\n[door.clients.web]\nkeys = [{{ file = \"web.key\" \
-             }}]\ncredentials = [\"shop\"]\n[door.clients.app]\nkeys = [\"{APP}\"]\ncredentials = \
-             [\"shop1\"]\n"
-        );
-        fleet.write("web.key", &format!("{WEB}\n"));
-        let configuration = fleet.write("evertoken.toml", &format!("{text}{door}"));
-        fleet.secrets.extend([WEB.to_owned(), APP.to_owned()]);
+        let mut text = scraper.listening(text);
+        text += &format!("[door]\nlisten = \"{listen}\"\n{more}\n");
+        for (name, credentials) in clients {
+            let key = key_of(name);
+            fleet.write(&format!("{name}.key"), &format!("{key}\n"));
+            fleet.secrets.push(key);
+            text += &format!(
+                "[door.clients.{name}]\nkeys = [{{ file = \"{name}.key\" }}]\ncredentials = \
+                 [{credentials}]\n"
+            );
+        }
+        let configuration = fleet.write("evertoken.toml", &text);
         fleet.start(&configuration);
-        wait_for("both are published", || async {
-            (fleet.all_published().await.len() == 2).then_some(())
+        wait_for("all are published", || async {
+            (fleet.all_published().await.len() == published).then_some(())
         })
         .await;
         fleet.told(0, "door.listening").await;
@@ -123,6 +140,11 @@ impl Front {
     async fn end(self) {
         self.fleet.end().await;
     }
+}
+
+/// The key of a client.
+fn key_of(client: &str) -> String {
+    format!("key-of-{client}-0123456789")
 }
 
 /// The appid of `shop1`.

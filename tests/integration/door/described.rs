@@ -7,7 +7,7 @@ use evertoken_testkit::fleet::APPID;
 use reqwest::RequestBuilder;
 use serde_json::{Value, json};
 
-use super::{APP, Front, WEB, answered};
+use super::{APP, Front, WEB, answered, platforms};
 
 /// A path, a method in small letters, a status.
 type Case = (String, String, String);
@@ -57,9 +57,10 @@ fn complaint(document: &Value, schema: &Value, value: &Value) -> Option<String> 
             let required = schema["required"].as_array().into_iter().flatten();
             let missing =
                 required.filter_map(Value::as_str).find(|name| !fields.contains_key(*name));
+            let is_closed = schema["additionalProperties"] == false;
             let each = fields.iter().map(|(name, value)| match schema["properties"].get(name) {
                 Some(schema) => Some(format!("{name}: {}", complaint(document, schema, value)?)),
-                None => Some(format!("{name} is not described")),
+                None => is_closed.then(|| format!("{name} is not described")),
             });
             missing.map(|name| format!("{name} is missing")).or_else(|| each.flatten().next())
         }
@@ -148,6 +149,21 @@ async fn every_answer_is_described_and_every_described_answer_is_given() {
     for (path, method, request) in lost {
         held(&document, &mut seen, path, method, request).await;
     }
+    front.end().await;
+    of_platforms(&document, &mut seen).await;
     assert_eq!(seen, described(&document), "left: answered");
+}
+
+/// What each platform's path answers.
+async fn of_platforms(document: &Value, seen: &mut BTreeSet<Case>) {
+    let front = platforms::front().await;
+    for place in platforms::PLACES {
+        let [own, empty] = [1, 9].map(|number| place.account(number));
+        for (account, key) in [(&*own, WEB), (&own, "nobody"), (&empty, WEB), ("", WEB), (&own, "")]
+        {
+            let request = place.request(&front, account, key);
+            held(document, seen, place.path, place.method, request).await;
+        }
+    }
     front.end().await;
 }
