@@ -9,8 +9,8 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use serde::Deserialize;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 
 use super::{
     Answer, Door, NO_STORE,
@@ -24,6 +24,19 @@ const PATHS: &str = "the door answers the token paths of WeChat, WeCom, Feishu a
 
 /// The id in the path, as it was sent.
 type Named = Result<Path<String>, PathRejection>;
+
+/// What is told of a credential.
+#[derive(Serialize)]
+struct Told<'a> {
+    id: &'a str,
+    token: &'a str,
+    expires_in: u64,
+    expires_at: u64,
+    epoch: u64,
+    /// What its issuer gave beside the token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fields: Option<Map<String, Value>>,
+}
 
 /// What is reported.
 #[derive(Deserialize)]
@@ -48,13 +61,16 @@ pub(super) async fn read(
         Ok(current) => {
             Answer::Token.count(Some(&client));
             let Current { read, remaining } = &current;
-            let answer = json!({
-                "id": shelf.id().as_str(),
-                "token": client.told(&shelf, &current).expose(),
-                "expires_in": remaining.as_secs(),
-                "expires_at": read.expires_at.as_millis(),
-                "epoch": read.epoch.0,
-            });
+            let told = client.told(&shelf, &current);
+            let fields = read.token.fields().and_then(|text| serde_json::from_str(text).ok());
+            let answer = Told {
+                id: shelf.id().as_str(),
+                token: told.expose(),
+                expires_in: remaining.as_secs(),
+                expires_at: read.expires_at.as_millis(),
+                epoch: read.epoch.0,
+                fields,
+            };
             (NO_STORE, Json(answer)).into_response()
         }
         Err(lack) => unavailable(&client, lack),

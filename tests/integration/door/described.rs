@@ -154,7 +154,7 @@ async fn every_answer_is_described_and_every_described_answer_is_given() {
     assert_eq!(seen, described(&document), "left: answered");
 }
 
-/// What each platform's path answers.
+/// What each platform's path answers, and what stands beside a token.
 async fn of_platforms(document: &Value, seen: &mut BTreeSet<Case>) {
     let front = platforms::front().await;
     for place in platforms::PLACES {
@@ -165,5 +165,7 @@ async fn of_platforms(document: &Value, seen: &mut BTreeSet<Case>) {
             held(document, seen, place.path, place.method, request).await;
         }
     }
+    let read = front.get("/v1/credentials/cloud").bearer_auth(WEB);
+    held(document, seen, "/v1/credentials/{id}", "get", read).await;
     front.end().await;
 }

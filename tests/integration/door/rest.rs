@@ -6,7 +6,7 @@ use reqwest::RequestBuilder;
 use serde_json::json;
 use tokio::time::sleep;
 
-use super::{APP, Front, WEB, answered};
+use super::{APP, Front, WEB, answered, platforms};
 
 fn read(front: &Front, id: &str, key: &str) -> RequestBuilder {
     front.get(&format!("/v1/credentials/{id}")).bearer_auth(key)
@@ -30,6 +30,21 @@ async fn a_credential_is_told_as_get_tells_it_to_who_may_have_it() {
     let page = front.scraper.scrape().await.text;
     let counted = "evertoken_door_requests_total{client=\"web\",answer=\"token\"} 1";
     assert!(page.contains(counted), "{page}");
+    front.end().await;
+}
+
+/// What its issuer gave beside the token.
+#[tokio::test]
+async fn what_stands_beside_a_token_is_told_with_it() {
+    let mut front = platforms::front().await;
+    let answered = answered(read(&front, "cloud", WEB)).await;
+    assert_eq!(answered.body["token"], front.published("cloud").await.as_str());
+    let (name, text) = platforms::FIELD;
+    assert_eq!(answered.body["fields"], json!({ name: text }));
+    let arguments = ["get", "cloud", "--json", "--config", "evertoken.toml"];
+    let told = front.fleet.command(&arguments).await.stdout;
+    let told: serde_json::Value = serde_json::from_str(&told).expect("JSON");
+    assert_eq!(told["fields"], answered.body["fields"]);
     front.end().await;
 }
 
