@@ -16,6 +16,7 @@ use axum::{
     routing::any,
 };
 use serde_json::{Map, Value};
+use tokio::join;
 
 use super::{
     Answer, Door, NO_STORE,
@@ -98,15 +99,16 @@ impl Row {
             Answer::Invalid.count(Some(&client));
             return Err(Wrong::Several);
         };
-        let current = shelf.current(&*door.store).await.map_err(|lack| {
+        let also = self.also.map(|token| self.shelves(&client, &account, token));
+        let also = async {
+            let Some([shelf]) = also.as_deref() else { return None };
+            shelf.current(&*door.store).await.ok().map(|current| (shelf, current))
+        };
+        let (current, also) = join!(shelf.current(&*door.store), also);
+        let current = current.map_err(|lack| {
             Answer::Unavailable.count(Some(&client));
             Wrong::Lack(lack)
         })?;
-        let also = self.also.map(|token| self.shelves(&client, &account, token));
-        let also = match also.as_deref() {
-            Some([shelf]) => shelf.current(&*door.store).await.ok().map(|current| (shelf, current)),
-            _ => None,
-        };
         Answer::Token.count(Some(&client));
         let told_also = also.as_ref().map(|(shelf, also)| client.told(shelf, also));
         let granted = (self.granted)(&Granted {
