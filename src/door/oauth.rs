@@ -99,17 +99,22 @@ fn check_grant(form: &[u8]) -> Result<(), Error> {
     }
 }
 
-/// Who asks: by the header or by the body, and not by both.
+/// Who asks: by the header or by the body, and not by both. A name in the body beside a header is no
+/// proof, and has to be the same (RFC 6749 sections 2.3 and 3.2.1).
 fn claim(headers: &HeaderMap, form: &[u8]) -> Result<Option<Claim>, Error> {
-    let in_body = once(form, "client_id")?.zip(once(form, "client_secret")?);
-    let by_header = headers.get(header::AUTHORIZATION);
-    match (by_header, in_body) {
-        (Some(_), Some(_)) => {
-            Err(Error("invalid_request", "the client proves itself twice: by header and by body"))
-        }
-        (Some(header), None) => Ok(basic(header.as_bytes())),
-        (None, in_body) => Ok(in_body.map(|(name, key)| Claim { name, key })),
+    let (name, key) = (once(form, "client_id")?, once(form, "client_secret")?);
+    let Some(header) = headers.get(header::AUTHORIZATION) else {
+        return Ok(name.zip(key).map(|(name, key)| Claim { name, key }));
+    };
+    if key.is_some() {
+        let error = "the client proves itself twice: by header and by body";
+        return Err(Error("invalid_request", error));
     }
+    let claim = basic(header.as_bytes());
+    if claim.as_ref().zip(name).is_some_and(|(claim, name)| claim.name != name) {
+        return Err(Error("invalid_request", "client_id is another one than that of the header"));
+    }
+    Ok(claim)
 }
 
 /// Name and key of a header, each of them encoded as in a form (RFC 6749 section 2.3.1).
@@ -134,27 +139,32 @@ fn decoded(text: &str) -> Option<String> {
 
 /// The credential that is named, or the only one that this client may have.
 fn named<'a>(client: &'a Client, form: &[u8]) -> Result<&'a Arc<Shelf>, Error> {
-    let shelf = |id: &str| client.shelf(id.strip_prefix(URN).unwrap_or(id));
-    let scope = once(form, "scope")?;
-    let by_scope = scope.as_deref().map(|scope| {
+    let by_scope = once(form, "scope")?.map(|scope| {
         let error = "scope must be the id of one credential that this client may have";
-        shelf(scope).ok_or(Error("invalid_scope", error))
+        client.shelf(&scope).ok_or(Error("invalid_scope", error))
     });
-    let resource = once(form, "resource")?;
-    let by_resource = resource.as_deref().map(|resource| {
+    // It may be there more than once (RFC 8707 section 2), but a token is that of one.
+    let mut named = by_scope.transpose()?;
+    for resource in values(form, "resource") {
+        let shelf = resource.strip_prefix(URN).and_then(|id| client.shelf(id));
         let error = "resource must name one credential that this client may have: urn:evertoken:ID";
-        shelf(resource).ok_or(Error("invalid_target", error))
-    });
-    match (by_scope.transpose()?, by_resource.transpose()?) {
-        (Some(scope), Some(resource)) if !Arc::ptr_eq(scope, resource) => {
-            Err(Error("invalid_target", "scope and resource name two credentials"))
+        let shelf = shelf.ok_or(Error("invalid_target", error))?;
+        if named.is_some_and(|named| !Arc::ptr_eq(named, shelf)) {
+            return Err(Error(
+                "invalid_target",
+                "two credentials are named, and a token is of one",
+            ));
         }
-        (Some(shelf), _) | (None, Some(shelf)) => Ok(shelf),
-        (None, None) => {
-            let error = "this client may have several: scope names the credential";
-            client.only_shelf().ok_or(Error("invalid_scope", error))
-        }
+        named = Some(shelf);
     }
+    let error = "this client may have several: scope names the credential";
+    named.or_else(|| client.only_shelf()).ok_or(Error("invalid_scope", error))
+}
+
+/// All that is given by this name and is not empty: what is empty counts as absent (RFC 6749 section 3.2).
+fn values(form: &[u8], name: &str) -> impl Iterator<Item = String> {
+    let values = parse(form).filter(move |(key, value)| key == name && !value.is_empty());
+    values.map(|(_, value)| value.into_owned())
 }
 
 fn once(form: &[u8], name: &str) -> Result<Option<String>, Error> {
@@ -212,7 +222,11 @@ mod tests {
             assert_eq!(claimed(Some(bad), ""), Ok(None), "{bad}");
         }
         assert_eq!(claimed(None, "client_id=web"), Ok(None));
-        let twice = claimed(Some(&basic_of("web:k")), "client_id=web&client_secret=k");
-        assert_eq!(twice.expect_err("twice").0, "invalid_request");
+        for twice in ["client_id=web&client_secret=k", "client_secret=k", "client_id=app"] {
+            let error = claimed(Some(&basic_of("web:k")), twice).expect_err("twice");
+            assert_eq!(error.0, "invalid_request", "{twice}");
+        }
+        let named_again = claimed(Some(&basic_of("web:k")), "client_id=web&client_secret=");
+        assert!(named_again.expect("one proof").is_some());
     }
 }

@@ -19,7 +19,8 @@ async fn a_client_proves_itself_by_header_or_body_and_names_the_credential_if_it
     let asked = [
         by_basic(&front, ("web", WEB), &[]).await,
         by_basic(&front, ("web", WEB), &[("scope", "shop")]).await,
-        by_basic(&front, ("web", WEB), &[("resource", "urn:evertoken:shop")]).await,
+        by_basic(&front, ("web", WEB), &[("client_id", "web"), ("scope", "")]).await,
+        by_basic(&front, ("web", WEB), &[("resource", "urn:evertoken:shop"); 2]).await,
         answered(front.oauth(&body)).await,
     ];
     for answered in asked {
@@ -51,6 +52,18 @@ async fn each_refusal_is_a_word_of_the_rfc() {
         (basic(&of(("scope", "shop1"))), 400, "invalid_scope"),
         (basic(&of(("scope", "nobody"))), 400, "invalid_scope"),
         (basic(&of(("resource", "urn:evertoken:shop1"))), 400, "invalid_target"),
+        (basic(&of(("resource", "shop"))), 400, "invalid_target"),
+        (
+            basic(&[
+                GRANT,
+                ("resource", "urn:evertoken:shop"),
+                ("resource", "urn:evertoken:shop1"),
+            ]),
+            400,
+            "invalid_target",
+        ),
+        (basic(&[GRANT, ("client_secret", WEB)]), 400, "invalid_request"),
+        (basic(&[GRANT, ("client_id", "app")]), 400, "invalid_request"),
         (basic(&of(("scope", &"a".repeat(9_000)))), 413, "invalid_request"),
     ];
     for (request, status, word) in cases {
