@@ -55,6 +55,7 @@ const LIMITS: Limits = Limits {
     at_once: 64,
     head: 64 * 1024,
     answered_within: Duration::from_secs(30),
+    idle: None,
 };
 
 /// What `/livez` says while the worker can do its work.

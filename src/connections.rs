@@ -1,33 +1,46 @@
 //! Connections to a listener, within bounds: whoever may reach it must not take from the worker what its
 //! work needs, its open files for one, nor from others their turn.
 
+mod progress;
+mod watched;
+
 use std::{
+    cmp::Reverse,
     collections::HashMap,
     convert::Infallible,
+    future::poll_fn,
     net::{IpAddr, Ipv6Addr},
+    pin::pin,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
+    task::Poll,
     time::Duration,
 };
 
-use axum::{Extension, Router};
-use hyper::server::conn::http1;
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    service::TowerToHyperService,
+use axum::{
+    Router,
+    http::{HeaderValue, header},
 };
+use hyper::{
+    Request, body::Incoming, server::conn::http1, service::Service as _, service::service_fn,
+};
+use hyper_util::{rt::TokioIo, service::TowerToHyperService};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::watch,
     task::{AbortHandle, Id, JoinError, JoinSet},
-    time::{Instant, sleep, timeout, timeout_at},
+    time::{Instant, sleep, sleep_until, timeout, timeout_at},
 };
 use tokio_rustls::TlsAcceptor;
 use tracing::debug;
 
+use self::{
+    progress::{At, Progress},
+    watched::{Answer, Stream},
+};
 use crate::clock;
 
 /// What a listener is bounded by.
@@ -39,8 +52,13 @@ pub(crate) struct Limits {
     pub(crate) at_once: usize,
     /// The longest head of a request, in bytes: 8192 or more.
     pub(crate) head: usize,
-    /// How long a connection lives, its answer included; one that stays, without taking anything.
+    /// How long a request takes once its head is there, its answer included; on a connection that stays,
+    /// how long its client takes nothing.
     pub(crate) answered_within: Duration,
+    /// How long a connection waits for its next request. `None` if it serves one only. All do while seven
+    /// eighths of the places are taken: what is idle then would be closed for another one in the very
+    /// moment at which its client asks again.
+    pub(crate) idle: Option<Duration>,
 }
 
 /// What ends TLS on each connection, as it is now; none where nothing does.
@@ -56,75 +74,61 @@ const TURN: Duration = Duration::from_millis(30);
 /// How long a client may take to say what it wants.
 const HEADERS_WITHIN: Duration = Duration::from_secs(5);
 
+/// How old a connection is whose next answer is its last, and says so: clients find their way anew from
+/// time to time, to another worker for one. So is one that was opened with another certificate.
+const LIFE: Duration = Duration::from_secs(3600);
+
 /// The wait after a connection that could not be taken: there may be no file left for it.
 const REST: Duration = Duration::from_millis(100);
 
-/// The connections that are open, the oldest first.
+/// The connections that are open.
 struct Open {
     limits: Limits,
-    places: Vec<Place>,
-    answers: JoinSet<()>,
+    /// Whether there are so many that none is kept.
+    is_crowded: Arc<AtomicBool>,
+    places: HashMap<Id, Place>,
+    tasks: JoinSet<()>,
 }
 
 struct Place {
     peer: IpAddr,
-    since: Instant,
-    stay: Stay,
+    progress: Arc<Progress>,
     task: AbortHandle,
 }
 
 /// Says of a connection that it stays: what is told on it has no end, and is bounded elsewhere.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Stay(Arc<Staying>);
-
-#[derive(Debug, Default)]
-struct Staying {
-    stays: AtomicBool,
-    /// How often its client was ready for more.
-    takes: AtomicU64,
-}
+#[derive(Clone, Debug)]
+pub(crate) struct Stay(Arc<Progress>);
 
 // === impl Stay ===
 
 impl Stay {
     /// It stays.
     pub(crate) fn stays(&self) {
-        self.0.stays.store(true, Ordering::Relaxed);
+        self.0.stays();
     }
 
     /// Its client has taken what there was, and is ready for more.
     pub(crate) fn takes(&self) {
-        self.0.takes.fetch_add(1, Ordering::Relaxed);
-    }
-
-    fn is_to_stay(&self) -> bool {
-        self.0.stays.load(Ordering::Relaxed)
-    }
-
-    fn taken(&self) -> u64 {
-        self.0.takes.load(Ordering::Relaxed)
+        self.0.is_at(At::Answering);
     }
 }
 
-/// Serves one request on each connection, for ever. Each is asked with its [`Peer`] and its [`Stay`].
+/// Serves for ever. Each request comes with its [`Peer`] and the [`Stay`] of its connection.
 pub(crate) async fn serve(
     listener: TcpListener,
     routes: Router,
     limits: Limits,
     tls: Tls,
 ) -> Infallible {
-    let mut open = Open { limits, places: Vec::new(), answers: JoinSet::new() };
+    let mut open = Open::new(limits);
     loop {
         tokio::select! {
-            Some(ended) = open.answers.join_next_with_id() => open.ended(&ended),
+            Some(ended) = open.tasks.join_next_with_id() => open.ended(&ended),
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => {
                     open.make_room().await;
-                    let (peer, stay) = (network(peer.ip()), Stay::default());
-                    let routes = routes.clone().layer(Extension(Peer(peer)));
-                    let tls = tls.as_ref().map(|tls| tls.borrow().clone());
-                    let task = open.answers.spawn(answer(stream, tls, routes, stay.clone(), limits));
-                    open.places.push(Place { peer, since: clock::now(), stay, task });
+                    open.add(stream, network(peer.ip()), tls.clone(), routes.clone());
                 }
                 Err(error) => {
                     let listener = limits.listener;
@@ -140,47 +144,79 @@ pub(crate) async fn serve(
 // === impl Open ===
 
 impl Open {
+    fn new(limits: Limits) -> Self {
+        let (is_crowded, places, tasks) = (Arc::default(), HashMap::new(), JoinSet::new());
+        Self { limits, is_crowded, places, tasks }
+    }
+
+    fn add(&mut self, stream: TcpStream, peer: IpAddr, tls: Tls, routes: Router) {
+        let (progress, limits) = (Arc::new(Progress::new()), self.limits);
+        let is_crowded = self.is_crowded.clone();
+        let connection =
+            Connection { peer: Peer(peer), progress: progress.clone(), limits, tls, is_crowded };
+        let task = self.tasks.spawn(connection.serve(stream, routes));
+        self.places.insert(task.id(), Place { peer, progress, task });
+        self.counted();
+    }
+
+    fn counted(&self) {
+        let most = self.limits.at_once - self.limits.at_once / 8;
+        self.is_crowded.store(most < self.places.len(), Ordering::Relaxed);
+    }
+
     /// Closes one connection if all places are taken. What was closed has given its file back.
     async fn make_room(&mut self) {
-        loop {
-            let passing = self.places.iter().filter(|place| !place.stay.is_to_stay());
-            let passing: Vec<&Place> = passing.collect();
-            if passing.len() < self.limits.at_once {
-                return;
+        while let Some(place) = self.first_to_go() {
+            let (at, _) = place.progress.at();
+            if at == At::Idle {
+                // It ends at once, or after the answer to what was just asked.
+                place.progress.leave();
             }
-            let peers: Vec<IpAddr> = passing.iter().map(|place| place.peer).collect();
-            let Some(place) = first_to_go(&peers).and_then(|at| passing.get(at)) else { return };
-            let ended = timeout_at(place.since + TURN, self.answers.join_next_with_id()).await;
-            let ended = if let Ok(ended) = ended {
-                ended
-            } else {
-                let listener = self.limits.listener;
-                debug!(event = "listener.crowded", listener, peer = %place.peer,
-                    "too many connections: the oldest of who has most is closed");
-                place.task.abort();
-                self.answers.join_next_with_id().await
-            };
-            if let Some(ended) = ended {
-                self.ended(&ended);
+            let until = if at == At::Idle { clock::now() } else { place.progress.opened() } + TURN;
+            if let Ok(ended) = timeout_at(until, self.tasks.join_next_with_id()).await {
+                ended.iter().for_each(|ended| self.ended(ended));
+                continue;
             }
+            // Meanwhile another one may be the first.
+            let Some(place) = self.first_to_go() else { return };
+            let listener = self.limits.listener;
+            debug!(event = "listener.crowded", listener, peer = %place.peer,
+                "too many connections: one of who has most is closed");
+            place.task.abort();
+            let ended = self.tasks.join_next_with_id().await;
+            ended.iter().for_each(|ended| self.ended(ended));
         }
+    }
+
+    /// Which connection is closed for a new one, if all places are taken.
+    fn first_to_go(&self) -> Option<&Place> {
+        if self.places.len() < self.limits.at_once {
+            return None;
+        }
+        let passing = || self.places.values().filter(|place| !place.progress.is_to_stay());
+        let mut held: HashMap<IpAddr, usize> = HashMap::new();
+        passing().for_each(|place| *held.entry(place.peer).or_default() += 1);
+        if held.values().sum::<usize>() < self.limits.at_once {
+            return None;
+        }
+        passing().min_by_key(|place| {
+            let held = held.get(&place.peer).copied().unwrap_or_default();
+            turn(held, place.progress.at())
+        })
     }
 
     fn ended(&mut self, ended: &Result<(Id, ()), JoinError>) {
         let id = ended.as_ref().map_or_else(JoinError::id, |(id, ())| *id);
-        self.places.retain(|place| place.task.id() != id);
+        self.places.remove(&id);
+        self.counted();
     }
 }
 
-/// Which connection is closed for a new one, `peers` being those of all, the oldest first: the oldest of
-/// who has most. So nobody who holds many takes the turn of one who asks once in a while.
-fn first_to_go(peers: &[IpAddr]) -> Option<usize> {
-    let mut held: HashMap<IpAddr, usize> = HashMap::new();
-    for peer in peers {
-        *held.entry(*peer).or_default() += 1;
-    }
-    let most = held.values().max()?;
-    peers.iter().position(|peer| held.get(peer) == Some(most))
+/// The connection with the least of these goes first, `held` being how many its client has. One on which
+/// nothing is asked goes before all others. Then one of who has most goes, so that nobody who holds many
+/// takes the turn of one who asks once in a while: one whose request is not there yet, and the oldest.
+fn turn(held: usize, (at, since): (At, Instant)) -> impl Ord {
+    (at != At::Idle, Reverse(held), at != At::Asking, since)
 }
 
 /// Whose address it is: a network of the newer kind has more addresses than anybody can count.
@@ -191,87 +227,93 @@ fn network(peer: IpAddr) -> IpAddr {
     }
 }
 
-async fn answer(
-    stream: TcpStream,
-    tls: Option<TlsAcceptor>,
-    routes: Router,
-    stay: Stay,
+/// One connection.
+struct Connection {
+    peer: Peer,
+    progress: Arc<Progress>,
     limits: Limits,
-) {
-    let Some(tls) = tls else { return talk(stream, routes, stay, limits).await };
-    let listener = limits.listener;
-    match timeout(HEADERS_WITHIN, tls.accept(stream)).await {
-        Ok(Ok(stream)) => talk(stream, routes, stay, limits).await,
-        Ok(Err(error)) => {
-            debug!(event = "listener.cut", listener, %error, "a client does not speak TLS as we do");
-        }
-        Err(_elapsed) => debug!(event = "listener.cut", listener, "a client was too slow"),
-    }
+    tls: Tls,
+    is_crowded: Arc<AtomicBool>,
 }
 
-async fn talk(
-    stream: impl AsyncRead + AsyncWrite + Unpin,
-    routes: Router,
-    stay: Stay,
-    Limits { listener, head, answered_within, .. }: Limits,
-) {
-    let routes = routes.layer(Extension(stay.clone()));
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADERS_WITHIN)
-        .max_buf_size(head)
-        .keep_alive(false)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes));
-    let too_long = async {
-        loop {
-            let before = stay.taken();
-            sleep(answered_within).await;
-            if !stay.is_to_stay() || stay.taken() == before {
-                return;
+// === impl Connection ===
+
+impl Connection {
+    async fn serve(mut self, stream: TcpStream, routes: Router) {
+        let tls = self.tls.as_mut().map(|tls| tls.borrow_and_update().clone());
+        let Some(tls) = tls else { return self.talk(stream, routes).await };
+        let listener = self.limits.listener;
+        match timeout(HEADERS_WITHIN, tls.accept(stream)).await {
+            Ok(Ok(stream)) => {
+                self.progress.is_at(At::Asking);
+                self.talk(stream, routes).await;
             }
+            Ok(Err(error)) => {
+                debug!(event = "listener.cut", listener, %error, "a client does not speak TLS as we do");
+            }
+            Err(_elapsed) => debug!(event = "listener.cut", listener, "a client was too slow"),
         }
-    };
-    tokio::select! {
-        ended = connection => if let Err(error) = ended {
-            debug!(event = "listener.cut", listener, %error, "a client went away or was too slow");
-        },
-        () = too_long => {
-            debug!(event = "listener.cut", listener, "a client did not take its answer in time");
-        }
+    }
+
+    async fn talk(self, stream: impl AsyncRead + AsyncWrite + Unpin, routes: Router) {
+        let Self { peer, progress, limits, tls, is_crowded } = self;
+        let listener = limits.listener;
+        let routes = TowerToHyperService::new(routes);
+        let answer = service_fn(async |mut request: Request<Incoming>| {
+            progress.is_at(At::Answering);
+            let is_last = is_crowded.load(Ordering::Relaxed)
+                || LIFE < progress.opened().elapsed()
+                || tls.as_ref().is_some_and(|tls| tls.has_changed().unwrap_or(true));
+            request.extensions_mut().insert(peer);
+            request.extensions_mut().insert(Stay(progress.clone()));
+            let mut answer = routes.call(request).await?;
+            if is_last {
+                answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok::<_, Infallible>(answer.map(|body| Answer { body, progress: progress.clone() }))
+        });
+        let stream = TokioIo::new(Stream { stream, progress: progress.clone() });
+        let mut connection = pin!(
+            http1::Builder::new()
+                // The time is taken here: what is idle may be so for longer than what is asked takes.
+                .header_read_timeout(None)
+                .max_buf_size(limits.head)
+                .keep_alive(limits.idle.is_some())
+                .serve_connection(stream, answer)
+        );
+        let mut timer = pin!(sleep_until(progress.ends(&limits)));
+        poll_fn(|context| {
+            let mut leaves = progress.is_to_leave(context);
+            loop {
+                if leaves {
+                    connection.as_mut().graceful_shutdown();
+                }
+                if let Poll::Ready(ended) = connection.as_mut().poll(context) {
+                    if let Err(error) = ended {
+                        debug!(event = "listener.cut", listener, %error, "a client went away");
+                    }
+                    return Poll::Ready(());
+                }
+                let ends = progress.ends(&limits);
+                if ends < timer.deadline() {
+                    timer.as_mut().reset(ends);
+                }
+                if timer.as_mut().poll(context).is_pending() {
+                    return Poll::Pending;
+                }
+                if clock::now() < ends {
+                    timer.as_mut().reset(ends);
+                } else if progress.at().0 == At::Idle && !leaves {
+                    leaves = true;
+                } else {
+                    debug!(event = "listener.cut", listener, "a client was too slow");
+                    return Poll::Ready(());
+                }
+            }
+        })
+        .await;
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn peers(texts: &[&str]) -> Vec<IpAddr> {
-        texts.iter().map(|text| network(text.parse().expect("an address"))).collect()
-    }
-
-    #[test]
-    fn the_oldest_connection_of_who_has_most_is_the_first_to_go() {
-        let (probe, crowd) = ("10.0.0.1", "10.0.0.2");
-        assert_eq!(first_to_go(&peers(&[probe, crowd, crowd])), Some(1));
-        assert_eq!(
-            first_to_go(&peers(&[probe, crowd, probe, crowd])),
-            Some(0),
-            "both have as many"
-        );
-        assert_eq!(first_to_go(&[]), None);
-    }
-
-    #[test]
-    fn addresses_of_one_network_are_one_client() {
-        let all = peers(&[
-            "::ffff:10.0.0.1",
-            "10.0.0.1",
-            "2001:db8::1",
-            "2001:db8::2:1",
-            "2001:db8:0:1::1",
-        ]);
-        assert_eq!(all[0], all[1]);
-        assert_eq!(all[2], all[3]);
-        assert_ne!(all[3], all[4]);
-    }
-}
+mod tests;

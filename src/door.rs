@@ -61,6 +61,7 @@ const LIMITS: Limits = Limits {
     at_once: 512,
     head: 8 * 1024,
     answered_within: Duration::from_secs(60),
+    idle: Some(Duration::from_secs(75)),
 };
 
 /// The longest body of a request, in bytes.

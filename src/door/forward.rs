@@ -47,6 +47,7 @@ pub(super) const LIMITS: Limits = Limits {
     at_once: 512,
     head: 32 * 1024,
     answered_within: Duration::from_secs(120),
+    idle: Some(Duration::from_secs(75)),
 };
 
 /// The longest body of a call, and of an answer, in bytes.

@@ -1,5 +1,6 @@
 //! The door, as SDKs and OAuth clients meet it: real workers, a real Redis, and requests over HTTP.
 
+mod crowds;
 mod described;
 mod forward;
 mod hostile;
@@ -8,7 +9,7 @@ mod platforms;
 mod rest;
 mod wechat;
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use evertoken_testkit::{
     fleet::{APPID, Fleet, PATIENT, SHORT, issuer_settings},
@@ -54,20 +55,39 @@ impl Front {
 
     /// The same with more in the section `[door]`.
     async fn with(more: &str) -> Self {
+        Self::started(more, &[]).await
+    }
+
+    /// The same, and its log tells what it would in production: of millions of requests not everything.
+    async fn quiet() -> Self {
+        Self::started("", &[("RUST_LOG", "info")]).await
+    }
+
+    async fn started(more: &str, environment: &[(&str, &str)]) -> Self {
         let mut fleet = Fleet::new(issuer_settings(TWO_HOURS)).await;
         let text = fleet.configuration_of(2, "token").replace(SHORT, PATIENT);
         let clients = [("web", "\"shop\""), ("app", "\"shop1\"")];
-        Self::open(fleet, &text, more, &clients, 2).await
+        Self::open_in(fleet, (&text, more), &clients, 2, environment).await
     }
 
     /// A worker with these settings and a door with these clients, each with its credentials, once as many
     /// tokens are published.
     async fn open(
-        mut fleet: Fleet,
+        fleet: Fleet,
         text: &str,
         more: &str,
         clients: &[(&str, &str)],
         published: usize,
+    ) -> Self {
+        Self::open_in(fleet, (text, more), clients, published, &[]).await
+    }
+
+    async fn open_in(
+        mut fleet: Fleet,
+        (text, more): (&str, &str),
+        clients: &[(&str, &str)],
+        published: usize,
+        environment: &[(&str, &str)],
     ) -> Self {
         let listen = format!("127.0.0.1:{}", free_port());
         let scraper = Scraper::new();
@@ -83,7 +103,7 @@ impl Front {
             );
         }
         let configuration = fleet.write("evertoken.toml", &text);
-        fleet.start(&configuration);
+        fleet.start_in(&configuration, environment);
         wait_for("all are published", || async {
             (fleet.all_published().await.len() == published).then_some(())
         })
@@ -104,6 +124,11 @@ impl Front {
         let key = format!("evertoken:{{{id}}}:token");
         let left: u64 = self.fleet.redis.ask(&["PTTL", &key]).await.expect("a life");
         left.div_ceil(1000)
+    }
+
+    /// Where the door listens.
+    fn address(&self) -> SocketAddr {
+        self.url.trim_start_matches("http://").parse().expect("an address")
     }
 
     fn get(&self, path: &str) -> RequestBuilder {

@@ -52,7 +52,7 @@ async fn idle_connections_beyond_all_bounds_keep_no_token_from_being_refreshed()
 }
 
 /// How much memory a worker takes, in KiB.
-fn memory(fleet: &Fleet, worker: usize) -> u64 {
+pub(crate) fn memory(fleet: &Fleet, worker: usize) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", fleet.workers[worker].id()));
     let status = status.expect("it runs");
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a line");
@@ -60,13 +60,13 @@ fn memory(fleet: &Fleet, worker: usize) -> u64 {
 }
 
 /// How many files a worker has open.
-fn open_files(fleet: &Fleet, worker: usize) -> usize {
+pub(crate) fn open_files(fleet: &Fleet, worker: usize) -> usize {
     let files = std::fs::read_dir(format!("/proc/{}/fd", fleet.workers[worker].id()));
     files.expect("it runs").count()
 }
 
 /// Ten thousand, or as many as this process may open.
-fn idle_connections() -> usize {
+pub(crate) fn idle_connections() -> usize {
     let limits = std::fs::read_to_string("/proc/self/limits").expect("limits");
     let line = limits.lines().find_map(|line| line.strip_prefix("Max open files")).expect("a line");
     let most = line.split_whitespace().next().and_then(|most| most.parse::<usize>().ok());

@@ -170,7 +170,7 @@ impl Fleet {
         let name = format!("worker-{}", self.started);
         let arguments = ["run", "--config", configuration];
         // At this level a worker says most: the most that could betray a secret.
-        let environment = [environment, &[("RUST_LOG", "trace")]].concat();
+        let environment = [&[("RUST_LOG", "trace")], environment].concat();
         let worker = Process::of(program, self.path(), &name, &arguments, &environment);
         self.workers.push(worker);
         self.workers.len() - 1

@@ -149,7 +149,11 @@ async fn the_door_speaks_tls_and_shows_its_new_certificate_when_there_is_one() {
     assert!(opens(&front, WEB).await);
     certificates(directory.path());
     wait_until("it is read", || 0 < front.fleet.workers[0].told("door.certificate_read")).await;
-    assert!(front.get("/").send().await.is_err(), "its authority is another one");
+    assert!(opens(&front, WEB).await, "the connection that is there goes on");
+    assert!(
+        front.get("/").send().await.is_err(),
+        "it had its last answer, and there is another authority"
+    );
     front.client = trusting();
     assert!(opens(&front, WEB).await);
     front.end().await;
