@@ -48,7 +48,7 @@ test:
 	$(CARGO) test --locked --test integration -- --test-threads=2 $(HEAVY)
 
 bench:
-	@tools/need redis-server
+	@tools/need redis-server nginx wrk
 	@$(CARGO) build --release --locked --package evertoken-simulator
 	$(CARGO) bench --locked --bench fleet -- $(ROWS)
 

@@ -5,7 +5,9 @@
 //! pairs. The exit code is 1 if a limit was missed.
 
 mod backlog;
+mod beside_nginx;
 mod client;
+mod door;
 mod idle;
 mod issuer;
 mod loss;
@@ -45,7 +47,7 @@ fn main() -> ExitCode {
             })*
         };
     }
-    measure!(throughput tickets tls backlog redis_cpu status memory idle takeover loss report client);
+    measure!(throughput tickets tls backlog redis_cpu status memory idle takeover loss report client door);
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(["WHAT", "MEASURED", "LIMIT", ""]);
     for figure in &figures {

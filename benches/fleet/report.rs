@@ -81,7 +81,7 @@ pub(crate) async fn measure() -> Vec<Figure> {
 }
 
 /// How long it takes until another token can be read, for somebody who is told when to look.
-async fn one_report(
+pub(crate) async fn one_report(
     connection: &mut MultiplexedConnection,
     heard: &mut PubSub,
     id: &str,
