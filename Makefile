@@ -11,6 +11,7 @@
 #   make upgrade            workers of this version and the one before, side by side, up and down
 #   make release            the files of a release, tried: program, Debian package, SBOM, licences, sums
 #   make chaos              the long fault run, with its report; FOR=10m is its length
+#   make hostile            a million malformed requests to the door, and others are answered meanwhile
 #   make fuzz               any bytes for all that is read; FOR=60s for each, TARGET=answer for one
 #   make examples           the examples in Go and Java, whose clients come from their registries
 #   make pictures           the README's pictures of the page, from a fleet that works
@@ -24,7 +25,7 @@ ROWS ?=
 STORE ?= redis
 TARGET ?= all
 
-.PHONY: demo test bench kinds compose upgrade release chaos fuzz examples sdks pictures versions
+.PHONY: demo test bench kinds compose upgrade release chaos hostile fuzz examples sdks pictures versions
 
 demo:
 	@$(if $(filter redis,$(STORE)),tools/need redis-server)
@@ -34,7 +35,7 @@ demo:
 # Most tests wait for a state of their own servers, so more of them run at once than there are cores.
 # Browsers, and ten thousand connections, would take the time from those that wait for a call; and what
 # looks at every token of many issuers all the time needs its turn.
-HEAVY = page:: kinds:: under_ten_thousand pages_that_take_nothing
+HEAVY = page:: kinds:: ten_thousand_idle under_ten_thousand pages_that_take_nothing
 
 test:
 	@tools/need redis-server openssl python3 strace faketime nutcracker haproxy stunnel4 tinyproxy microsocks chromium chromedriver
@@ -72,6 +73,10 @@ release:
 chaos:
 	@tools/need redis-server
 	CHAOS_FOR=$(or $(FOR),10m) $(CARGO) test --locked --test chaos
+
+hostile:
+	@tools/need redis-server
+	@$(CARGO) test --locked --test integration -- --ignored a_million_malformed
 
 fuzz:
 	@tools/fuzz $(TARGET) $(or $(FOR),60s)

@@ -4,6 +4,7 @@ mod crowds;
 mod described;
 mod forward;
 mod hostile;
+mod malformed;
 mod oauth;
 mod platforms;
 mod rest;
