@@ -19,7 +19,7 @@ mod pages;
 mod recent;
 mod scrape;
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{convert::Infallible, future::pending, sync::Arc, time::Duration};
 
 use axum::{
     Extension, Json, Router,
@@ -123,7 +123,7 @@ pub async fn serve(
                 }
                 let routes = routes(Arc::clone(&state), hosts, guard);
                 return tokio::select! {
-                    never = connections::serve(listener, routes, LIMITS, None) => never,
+                    () = connections::serve(listener, routes, LIMITS, None, pending()) => pending().await,
                     never = state.recent.forget() => never,
                     never = state.events.run() => never,
                 };
@@ -132,7 +132,7 @@ pub async fn serve(
                 "there is no admin listener: name a free address in admin.listen, or \"off\""),
         }
     }
-    std::future::pending().await
+    pending().await
 }
 
 fn routes(state: Arc<AdminState>, hosts: Hosts, guard: Guard) -> Router {

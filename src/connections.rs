@@ -114,16 +114,20 @@ impl Stay {
     }
 }
 
-/// Serves for ever. Each request comes with its [`Peer`] and the [`Stay`] of its connection.
+/// Serves until this is over; then nobody is let in, and what was asked by then is answered. Each request
+/// comes with its [`Peer`] and the [`Stay`] of its connection.
 pub(crate) async fn serve(
     listener: TcpListener,
     routes: Router,
     limits: Limits,
     tls: Tls,
-) -> Infallible {
+    over: impl Future<Output = ()>,
+) {
+    let mut over = pin!(over);
     let mut open = Open::new(limits);
     loop {
         tokio::select! {
+            () = &mut over => break,
             Some(ended) = open.tasks.join_next_with_id() => open.ended(&ended),
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => {
@@ -139,6 +143,8 @@ pub(crate) async fn serve(
             },
         }
     }
+    drop(listener);
+    open.leave().await;
 }
 
 // === impl Open ===
@@ -162,6 +168,13 @@ impl Open {
     fn counted(&self) {
         let most = self.limits.at_once - self.limits.at_once / 8;
         self.is_crowded.store(most < self.places.len(), Ordering::Relaxed);
+    }
+
+    /// Ends all, each after the answer that it is at.
+    async fn leave(mut self) {
+        self.is_crowded.store(true, Ordering::Relaxed);
+        self.places.values().for_each(|place| place.progress.leave());
+        while self.tasks.join_next().await.is_some() {}
     }
 
     /// Closes one connection if all places are taken. What was closed has given its file back.

@@ -22,7 +22,7 @@ mod shelf;
 mod stand_in;
 mod wechat;
 
-use std::{convert::Infallible, future::pending, net::SocketAddr, sync::Arc, time::Duration};
+use std::{future::pending, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -32,7 +32,7 @@ use axum::{
 };
 use form_urlencoded::parse;
 use futures_util::future::{OptionFuture, join};
-use tokio::{net::TcpListener, time::Instant};
+use tokio::{net::TcpListener, sync::watch, time::Instant};
 use tracing::{info, warn};
 
 use self::{
@@ -93,19 +93,25 @@ enum Answer {
     Unavailable,
 }
 
-/// Serves for ever. If it may not, or cannot, it says so and the worker goes on without it.
+/// Serves until the worker is told to stop, and answers what was asked by then. If it may not, or cannot,
+/// it says so and the worker goes on without it.
 pub async fn serve(
     settings: Option<DoorSettings>,
     credentials: Arc<[Arc<Credential>]>,
     store: Arc<dyn Coordinate>,
-) -> Infallible {
+    stopping: watch::Receiver<bool>,
+) {
     if let Some(settings) = settings {
-        open(settings, &credentials, store).await;
+        open(settings, &credentials, store, stopping).await;
     }
-    pending().await
 }
 
-async fn open(settings: DoorSettings, credentials: &[Arc<Credential>], store: Arc<dyn Coordinate>) {
+async fn open(
+    settings: DoorSettings,
+    credentials: &[Arc<Credential>],
+    store: Arc<dyn Coordinate>,
+    stopping: watch::Receiver<bool>,
+) {
     let (listen, forward_listen) = (settings.listen, settings.forward_listen);
     let in_clear = settings.in_clear();
     let certificate = match settings.tls {
@@ -135,9 +141,16 @@ async fn open(settings: DoorSettings, credentials: &[Arc<Credential>], store: Ar
     let clients = Clients::new(settings.clients, credentials).await;
     let door = Arc::new(Door { clients, refusals: Refusals::default(), store });
     let tls = || certificate.as_ref().map(Certificate::shown);
-    let own = own.map(|own| connections::serve(own, routes(Arc::clone(&door)), LIMITS, tls()));
-    let passing = passing.map(|passing| {
-        connections::serve(passing, forward::routes(Arc::clone(&door)), forward::LIMITS, tls())
+    let stopped = || {
+        let mut stopping = stopping.clone();
+        async move { drop(stopping.wait_for(|stopping| *stopping).await) }
+    };
+    let own = own.map(|listener| {
+        connections::serve(listener, routes(Arc::clone(&door)), LIMITS, tls(), stopped())
+    });
+    let passing = passing.map(|listener| {
+        let routes = forward::routes(Arc::clone(&door));
+        connections::serve(listener, routes, forward::LIMITS, tls(), stopped())
     });
     let showing = async {
         match certificate {
@@ -146,7 +159,7 @@ async fn open(settings: DoorSettings, credentials: &[Arc<Credential>], store: Ar
         }
     };
     tokio::select! {
-        _never = join(OptionFuture::from(own), OptionFuture::from(passing)) => {}
+        _served = join(OptionFuture::from(own), OptionFuture::from(passing)) => {}
         never = door.clients.follow() => match never {},
         never = showing => match never {},
     }

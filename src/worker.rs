@@ -36,6 +36,10 @@ const COMPARE_EVERY: Duration = Duration::from_secs(10);
 /// How long a worker takes at the most to say that it ends.
 const LEAVE_WITHIN: Duration = Duration::from_millis(500);
 
+/// How long a worker that ends waits at the most until its door has answered what was asked: a refusal
+/// takes a second.
+const DOOR_WITHIN: Duration = Duration::from_millis(1500);
+
 /// The worker could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -100,7 +104,8 @@ pub async fn run(settings: Settings, systemd: Option<Systemd>) -> Result<(), Sta
     let ids: Vec<_> = credentials.iter().map(|credential| &credential.id).collect();
     let metrics = Metrics::install(&ids).map_err(StartError::Metrics)?;
     let (stop, stopping) = watch::channel(false);
-    let cycle = Cycle { store: Arc::clone(&store), times: settings.times, stopping };
+    let times = settings.times;
+    let cycle = Cycle { store: Arc::clone(&store), times, stopping: stopping.clone() };
     let (keeper, reached) = Keeper::new(&credentials, cycle, fastrand::Rng::new());
     let keeper = keeper.shown_on(Arc::clone(&board));
     let keeper = match settings.calls_at_once {
@@ -125,7 +130,8 @@ pub async fn run(settings: Settings, systemd: Option<Systemd>) -> Result<(), Sta
         let signs = keeper.signs();
         telling.spawn(async move { systemd.follow(signs).await });
     }
-    telling.spawn(door::serve(settings.door, Arc::clone(&credentials), Arc::clone(&store)));
+    let mut door = JoinSet::new();
+    door.spawn(door::serve(settings.door, credentials.clone(), Arc::clone(&store), stopping));
     telling.spawn(admin::serve(
         settings.admin,
         credentials,
@@ -158,6 +164,7 @@ pub async fn run(settings: Settings, systemd: Option<Systemd>) -> Result<(), Sta
     // Who says that it ends is not silent. If the store is away, nobody waits for that.
     let holder = leaving.holder().as_str().to_owned();
     let _ = timeout(LEAVE_WITHIN, leaving.remove_workers(&[&holder])).await;
+    let _ = timeout(DOOR_WITHIN, door.join_next()).await;
     drop(telling);
     info!(event = "worker.stopped", "stopped");
     Ok(())

@@ -173,3 +173,23 @@ async fn slow_clients_of_each_kind_keep_nobody_out_and_take_no_memory() {
     wait_until("they are gone", || open_files(fleet, 0) <= files_before).await;
     front.end().await;
 }
+
+#[tokio::test]
+async fn a_worker_that_is_told_to_stop_answers_what_was_asked_and_closes_the_rest_cleanly() {
+    let mut front = Front::new().await;
+    let mut idle = TcpStream::connect(front.address()).await.expect("a connection");
+    ask(&mut idle).await;
+    let mut asked = TcpStream::connect(front.address()).await.expect("a connection");
+    // It is refused, a second late.
+    asked.write_all(request("nobodys-key-01234").as_bytes()).await.expect("it is taken");
+    front.fleet.told(0, "door.refused").await;
+    front.fleet.workers[0].signal("TERM");
+    assert_eq!(answer(&mut asked).await, "401");
+    for mut stream in [idle, asked] {
+        assert_eq!(stream.read(&mut [0]).await.expect("a clean end"), 0);
+    }
+    assert!(TcpStream::connect(front.address()).await.is_err(), "nobody is let in");
+    let ended = front.fleet.workers[0].ended().await;
+    assert!(ended.status.success(), "{}", ended.status);
+    front.end().await;
+}
