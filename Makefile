@@ -35,7 +35,7 @@ demo:
 # Most tests wait for a state of their own servers, so more of them run at once than there are cores.
 # Browsers, and ten thousand connections, would take the time from those that wait for a call; and what
 # looks at every token of many issuers all the time needs its turn.
-HEAVY = page:: kinds:: ten_thousand_idle under_ten_thousand pages_that_take_nothing
+HEAVY = page:: kinds:: ten_thousand_idle pages_that_take_nothing
 
 test:
 	@tools/need redis-server openssl python3 strace faketime nutcracker haproxy stunnel4 tinyproxy microsocks chromium chromedriver
