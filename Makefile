@@ -86,7 +86,7 @@ examples:
 	@$(CARGO) test --locked --quiet --test integration -- --ignored examples::
 
 sdks:
-	@tools/need redis-server python3 node npm go php php-redis
+	@tools/need redis-server python3 node npm go php php-redis mvn
 	@tools/sdks
 	@$(CARGO) test --locked --quiet --test integration -- --ignored --test-threads=2 sdks::
 

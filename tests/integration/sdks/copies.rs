@@ -1,0 +1,172 @@
+//! SDKs that read a copy of the token, where they would have put it themselves.
+
+use std::time::Duration;
+
+use evertoken_testkit::fleet::{APPID, Fleet, PATIENT, SECRET, SHORT, issuer_settings};
+
+use super::{Application, Program, TOKENS, TWO_HOURS, fetched, in_folder, program, use_all};
+
+/// An application without the right secret uses every token of `shop` from the copy that `also_write`
+/// names: no call of it fails, and it never asks the issuer.
+async fn uses_every_copy(also_write: &str, sdk: &Program) {
+    let mut fleet = Fleet::new(issuer_settings(TWO_HOURS)).await;
+    let text = fleet.configuration("token", &format!("also_write = [{also_write}]"));
+    let configuration = fleet.write("evertoken.toml", &text.replace(SHORT, PATIENT));
+    fleet.start_many(3, &configuration);
+    fleet.published().await;
+    let mut application = Application::start(&fleet, sdk, &fleet.redis.port().to_string());
+    use_all(&mut fleet, &[configuration], &mut application).await;
+    application.end().await;
+    assert_eq!(fleet.summary().calls, TOKENS as u64, "evertoken's, and no fetch of the SDK's own");
+    nothing_was_changed(&fleet);
+    fleet.end().await;
+}
+
+fn nothing_was_changed(fleet: &Fleet) {
+    let changed: usize = fleet.workers.iter().map(|worker| worker.told("copy.changed")).sum();
+    assert_eq!(changed, 0, "no SDK has written a copy");
+}
+
+/// How many calls a place of a platform has had.
+fn calls_at(fleet: &Fleet, place: &str) -> usize {
+    let is_there = |endpoint| serde_json::to_value(endpoint).is_ok_and(|name| name == place);
+    fleet.calls().iter().filter(|call| is_there(call.endpoint)).count()
+}
+
+#[tokio::test]
+#[ignore = "needs what make sdks fetches"]
+async fn wechatpy_1_8_reads_a_copy() {
+    let Some(folder) = fetched("wechatpy") else { return };
+    uses_every_copy("\"wechatpy\"", &Program::python(&folder, "with_wechatpy.py")).await;
+}
+
+#[tokio::test]
+#[ignore = "needs what make sdks fetches"]
+async fn wechatpy_2_reads_a_copy() {
+    let Some(folder) = fetched("wechatpy-2") else { return };
+    uses_every_copy("\"wechatpy-2\"", &Program::python(&folder, "with_wechatpy.py")).await;
+}
+
+#[tokio::test]
+#[ignore = "needs what make sdks fetches"]
+async fn co_wechat_api_reads_a_copy() {
+    let Some(folder) = fetched("co-wechat-api") else { return };
+    let also_write = r#"{ layout = "co-wechat-api", key = "co:{appid}" }"#;
+    uses_every_copy(also_write, &Program::node(&folder, "co-wechat-api.js")).await;
+}
+
+#[tokio::test]
+#[ignore = "needs what make sdks fetches"]
+async fn node_easywechat_reads_a_copy() {
+    let Some(folder) = fetched("node-easywechat") else { return };
+    let also_write = r#"{ layout = "node-easywechat", key = "wx-token" }"#;
+    uses_every_copy(also_write, &Program::node(&folder, "node-easywechat.js")).await;
+}
+
+#[tokio::test]
+#[ignore = "needs what make sdks fetches"]
+async fn the_cache_of_easywechat_reads_a_copy() {
+    let Some(folder) = fetched("symfony") else { return };
+    let also_write = r#"{ layout = "easywechat-symfony", prefix = "ns", key = "wx-token" }"#;
+    let php = Program::new(&["/usr/bin/php", &program("symfony.php")]);
+    uses_every_copy(also_write, &php.with("SYMFONY", in_folder(&folder, "usr/share/php"))).await;
+}
+
+#[tokio::test]
+#[ignore = "needs what make sdks fetches"]
+async fn silenceper_reads_a_copy() {
+    let Some(folder) = fetched("silenceper") else { return };
+    let silenceper = Program::new(&[&in_folder(&folder, "silenceper")]);
+    uses_every_copy("\"silenceper-officialaccount\"", &silenceper).await;
+}
+
+#[tokio::test]
+#[ignore = "needs what make sdks fetches"]
+async fn wxjava_for_official_accounts_reads_a_copy() {
+    let Some(folder) = fetched("wxjava") else { return };
+    uses_every_copy("\"wxjava-mp\"", &Program::java(&folder, "Mp")).await;
+}
+
+#[tokio::test]
+#[ignore = "needs what make sdks fetches"]
+async fn wxjava_for_mini_programs_reads_a_copy() {
+    let Some(folder) = fetched("wxjava") else { return };
+    uses_every_copy("\"wxjava-ma\"", &Program::java(&folder, "Ma")).await;
+}
+
+#[tokio::test]
+#[ignore = "needs what make sdks fetches"]
+async fn wxjava_for_channels_reads_a_copy() {
+    let Some(folder) = fetched("wxjava") else { return };
+    uses_every_copy("\"wxjava-channel\"", &Program::java(&folder, "Channel")).await;
+}
+
+#[tokio::test]
+#[ignore = "needs what make sdks fetches"]
+async fn wxjava_for_wecom_reads_a_copy() {
+    let Some(folder) = fetched("wxjava") else { return };
+    uses_every_copy_of_wecom("\"wxjava-cp\"", &Program::java(&folder, "Cp")).await;
+}
+
+/// `WeCom` gives the same token until its end, so that there is a moment without one: the application rests
+/// meanwhile.
+async fn uses_every_copy_of_wecom(also_write: &str, sdk: &Program) {
+    let mut fleet = Fleet::new(issuer_settings(TWO_HOURS)).await;
+    let text = fleet.configuration("token", &format!("also_write = [{also_write}]"));
+    let of_wechat = format!("appid = \"{APPID}\"\nsecret = \"{SECRET}\"\nendpoint = \"token\"");
+    let of_wecom =
+        "provider = \"wecom\"\ncorpid = \"ww1\"\nagentid = \"7\"\nsecret = \"secret-of-ww1/7\"";
+    let text = text.replace(SHORT, PATIENT).replace(&of_wechat, of_wecom);
+    let configuration = fleet.write("evertoken.toml", &text);
+    fleet.secrets.push("secret-of-ww1/7".to_owned());
+    fleet.start_many(3, &configuration);
+    fleet.published().await;
+    let mut application = Application::start(&fleet, sdk, &fleet.redis.port().to_string());
+    for count in 1..=TOKENS {
+        application.use_tokens(count).await;
+        if count % 3 == 0 {
+            fleet.workers[count / 3 - 1].kill();
+            fleet.start(&configuration);
+        }
+        if count < TOKENS {
+            application.rest(count).await;
+            let token = fleet.published().await;
+            fleet.issuer.kill("ww1/7").expect("an account");
+            fleet.make_due().await;
+            fleet.published_after(&token).await;
+            application.go_on();
+        }
+    }
+    application.end().await;
+    assert_eq!(calls_at(&fleet, "wecom"), TOKENS, "evertoken's, and no fetch of the SDK's own");
+    nothing_was_changed(&fleet);
+    fleet.end().await;
+}
+
+/// Feishu gives the same token again for most of its life, so these live for seconds.
+#[tokio::test]
+#[ignore = "needs what make sdks fetches"]
+async fn lark_oapi_reads_a_copy() {
+    let Some(folder) = fetched("lark-python") else { return };
+    let mut fleet = Fleet::new(issuer_settings(Duration::from_secs(12))).await;
+    fleet.secrets.push("secret-of-cli1".to_owned());
+    let text = format!(
+        "[store]\nurl = \"{}\"\n[worker]\n{SHORT}\n[admin]\nlisten = \"off\"\n[credentials.shop]\n\
+         provider = \"feishu\"\napp_id = \"cli1\"\napp_secret = \"secret-of-cli1\"\nbase_url = \"{}\"\n\
+         refresh_before = \"3s\"\nalso_write = [\"lark-python\"]\n",
+        fleet.redis.url(),
+        fleet.issuer.base_url(),
+    );
+    let configuration = fleet.write("evertoken.toml", &text);
+    fleet.start_many(3, &configuration);
+    fleet.published().await;
+    let python = Program::python(&folder, "with_lark.py");
+    let mut application = Application::start(&fleet, &python, &fleet.redis.port().to_string());
+    application.use_tokens(3).await;
+    application.end().await;
+    let told = |event| fleet.workers.iter().map(|worker| worker.told(event)).sum::<usize>();
+    let ours = told("refresh.published") + told("refresh.repeated");
+    let fetches = calls_at(&fleet, "feishu_tenant");
+    assert!(fetches <= ours + 1, "{fetches} fetches, of which {ours} are evertoken's");
+    fleet.end().await;
+}
