@@ -2,6 +2,8 @@
 //! workers are killed. `make sdks` fetches them; one that cannot be had is left out, and that is said.
 
 mod copies;
+mod door;
+mod oauth;
 
 use std::{
     path::{Path, PathBuf},

@@ -1,5 +1,5 @@
-//! Proxies that are in use, as real processes: before a Redis (Twemproxy, HAProxy, stunnel) and on the way
-//! out (tinyproxy, microsocks).
+//! Proxies that are in use, as real processes: before a Redis (Twemproxy, HAProxy, stunnel), before doors
+//! (HAProxy), and on the way out (tinyproxy, microsocks).
 
 use std::{
     path::Path,
@@ -44,6 +44,24 @@ impl Proxy {
                  timeout server {idle}\nlisten redis\n  bind 127.0.0.1:{port}\n  \
                  option tcp-check\n  tcp-check send info\\ replication\\r\\n\n  \
                  tcp-check expect string role:master\n{servers}"
+            )
+        };
+        Self::start(directory, "haproxy", text, &["-f"]).await
+    }
+
+    /// HAProxy before servers that are alike, by `http`, or by `tcp` where they speak TLS. While one is
+    /// away, the others are asked; what was asked by `http` of one that died is asked of another one.
+    pub async fn balancer(directory: &Path, servers: &[u16], mode: &str) -> Self {
+        let servers: String = servers
+            .iter()
+            .map(|port| format!("  server s{port} 127.0.0.1:{port} check inter 200ms\n"))
+            .collect();
+        let again = if mode == "http" { "  retry-on all-retryable-errors\n" } else { "" };
+        let text = |port: u16| {
+            format!(
+                "defaults\n  mode {mode}\n  timeout connect 1s\n  timeout client 1m\n  timeout server 1m\n\
+                 listen doors\n  bind 127.0.0.1:{port}\n  balance roundrobin\n  retries 3\n  \
+                 option redispatch 1\n{again}{servers}"
             )
         };
         Self::start(directory, "haproxy", text, &["-f"]).await

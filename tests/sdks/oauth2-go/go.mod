@@ -1,0 +1,5 @@
+module evertoken/sdks/oauth2
+
+go 1.26.0
+
+require golang.org/x/oauth2 v0.38.0
