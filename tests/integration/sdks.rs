@@ -4,6 +4,7 @@
 mod copies;
 mod door;
 mod oauth;
+mod wechat;
 
 use std::{
     path::{Path, PathBuf},

@@ -74,10 +74,34 @@ async fn the_cache_of_easywechat_reads_a_copy() {
 
 #[tokio::test]
 #[ignore = "needs what make sdks fetches"]
-async fn silenceper_reads_a_copy() {
+async fn silenceper_for_official_accounts_reads_a_copy() {
     let Some(folder) = fetched("silenceper") else { return };
-    let silenceper = Program::new(&[&in_folder(&folder, "silenceper")]);
+    let silenceper = Program::new(&[&in_folder(&folder, "silenceper"), "officialaccount"]);
     uses_every_copy("\"silenceper-officialaccount\"", &silenceper).await;
+}
+
+#[tokio::test]
+#[ignore = "needs what make sdks fetches"]
+async fn silenceper_for_stable_tokens_reads_a_copy() {
+    let Some(folder) = fetched("silenceper") else { return };
+    let silenceper = Program::new(&[&in_folder(&folder, "silenceper"), "stable"]);
+    uses_every_copy("\"silenceper-officialaccount-stable\"", &silenceper).await;
+}
+
+#[tokio::test]
+#[ignore = "needs what make sdks fetches"]
+async fn silenceper_for_mini_programs_reads_a_copy() {
+    let Some(folder) = fetched("silenceper") else { return };
+    let silenceper = Program::new(&[&in_folder(&folder, "silenceper"), "miniprogram"]);
+    uses_every_copy("\"silenceper-miniprogram\"", &silenceper).await;
+}
+
+#[tokio::test]
+#[ignore = "needs what make sdks fetches"]
+async fn silenceper_for_wecom_reads_a_copy() {
+    let Some(folder) = fetched("silenceper") else { return };
+    let silenceper = Program::new(&[&in_folder(&folder, "silenceper"), "work"]);
+    uses_every_copy_of_wecom("\"silenceper-work\"", &silenceper).await;
 }
 
 #[tokio::test]
