@@ -2,6 +2,7 @@
 //! workers are killed. `make sdks` fetches them; one that cannot be had is left out, and that is said.
 
 mod copies;
+mod described;
 mod door;
 mod oauth;
 mod wechat;

@@ -13,7 +13,7 @@ use super::{Application, Program, use_all};
 use crate::tls::certificates;
 
 /// The key of the client `web`, which may have `shop`. An SDK has it in the place of the secret.
-const WEB: &str = "key-of-web-0123456789";
+pub(super) const WEB: &str = "key-of-web-0123456789";
 
 /// How long an SDK keeps a token, at the most.
 const KEPT: Duration = Duration::from_secs(8);
