@@ -4,7 +4,9 @@
 mod copies;
 mod described;
 mod door;
+mod feishu;
 mod oauth;
+mod tickets;
 mod wechat;
 
 use std::{
@@ -49,22 +51,33 @@ fn said(process: &Process, what: &str) -> usize {
     process.stdout().lines().filter(|line| line.starts_with(what)).count()
 }
 
-/// Has each process use one token after the other. After every third one, a worker is killed, and another
-/// one takes its place: those of each place have a configuration of their own, or one that all have.
+/// Has each process use one token after the other. After every third one, a worker is killed.
 async fn use_all(fleet: &mut Fleet, configurations: &[String], application: &mut Application) {
     for count in 1..=TOKENS {
         application.use_tokens(count).await;
-        if count % 3 == 0 {
-            let place = count / 3 - 1;
-            fleet.workers[place].kill();
-            fleet.start(&configurations[place % configurations.len()]);
-        }
+        replace_worker(fleet, configurations, count);
         if count < TOKENS {
             let token = fleet.published().await;
             fleet.make_due().await;
             fleet.published_after(&token).await;
         }
     }
+}
+
+/// After every third token, kills a worker and starts another one in its place. Those of each place have a
+/// configuration of their own, or one that all have.
+fn replace_worker(fleet: &mut Fleet, configurations: &[String], tokens: usize) {
+    if tokens.is_multiple_of(3) {
+        let place = tokens / 3 - 1;
+        fleet.workers[place].kill();
+        fleet.start(&configurations[place % configurations.len()]);
+    }
+}
+
+/// How many calls a place of a platform has had.
+fn calls_at(fleet: &Fleet, place: &str) -> usize {
+    let is_there = |endpoint| serde_json::to_value(endpoint).is_ok_and(|name| name == place);
+    fleet.calls().iter().filter(|call| is_there(call.endpoint)).count()
 }
 
 // === impl Program ===

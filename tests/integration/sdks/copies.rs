@@ -1,10 +1,11 @@
 //! SDKs that read a copy of the token, where they would have put it themselves.
 
-use std::time::Duration;
-
 use evertoken_testkit::fleet::{APPID, Fleet, PATIENT, SECRET, SHORT, issuer_settings};
 
-use super::{Application, Program, TOKENS, TWO_HOURS, fetched, in_folder, program, use_all};
+use super::{
+    Application, Program, TOKENS, TWO_HOURS, calls_at, fetched, in_folder, program, replace_worker,
+    use_all,
+};
 
 /// An application without the right secret uses every token of `shop` from the copy that `also_write`
 /// names: no call of it fails, and it never asks the issuer.
@@ -25,12 +26,6 @@ async fn uses_every_copy(also_write: &str, sdk: &Program) {
 fn nothing_was_changed(fleet: &Fleet) {
     let changed: usize = fleet.workers.iter().map(|worker| worker.told("copy.changed")).sum();
     assert_eq!(changed, 0, "no SDK has written a copy");
-}
-
-/// How many calls a place of a platform has had.
-fn calls_at(fleet: &Fleet, place: &str) -> usize {
-    let is_there = |endpoint| serde_json::to_value(endpoint).is_ok_and(|name| name == place);
-    fleet.calls().iter().filter(|call| is_there(call.endpoint)).count()
 }
 
 #[tokio::test]
@@ -148,10 +143,7 @@ async fn uses_every_copy_of_wecom(also_write: &str, sdk: &Program) {
     let mut application = Application::start(&fleet, sdk, &fleet.redis.port().to_string());
     for count in 1..=TOKENS {
         application.use_tokens(count).await;
-        if count % 3 == 0 {
-            fleet.workers[count / 3 - 1].kill();
-            fleet.start(&configuration);
-        }
+        replace_worker(&mut fleet, std::slice::from_ref(&configuration), count);
         if count < TOKENS {
             application.rest(count).await;
             let token = fleet.published().await;
@@ -164,33 +156,5 @@ async fn uses_every_copy_of_wecom(also_write: &str, sdk: &Program) {
     application.end().await;
     assert_eq!(calls_at(&fleet, "wecom"), TOKENS, "evertoken's, and no fetch of the SDK's own");
     nothing_was_changed(&fleet);
-    fleet.end().await;
-}
-
-/// Feishu gives the same token again for most of its life, so these live for seconds.
-#[tokio::test]
-#[ignore = "needs what make sdks fetches"]
-async fn lark_oapi_reads_a_copy() {
-    let Some(folder) = fetched("lark-python") else { return };
-    let mut fleet = Fleet::new(issuer_settings(Duration::from_secs(12))).await;
-    fleet.secrets.push("secret-of-cli1".to_owned());
-    let text = format!(
-        "[store]\nurl = \"{}\"\n[worker]\n{SHORT}\n[admin]\nlisten = \"off\"\n[credentials.shop]\n\
-         provider = \"feishu\"\napp_id = \"cli1\"\napp_secret = \"secret-of-cli1\"\nbase_url = \"{}\"\n\
-         refresh_before = \"3s\"\nalso_write = [\"lark-python\"]\n",
-        fleet.redis.url(),
-        fleet.issuer.base_url(),
-    );
-    let configuration = fleet.write("evertoken.toml", &text);
-    fleet.start_many(3, &configuration);
-    fleet.published().await;
-    let python = Program::python(&folder, "with_lark.py");
-    let mut application = Application::start(&fleet, &python, &fleet.redis.port().to_string());
-    application.use_tokens(3).await;
-    application.end().await;
-    let told = |event| fleet.workers.iter().map(|worker| worker.told(event)).sum::<usize>();
-    let ours = told("refresh.published") + told("refresh.repeated");
-    let fetches = calls_at(&fleet, "feishu_tenant");
-    assert!(fetches <= ours + 1, "{fetches} fetches, of which {ours} are evertoken's");
     fleet.end().await;
 }

@@ -3,6 +3,8 @@
 // SOURCE is the port of the Redis in which its cache is, or the URL of a door. It calls WeChat until the
 // file STOP is there, and says each token that is new to it by a number. It rests while a file "rest" lies
 // beside STOP.
+//
+// silenceper ticket PORT: the ticket that it finds in Redis.
 package main
 
 import (
@@ -31,6 +33,10 @@ const (
 )
 
 func main() {
+	if os.Args[1] == "ticket" {
+		sayTicket(os.Args[2])
+		return
+	}
 	what, source, issuer, stop := os.Args[1], os.Args[2], os.Args[3], os.Args[4]
 	toSimulator := strings.NewReplacer(weChat, issuer, weCom, issuer)
 	util.SetURIModifier(toSimulator.Replace)
@@ -63,9 +69,7 @@ func main() {
 
 // application has an application of each kind, and what it calls.
 func application(what, source string, toSimulator *strings.Replacer) (credential.AccessTokenHandle, string) {
-	redis := func() cache.Cache {
-		return cache.NewRedis(context.Background(), &cache.RedisOpts{Host: "127.0.0.1:" + source})
-	}
+	redis := func() cache.Cache { return inRedis(source) }
 	wc := wechat.NewWechat()
 	switch what {
 	case "officialaccount":
@@ -96,6 +100,20 @@ func application(what, source string, toSimulator *strings.Replacer) (credential
 	}
 	fail("it is none: " + what)
 	return nil, ""
+}
+
+func sayTicket(port string) {
+	config := officialaccount.Config{AppID: appID, AppSecret: "no secret", Cache: inRedis(port)}
+	account := wechat.NewWechat().GetOfficialAccount(&config)
+	ticket, err := account.GetJs().GetTicket("no token")
+	if err != nil {
+		fail("no ticket")
+	}
+	fmt.Println(ticket)
+}
+
+func inRedis(port string) cache.Cache {
+	return cache.NewRedis(context.Background(), &cache.RedisOpts{Host: "127.0.0.1:" + port})
 }
 
 func exists(path string) bool {
