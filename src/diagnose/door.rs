@@ -4,7 +4,6 @@ use futures_util::future::join_all;
 
 use super::Finding;
 use crate::{
-    clock,
     config::{DoorClient, Settings},
     credential::Chain,
     door::{look_at_certificate, usable_key},
@@ -34,14 +33,13 @@ pub(super) async fn findings(settings: &Settings) -> Vec<Finding> {
         );
     }
     for client in &door.clients {
-        let about = of_client(client, clock::now() + settings.times.request_timeout).await;
-        findings.push(about.about(&client.name));
+        findings.push(of_client(client).await.about(&client.name));
     }
     findings
 }
 
-async fn of_client(client: &DoorClient, deadline: tokio::time::Instant) -> Finding {
-    let keys = join_all(client.keys.iter().map(|key| usable_key(key, deadline))).await;
+async fn of_client(client: &DoorClient) -> Finding {
+    let keys = join_all(client.keys.iter().map(usable_key)).await;
     if let Some(why) = keys.into_iter().find_map(Result::err) {
         return Finding::bad("door.key_unusable", why);
     }

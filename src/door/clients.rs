@@ -220,7 +220,7 @@ impl Key {
     /// Reads it as it is now. What is wrong with it is said once.
     async fn read(&self) {
         let began = clock::now();
-        let read = usable(&self.source, began + AGE).await;
+        let read = usable(&self.source).await;
         let client = self.client.name();
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let was_usable = last.as_ref().is_none_or(|last| last.key.is_some());
@@ -257,8 +257,8 @@ impl Key {
 ///
 /// # Errors
 /// Why it cannot, in a sentence that shows nothing of it.
-pub async fn usable(key: &SecretSource, deadline: Instant) -> Result<Secret, String> {
-    let read = key.read(deadline).await.map_err(|error| Chain(&error).to_string())?;
+pub async fn usable(key: &SecretSource) -> Result<Secret, String> {
+    let read = key.read(clock::now() + AGE).await.map_err(|error| Chain(&error).to_string())?;
     if read.expose().len() < MIN_KEY {
         return Err(format!(
             "{key:?} holds a key of fewer than {MIN_KEY} characters: it can be guessed"
