@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use evertoken_testkit::{fleet::APPID, wait_for, wait_until};
 use reqwest::{Certificate, Client};
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     task::JoinSet,
 };
 
-use super::{Front, WEB, answered};
+use super::{APP, Front, WEB, answered, other_appid};
 use crate::tls::certificates;
 
 /// Whether a key opens.
@@ -37,6 +38,20 @@ async fn keys_follow_their_file_and_one_that_was_taken_out_is_refused() {
     front.fleet.write("web.key", new);
     wait_for("it opens again", || async { opens(&front, new).await.then_some(()) }).await;
     assert_eq!(front.fleet.workers[0].told("door.key_unusable"), 1, "it is said once");
+    front.end().await;
+}
+
+/// Nobody writes to the pipe: whoever opens it waits for ever, as on a mount that hangs.
+#[tokio::test]
+async fn a_client_whose_key_hangs_is_refused_and_the_others_and_a_stop_are_not_kept() {
+    let front = Front::new().await;
+    let path = front.fleet.path().join("web.key");
+    std::fs::remove_file(&path).expect("it is there");
+    mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).expect("a pipe");
+    front.fleet.told(0, "door.key_unusable").await;
+    let token = front.published("shop1").await;
+    assert_eq!(front.token(&other_appid(), APP).await.body["access_token"], token.as_str());
+    assert!(!opens(&front, WEB).await);
     front.end().await;
 }
 
