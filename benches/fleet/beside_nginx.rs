@@ -33,8 +33,8 @@ pub(crate) struct Nginx {
 }
 
 impl Nginx {
-    /// One with as many workers as ours has, and this in its only server.
-    pub(crate) async fn start(server: &str) -> Self {
+    /// One with as many workers as ours has, and this in its only server, and beside it.
+    pub(crate) async fn start(server: &str, beside: &str) -> Self {
         let directory = TempDir::new().expect("a directory");
         let (port, path) = (free_port(), directory.path().display());
         let workers = std::thread::available_parallelism().expect("cores");
@@ -44,7 +44,7 @@ impl Nginx {
             "daemon off; worker_processes {workers}; pid {path}/nginx.pid;\n\
              events {{ worker_connections 4096; }}\n\
              http {{ access_log off; default_type application/json; keepalive_requests 1000000000;\n\
-             {temporary} server {{ listen 127.0.0.1:{port} reuseport;\n{server}\n}} }}\n"
+             {temporary} {beside} server {{ listen 127.0.0.1:{port} reuseport;\n{server}\n}} }}\n"
         );
         let configuration = directory.path().join("nginx.conf");
         std::fs::write(&configuration, text).expect("a file");
@@ -65,7 +65,14 @@ impl Nginx {
 
     /// One that answers everything with this text.
     pub(crate) async fn answering(text: &str) -> Self {
-        Self::start(&format!("location / {{ return 200 '{text}'; }}")).await
+        Self::start(&format!("location / {{ return 200 '{text}'; }}"), "").await
+    }
+
+    /// One that passes everything on to `host`, an address with its port, over connections that are kept.
+    pub(crate) async fn proxying(host: &str) -> Self {
+        let server = "location / { proxy_pass http://there; proxy_http_version 1.1; \
+                      proxy_set_header Connection \"\"; }";
+        Self::start(server, &format!("upstream there {{ server {host}; keepalive 64; }}")).await
     }
 }
 

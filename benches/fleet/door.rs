@@ -84,7 +84,12 @@ async fn answer(url: &str, Request { method, path, headers, body }: &Request) ->
     request.send().await.expect("an answer").text().await.expect("a text")
 }
 
-async fn beside(door: &str, nginx: &str, request: &Request, is_kept: bool) -> [Figure; 2] {
+pub(crate) async fn beside(
+    door: &str,
+    nginx: &str,
+    request: &Request,
+    is_kept: bool,
+) -> [Figure; 2] {
     let mut pairs = Vec::new();
     for _ in 0..PAIRS {
         let door = answers(door, request, is_kept).await;
@@ -98,7 +103,7 @@ async fn beside(door: &str, nginx: &str, request: &Request, is_kept: bool) -> [F
     let what = format!("{} {path}, {connections}", request.method);
     [
         Figure {
-            what: format!("{what}: answers a second of the door and of nginx"),
+            what: format!("{what}: answers a second of ours and of nginx"),
             measured: format!("{door:.0} and {nginx:.0}"),
             limit: String::new(),
             kept: None,

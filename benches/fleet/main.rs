@@ -8,6 +8,7 @@ mod backlog;
 mod beside_nginx;
 mod client;
 mod door;
+mod forward;
 mod idle;
 mod issuer;
 mod loss;
@@ -47,7 +48,7 @@ fn main() -> ExitCode {
             })*
         };
     }
-    measure!(throughput tickets tls backlog redis_cpu status memory idle takeover loss report client door);
+    measure!(throughput tickets tls backlog redis_cpu status memory idle takeover loss report client door forward);
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(["WHAT", "MEASURED", "LIMIT", ""]);
     for figure in &figures {
