@@ -38,7 +38,7 @@ pub use self::{
 use crate::{
     credential::CredentialId,
     notify::Way,
-    provider::{Credential, SecretSource, Transport, fingerprint},
+    provider::{BaseUrls, Credential, SecretSource, Transport, fingerprint},
     refresh::Times,
     store::StoreUrl,
 };
@@ -129,9 +129,13 @@ impl Settings {
     #[must_use]
     pub fn fingerprint(&self) -> String {
         let each = self.credentials.iter().map(|credential| {
-            let Credential { id, daily_quota, quiet_period, verify_every, .. } = &**credential;
+            let Credential { id, daily_quota, quiet_period, proxy, verify_every, .. } =
+                &**credential;
             let endpoint = credential.endpoint_fingerprint();
-            format!("{id} {endpoint} {daily_quota} {quiet_period:?} {verify_every:?}")
+            let places = credential.provider.base_urls().into_iter().flat_map(BaseUrls::iter);
+            let way: Vec<&str> = places.map(reqwest::Url::as_str).chain(proxy.as_deref()).collect();
+            let way = way.join(" ");
+            format!("{id} {endpoint} {daily_quota} {quiet_period:?} {verify_every:?} {way}")
         });
         let times = format!("{:?}", self.times);
         let parts: Vec<String> = each.chain([times]).collect();

@@ -67,6 +67,37 @@ fn every_setting_is_read() {
     assert!(!format!("{settings:?}").contains("hidden-password"));
 }
 
+/// `check` compares it with what the workers run with.
+#[test]
+fn a_fingerprint_tells_whatever_a_fleet_is_to_have_in_common_and_no_secret() {
+    let text = |worker: &str, shop: &str| {
+        format!(
+            "[worker]\n{worker}\n[credentials.shop]\nappid = \"wx1\"\nsecret = \"s\"\n{shop}\n\
+             [credentials.reports]\nprovider = \"oauth2\"\nclient_id = \"c\"\n\
+             client_secret = \"s\"\ntoken_url = \"https://a.example/token\"\n"
+        )
+    };
+    let of = |text: &str| read(text, &[]).expect("settings").fingerprint();
+    let plain = text("", "");
+    let mut seen = vec![of(&plain)];
+    for other in [
+        text("lease = \"20s\"", ""),
+        text("proxy = \"http://10.0.0.9:3128\"", ""),
+        text("proxy = \"http://10.0.0.9:3128\"", "proxy = \"off\""),
+        text("", "proxy = \"socks5://10.0.0.9:1080\""),
+        text("", "base_url = \"https://api2.weixin.qq.com\""),
+        text("", "base_url = [\"https://api.weixin.qq.com\", \"https://api2.weixin.qq.com\"]"),
+        text("", "daily_quota = 7"),
+        plain.replace("https://a.example/token", "https://a.example/oauth/token"),
+        plain.replace("wx1", "wx2"),
+    ] {
+        let other_one = of(&other);
+        assert!(!seen.contains(&other_one), "{other}");
+        seen.push(other_one);
+    }
+    assert_eq!(of(&plain.replace("secret = \"s\"", "secret = \"t\"")), seen[0]);
+}
+
 #[test]
 fn all_mistakes_are_told_at_once_each_with_its_place() {
     let text = r#"
