@@ -183,6 +183,7 @@ async fn the_copy_of_another_account_goes_with_its_token() {
     let token = fleet.published().await;
     let copy = text(&fleet.redis, "shops-token").await;
     assert_eq!(copy, Some(format!("\"{token}\"")));
+    let before = text(&fleet.redis, "evertoken:copy:{shops-token}").await.expect("a mark");
     fleet.workers[first].kill();
     // Nothing is begun sooner after a call for another account.
     fleet.set_field("attempt.granted_at", 1).await;
@@ -197,6 +198,11 @@ async fn the_copy_of_another_account_goes_with_its_token() {
         (left == (None, None)).then_some(())
     })
     .await;
+    // A worker may still be about to write the old one: the mark of a later epoch keeps it out.
+    let mark = text(&fleet.redis, "evertoken:copy:{shops-token}").await.expect("a mark");
+    let [marked, of_token] = [&mark, &before]
+        .map(|mark| mark.split(' ').next().and_then(|epoch| epoch.parse::<u64>().ok()));
+    assert!(of_token < marked, "{before}, then {mark}");
     fleet.workers[1].kill();
     fleet.workers[1].ended().await;
     fleet.workers.clear();

@@ -268,6 +268,10 @@ fn standing([copy, mark]: &Answers, epoch: Epoch) -> Standing {
         return Standing::Right;
     }
     let Some((of, known)) = bytes(mark).and_then(written) else { return Standing::Missing };
+    // That of a withdrawal: nothing was written for this token yet.
+    if of == epoch && known == fingerprint(b"") {
+        return Standing::Missing;
+    }
     if of != epoch {
         let is_later = (epoch.0..epoch.0.saturating_add(A_MONTH)).contains(&of.0);
         return if is_later { Standing::Right } else { Standing::Missing };
@@ -311,6 +315,8 @@ mod tests {
         assert_eq!(at("U", &mark(7)), Standing::Changed, "replaced");
         assert_eq!(at("U", &mark(6)), Standing::Missing);
         assert_eq!(at("U", &mark(8)), Standing::Right, "that of a later token");
+        let withdrawn = format!("7 {}", fingerprint(b""));
+        assert_eq!(at("", &withdrawn), Standing::Missing, "the attempt that withdrew brings it");
         assert_eq!(at("U", "9999999999999 x"), Standing::Missing, "nobody has begun that");
         assert_eq!(at("U", ""), Standing::Missing);
         assert_eq!(at("U", "seven x"), Standing::Missing);

@@ -15,7 +15,8 @@ do
   if stands <= tonumber(string.match(mark, '^%d+')) then
     if value == '' then
       redis.pcall('DEL', KEYS[COPY])
-      redis.pcall('DEL', KEYS[MARK])
+      -- It keeps out what a mend under way still writes of the token that went.
+      redis.pcall('SET', KEYS[MARK], mark, 'PX', 600000)
     elseif 0 < tonumber(life) then
       local done = redis.pcall('SET', KEYS[COPY], value, 'PX', life)
       if not done.err then redis.pcall('SET', KEYS[MARK], mark, 'PX', life) end
