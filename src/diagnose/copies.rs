@@ -21,7 +21,7 @@ pub(super) async fn refused(
     }
     let patterns: Vec<String> = refused.iter().map(|key| format!("~{}", escaped(key))).collect();
     let text = format!(
-        "this user may not write the copies in {}, and they are left out: grant it the keys with \
+        "this user may not write {}, so copies are left out: grant it the keys with \
          ACL SETUSER NAME {}",
         refused.join(", "),
         patterns.join(" ")

@@ -177,7 +177,25 @@ async fn without_the_right_to_a_copy_the_token_is_published_all_the_same() {
     let check = fleet.command(&["check", "--config", &configuration]).await;
     assert!(check.stdout.contains("~wx:access_token:wx0123456789abcdef"), "{}", check.stdout);
     assert!(check.stdout.contains("[copy.refused]"), "{}", check.stdout);
+    assert!(!check.stdout.contains("~evertoken:copy:"), "it may write marks: {}", check.stdout);
     assert!(check.stdout.contains("wxjava-mp, a copy in wx:access_token:"), "{}", check.stdout);
+    // Or the copy is allowed, and its mark is not.
+    let all_but_marks =
+        "resetkeys ~wx:* ~evertoken:{* ~evertoken:workers ~evertoken:canary ~evertoken:clock";
+    for keys in [all_but_marks, "resetkeys ~evertoken:*"] {
+        let set: Vec<&str> =
+            ["ACL", "SETUSER", "worker"].into_iter().chain(keys.split(' ')).collect();
+        fleet.redis.command(&set).await;
+        let check = fleet.command(&["check", "--config", &configuration]).await;
+        let lacks = |key: &str| check.stdout.contains(&format!(" ~{key}"));
+        let (copy, mark) = (lacks("wx:access_token:"), lacks("evertoken:copy:{wx:access_token:"));
+        assert_eq!(
+            (copy, mark),
+            (keys != all_but_marks, keys == all_but_marks),
+            "{}",
+            check.stdout
+        );
+    }
     fleet.start_many(3, &configuration);
     let token = fleet.published().await;
     fleet.all_told("copy.refused").await;

@@ -212,21 +212,23 @@ impl RedisStore {
         Ok(mended)
     }
 
-    /// Those of these keys that this user may not use as a worker does. Nothing is written.
+    /// Those of the keys of copies, and of their marks, that this user may not use as a worker does. Nothing
+    /// is written.
     ///
     /// # Errors
     /// [`StoreError`], if something else is wrong than that it is refused.
-    pub async fn refused_copies<'a>(
+    pub async fn refused_copies(
         &self,
-        keys: impl Iterator<Item = &'a str> + Send,
-    ) -> Result<Vec<&'a str>, StoreError> {
+        copies: impl Iterator<Item = &str> + Send,
+    ) -> Result<Vec<String>, StoreError> {
         // The keys of a script are judged before it is run.
         let nothing = Script::new("return 'OK'");
         let mut refused = Vec::new();
+        let keys = copies.flat_map(|copy| [copy.to_owned(), self.keys.mark(copy)]);
         for key in keys.collect::<Vec<_>>() {
             let mut on = self.link.connection().await?;
             let mut call = Arguments::default();
-            call.key(key).key(self.keys.mark(key));
+            call.key(&key);
             match nothing.run::<Value>(&mut on, &call).await {
                 Ok(_) => {}
                 Err(error) if errors::is_refused(&error) => refused.push(key),
