@@ -8,8 +8,11 @@ use secrecy::SecretString;
 
 use crate::record::Published;
 
-/// The longest text of a template, in bytes.
+/// The longest text of a template, in bytes, as it is written and with its names filled in.
 const MAX_TEXT: usize = 1024;
+
+/// No copy is longer, in bytes: a template allows no more, with the longest token.
+pub const MAX_COPY: usize = 20 * 1024;
 
 /// How often the token may stand in one copy: bounded, for a token has up to 4096 bytes.
 const MAX_TOKENS: usize = 2;
@@ -96,6 +99,11 @@ impl Template {
             })
         };
         let parts = pieces(text).map(part).collect::<Result<Vec<_>, String>>()?;
+        let filled =
+            parts.iter().map(|part| if let Part::Text(text) = part { text.len() } else { 0 });
+        if MAX_TEXT < filled.sum() {
+            return Err(format!("has more than {MAX_TEXT} bytes, with what its names stand for"));
+        }
         let tokens = parts.iter().filter(|part| matches!(part, Part::Token | Part::JsonToken));
         if MAX_TOKENS < tokens.count() {
             return Err(format!("has the token more than {MAX_TOKENS} times"));
@@ -155,7 +163,7 @@ fn word(text: &str) -> Option<(&str, &str)> {
 
 #[cfg(test)]
 mod tests {
-    use evertoken_client::{Epoch, StoreTime};
+    use evertoken_client::{Epoch, MAX_TOKEN_LEN, StoreTime};
     use proptest::prelude::*;
     use secrecy::ExposeSecret;
 
@@ -203,6 +211,23 @@ mod tests {
         assert!(written("tokens").unwrap_err().contains("{token}"));
         assert!(written(&"{token}".repeat(3)).is_err());
         assert!(written(&format!("{{token}}{}", "x".repeat(1024))).is_err());
+    }
+
+    #[test]
+    fn the_longest_copy_is_one_that_is_read_whole() {
+        let name = |_: &str| Ok("x".repeat(128));
+        let longest = format!("{{token_json}}{{token_json}}{}", "{expires_in}".repeat(83));
+        assert!(longest.len() <= MAX_TEXT);
+        let value = Template::read(&longest, name).expect("a template");
+        let token = Token::new(&"\\".repeat(MAX_TOKEN_LEN)).expect("a token");
+        let (issued_at, expires_at) = (StoreTime::default(), StoreTime::from_millis(u64::MAX));
+        let published = Published { epoch: Epoch(7), by: "a".to_owned(), issued_at, expires_at };
+        let copy = TokenCopy { key: "k".to_owned(), value }.of(&token, &published);
+        assert!(copy.expose_secret().len() <= MAX_COPY, "{}", copy.expose_secret().len());
+        // What names stand for is longer than the names.
+        assert!(Template::read(&format!("{{token}}{}", "{id}".repeat(8)), name).is_ok());
+        let wrong = Template::read(&format!("{{token}}{}", "{id}".repeat(9)), name).unwrap_err();
+        assert!(wrong.contains("with what its names stand for"), "{wrong}");
     }
 
     proptest! {

@@ -48,7 +48,7 @@ pub use self::{
     begin::{BeginRequest, Begun, Busy, Early, Permission, begin},
     clock_set::CLOCK_TOLERANCE,
     complete::{Completed, Granted, Offer, Offered, Publication, complete, offer},
-    copy::{Piece, Template, TokenCopy, pieces},
+    copy::{MAX_COPY, Piece, Template, TokenCopy, pieces},
     fail::{Failed, FailedAttempt, fail, release},
     fields::{FIELDS, MAX_FIELD, VERSION},
     first_seen::FirstSeen,

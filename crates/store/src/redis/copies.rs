@@ -11,7 +11,7 @@ use std::{
     sync::{Arc, LazyLock, PoisonError, RwLock},
 };
 
-use evertoken_rules::{Changes, Published, TokenCopy};
+use evertoken_rules::{Changes, MAX_COPY, Published, TokenCopy};
 use futures_util::future::{join_all, try_join_all};
 use redis::{RedisError, Value};
 use secrecy::{ExposeSecret, SecretString};
@@ -28,9 +28,6 @@ use evertoken_clock::StoreTime;
 
 /// The most copies of one token. Each has keys of its own in a script.
 pub(super) const MOST_COPIES: usize = 8;
-
-/// No copy is longer, in bytes.
-const MAX_COPY: isize = 16 * 1024;
 
 /// No mark is longer, in bytes.
 const MAX_MARK: isize = 63;
@@ -247,7 +244,11 @@ impl RedisStore {
             let mut pipeline = redis::pipe();
             pipeline.ignore_errors();
             for key in keys {
-                pipeline.getrange(*key, 0, MAX_COPY).getrange(self.keys.mark(key), 0, MAX_MARK);
+                pipeline.getrange(*key, 0, MAX_COPY as isize).getrange(
+                    self.keys.mark(key),
+                    0,
+                    MAX_MARK,
+                );
             }
             let answers: Vec<Result<Value, RedisError>> = self.query(&pipeline).await?;
             let (pairs, _) = answers.as_chunks::<2>();
