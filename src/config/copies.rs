@@ -3,7 +3,10 @@
 use std::collections::HashMap;
 
 use super::{Mistake, read::Read};
-use crate::{credential::CredentialId, store::StoreUrl};
+use crate::{
+    credential::{CredentialId, Deployment},
+    store::{StoreUrl, fits_cluster},
+};
 
 /// Has each credential that asks for copies find them. `store` is where they would be kept, if that is
 /// known: its URL, and the first part of our own keys.
@@ -12,6 +15,9 @@ pub(super) fn find(
     store: Option<(&StoreUrl, &str)>,
     mistakes: &mut Vec<Mistake>,
 ) {
+    let is_cluster = store.is_some_and(|(url, _)| {
+        matches!(url, StoreUrl::Redis(url) if matches!(url.deployment(), Deployment::Cluster(_)))
+    });
     let mut taken: HashMap<String, CredentialId> = HashMap::new();
     for Read { credential, also_write, .. } in read {
         let Some(place) = also_write else { continue };
@@ -30,6 +36,12 @@ pub(super) fn find(
             {
                 wrong.push(format!(
                     "{key} is among evertoken's own keys, which begin with {prefix}: choose another one"
+                ));
+            }
+            if is_cluster && !fits_cluster(key) {
+                wrong.push(format!(
+                    "{key} has a }} and no {{tag}} before it, so a cluster cannot keep it: choose \
+                     another key"
                 ));
             }
             if let Some(other) = taken.insert(key.clone(), id.clone()) {
@@ -89,6 +101,16 @@ mod tests {
             assert!(told.iter().any(|text| is_told(&text)), "{line} {what}: {told:#?}");
         }
         assert_eq!(told.len(), 5, "{told:#?}");
+    }
+
+    #[test]
+    fn a_key_that_no_cluster_can_keep_is_refused_for_a_cluster_alone() {
+        let text = "[credentials.a]\nappid = \"wx1\"\nsecret = \"s\"\n\
+                    also_write = [{ key = \"a}b{\" }, { key = \"{{tag}}b}\" }]\n";
+        assert!(read("redis://localhost", text).is_ok());
+        let wrong = read("redis+cluster://localhost", text).expect_err("a mistake");
+        assert_eq!(wrong.len(), 1, "{wrong:?}");
+        assert!(wrong[0].1.contains("a}b{ has a } and no {tag}"), "{wrong:?}");
     }
 
     #[test]

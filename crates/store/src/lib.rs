@@ -36,7 +36,7 @@ pub use self::{
         FailedAttempt, FirstSeen, Grant, NextGrant, Notice, Offer, Offered, Permit, Protocol,
         Publication, Requested, Telling, Verification,
     },
-    redis::{InvalidPem, RedisStore, some_certificate, some_key},
+    redis::{InvalidPem, RedisStore, fits_cluster, some_certificate, some_key},
     worker::Worker,
 };
 #[cfg(any(test, fuzzing))]

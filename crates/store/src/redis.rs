@@ -42,6 +42,7 @@ use self::{
 pub use self::{
     facts::{RedisFacts, SentinelFacts, ServerFacts, WatchedMaster},
     info::Info,
+    keys::fits_cluster,
     pem::{InvalidPem, some_certificate, some_key},
     rights::{Role, Tried},
 };

@@ -53,8 +53,7 @@ impl Keys {
     /// What was written last into the key of a copy, in the same slot as that one: the epoch and a
     /// fingerprint. It expires with the token.
     pub(super) fn mark(&self, copy: &str) -> String {
-        let has_tag = copy.split_once('{').is_some_and(|(_, tag)| 0 < tag.find('}').unwrap_or(0));
-        match has_tag {
+        match has_tag(copy) {
             true => format!("{}:copy:{copy}", self.public.prefix()),
             false => format!("{}:copy:{{{copy}}}", self.public.prefix()),
         }
@@ -94,6 +93,18 @@ impl Keys {
     }
 }
 
+/// Whether a part of it in braces alone decides about its slot in a cluster.
+fn has_tag(key: &str) -> bool {
+    key.split_once('{').is_some_and(|(_, tag)| 0 < tag.find('}').unwrap_or(0))
+}
+
+/// Whether a cluster can keep a copy in this key: whether a mark can be in its slot. A `}` in a key without
+/// a tag would end that of the mark.
+#[must_use]
+pub fn fits_cluster(copy: &str) -> bool {
+    has_tag(copy) || !copy.contains('}')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -126,13 +137,18 @@ mod tests {
             ("wx:access_token:wx1", "evertoken:copy:{wx:access_token:wx1}"),
             ("wx{shop}:wx1", "evertoken:copy:wx{shop}:wx1"),
             ("a{", "evertoken:copy:{a{}"),
+            ("a{b}c}", "evertoken:copy:a{b}c}"),
         ] {
+            assert!(fits_cluster(copy));
             assert_eq!(keys.mark(copy), mark);
             let tag = |key: &str| {
                 let tag = key.split_once('{').and_then(|(_, rest)| rest.split_once('}'));
                 tag.map(|(tag, _)| tag).filter(|tag| !tag.is_empty()).unwrap_or(key).to_owned()
             };
             assert_eq!(slot(&tag(mark)), slot(&tag(copy)));
+        }
+        for copy in ["a}b", "a}b{", "a}b{}", "{}a", "a{}{b}"] {
+            assert!(!fits_cluster(copy), "{copy}");
         }
     }
 
