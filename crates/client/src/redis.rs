@@ -80,11 +80,17 @@ impl Reader {
     ) -> Result<Option<(Token, Duration)>, ReadError> {
         let key = self.keys.token(id);
         // Of two tokens, the life of the earlier: a later one may come between the two commands.
-        let life: i64 = self.link.ask(&Cmd::pttl(&key)).await?;
-        let found: Option<Vec<u8>> = self.link.ask(&Cmd::get(&key)).await?;
+        let look = async || -> Result<(i64, Option<Vec<u8>>), ReadError> {
+            let life = self.link.ask(&Cmd::pttl(&key)).await?;
+            Ok((life, self.link.ask(&Cmd::get(&key)).await?))
+        };
+        let (mut life, mut found) = look().await?;
+        if life == NO_KEY && found.is_some() {
+            // The first one came between the two, and its life is not known yet.
+            (life, found) = look().await?;
+        }
         let Some(bytes) = found else { return Ok(None) };
         let life = match life {
-            // It has come between the two, and its life is not known yet.
             NO_KEY => Duration::ZERO,
             NO_END => FOREIGN_LIFE,
             millis => Duration::from_millis(millis.unsigned_abs()),

@@ -1,5 +1,7 @@
 //! Reading and reporting against a real Redis server, alone and with a worker's store beside.
 
+use std::time::Duration;
+
 use evertoken_client::{
     CredentialId, ReadError, Reader, RedisFailure, ReportError, Reporter, Token,
 };
@@ -7,7 +9,12 @@ use evertoken_rules::Holder;
 use evertoken_store::{Hearing, Hint, StoreUrl, diagnosis::Role, open};
 use evertoken_testkit::{CAP, redis::RedisServer, wait_for};
 use tempfile::TempDir;
-use tokio::time::timeout;
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+    net::TcpListener,
+    task::JoinSet,
+    time::timeout,
+};
 
 /// A server of the test's own, and where it lives.
 struct Bench {
@@ -149,4 +156,38 @@ fn neither_shows_the_password_that_it_was_given() {
     let error = Reader::open("passw0rd", "evertoken").expect_err("it is no URL");
     let said = format!("{reader:?} {reporter:?} {error:?} {error}");
     assert!(!said.contains("passw0rd"), "{said}");
+}
+
+/// A server that has no token at the first question for its life, and one from then on.
+async fn server_on_which_a_token_comes() -> (String, JoinSet<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("redis://{}", listener.local_addr().expect("an address"));
+    let mut server = JoinSet::new();
+    server.spawn(async move {
+        let (stream, _) = listener.accept().await.expect("a client");
+        let (near, mut far) = stream.into_split();
+        let (mut lines, mut lives) = (BufReader::new(near).lines(), 0);
+        while let Ok(Some(line)) = lines.next_line().await {
+            let answer = match line.to_ascii_uppercase().as_str() {
+                "PTTL" => {
+                    lives += 1;
+                    if lives == 1 { ":-2\r\n" } else { ":3600000\r\n" }
+                }
+                "GET" => "$5\r\nt0k3n\r\n",
+                "CLIENT" => "+OK\r\n",
+                "HELLO" => "-ERR unknown command\r\n",
+                _ => continue,
+            };
+            far.write_all(answer.as_bytes()).await.expect("it reads");
+        }
+    });
+    (url, server)
+}
+
+#[tokio::test]
+async fn a_token_that_comes_while_it_is_looked_for_is_found_with_its_life() {
+    let (url, _server) = server_on_which_a_token_comes().await;
+    let reader = Reader::open(&url, "evertoken").expect("a URL");
+    let found = reader.get_with_life(&shop()).await.expect("an answer");
+    assert_eq!(found, Some((token("t0k3n"), Duration::from_secs(3600))));
 }
