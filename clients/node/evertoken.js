@@ -154,8 +154,13 @@ class Client {
     let failure = null;
     try {
       // Of two tokens, the life of the earlier: a later one may come between the two commands.
-      const life = await this.#ask((redis) => redis.pTTL(key));
-      const text = await this.#ask((redis) => redis.get(key));
+      const look = async () => [
+        await this.#ask((redis) => redis.pTTL(key)),
+        await this.#ask((redis) => redis.get(key)),
+      ];
+      let [life, text] = await look();
+      // The first one came between them.
+      if (life === -2 && text !== null) [life, text] = await look();
       entry.held = text === null ? undefined : kept(text, life, asked);
     } catch (error) {
       failure = error;

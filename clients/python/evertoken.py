@@ -55,6 +55,8 @@ def is_dead(answer):
 
 def now():
     """Seconds on a clock that nobody can set; on Linux it counts the machine's sleep."""
+    if not hasattr(time, "clock_gettime"):  # Windows.
+        return time.monotonic()
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
@@ -144,10 +146,10 @@ class Client:
 
     def _ask(self, entry):
         entry.began, entry.error = now(), None
-        key = f"{self._prefix}:{{{entry.id}}}:token"
         try:
-            # Of two tokens, the life of the earlier: a later one may come between the two commands.
-            life, text = self._redis.pttl(key), self._redis.get(key)
+            life, text = self._look(f"{self._prefix}:{{{entry.id}}}:token")
+        except UnicodeDecodeError:  # It shows the bytes.
+            entry.held, entry.error = None, NoToken(f"what stands for {entry.id} is no token")
         except redis.RedisError as error:
             entry.error, at = error, now()
             if entry.held:
@@ -158,13 +160,20 @@ class Client:
             entry.held = self._kept(text, life, entry.began)
         entry.ended = now()
 
+    def _look(self, key):
+        # Of two tokens, the life of the earlier: a later one may come between the two commands.
+        life, text = self._redis.pttl(key), self._redis.get(key)
+        if life == -2 and text is not None:  # The first one came between them.
+            life, text = self._redis.pttl(key), self._redis.get(key)
+        return life, text.decode() if isinstance(text, bytes) else text
+
     @staticmethod
     def _kept(text, life, asked):
         if text is None:
             return None
         # A token without an end is none that evertoken has written.
         life = 60.0 if life == -1 else max(0, life) / 1000
-        token = Token(text.decode() if isinstance(text, bytes) else text, asked + life)
+        token = Token(text, asked + life)
         pause = min(max(life / 8, SOONEST), PACE)
         return (token, min(asked + 2 * pause, token.ends), asked + pause)
 
@@ -176,7 +185,7 @@ class Client:
                 with self._redis.pubsub() as heard:
                     heard.subscribe(f"{self._prefix}:changed")
                     self._hear(heard)
-            except (redis.RedisError, OSError):
+            except (redis.RedisError, OSError, UnicodeDecodeError):
                 pass
             ends = now() + AFTER_A_FAILURE
             while now() < ends and not self._closed.wait(self._read_due()):
@@ -199,7 +208,7 @@ class Client:
         if message["type"] == "message":
             try:
                 entries = [self._entries[json.loads(message["data"])["id"]]]
-            except (ValueError, KeyError, TypeError):
+            except (ValueError, KeyError, TypeError, RecursionError):
                 entries = []  # About another's credential, or anything: anybody may write it.
         elif message["type"] != "subscribe":
             return

@@ -259,6 +259,37 @@ async fn a_token_that_dies_on_a_fleet_is_replaced_for_one_call(language: [&str; 
     fleet.end().await;
 }
 
+/// What has to do with Python alone.
+async fn python_lives_through(claim: &str) {
+    let directory = TempDir::new().expect("a directory");
+    let redis = RedisServer::start(directory.path().join("redis")).await;
+    let home = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let ended = Command::new(PYTHON[0])
+        .args(["alone.py", &redis.url(), claim])
+        .current_dir(home.join("tests/integration/thin_clients"))
+        .env("PYTHONPATH", home.join("clients/python"))
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .output()
+        .await
+        .expect("make test sees to Python and its client for Redis");
+    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+}
+
+#[tokio::test]
+async fn where_python_has_only_a_plain_monotonic_clock_that_one_is_read() {
+    python_lives_through("on_windows").await;
+}
+
+#[tokio::test]
+async fn a_token_that_comes_while_python_reads_is_handed_out_with_its_life() {
+    python_lives_through("a_token_that_comes_between_the_two_commands").await;
+}
+
+#[tokio::test]
+async fn bytes_that_are_no_text_end_no_following_in_python() {
+    python_lives_through("bytes_that_are_no_text").await;
+}
+
 macro_rules! in_each_language {
     ($($claim:ident)*) => {
         mod python {
