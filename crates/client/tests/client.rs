@@ -1,6 +1,6 @@
 //! The client of an application against a real Redis server.
 
-use std::time::Duration;
+use std::{task::Poll, time::Duration};
 
 use evertoken_client::{Client, Current, TokenError};
 use evertoken_testkit::{CAP, redis::RedisServer, wait_for};
@@ -230,6 +230,33 @@ async fn what_is_no_id_is_refused_and_a_missing_token_is_told_by_its_name() {
     assert_eq!(error.to_string(), "\"{shop}\" is no id of a credential");
     let error = client.token("shop").await.expect_err("there is none");
     assert_eq!(error.to_string(), "no token of shop is valid: `evertoken status` tells why");
+}
+
+/// Who asks may go away before the answer is there: by a timeout, for one.
+#[tokio::test]
+async fn a_read_that_nobody_waited_for_is_not_handed_out_when_it_is_old() {
+    let directory = TempDir::new().expect("a directory");
+    let write = |token: &str| {
+        let record = format!(
+            r#"{{"version":2,"token":"{token}","record":{{"expires_at":"4102444800000"}}}}"#
+        );
+        let beside = directory.path().join("beside");
+        std::fs::write(&beside, record).expect("a file");
+        std::fs::rename(&beside, directory.path().join("shop.record")).expect("its place");
+    };
+    write("first");
+    let url = format!("file:{}", directory.path().display());
+    let client = Client::open(&url).expect("a URL");
+    {
+        let mut asking = Box::pin(client.token("shop"));
+        let asked = std::future::poll_fn(|context| Poll::Ready(asking.as_mut().poll(context)));
+        assert!(asked.await.is_pending(), "a file is read on another thread");
+    }
+    write("second");
+    // What is read of a directory counts for two seconds.
+    tokio::time::sleep(Duration::from_millis(2_100)).await;
+    let read = client.token("shop").await.expect("a token");
+    assert_eq!(read.expose(), "second");
 }
 
 #[tokio::test]

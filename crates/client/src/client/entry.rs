@@ -27,8 +27,14 @@ const AT_THE_SOONEST: Duration = Duration::from_millis(100);
 /// After a read that failed, the next one.
 const AFTER_A_FAILURE: Duration = Duration::from_secs(1);
 
-/// A read. Whoever waits for it waits for the same one.
-type Reading = Shared<BoxFuture<'static, Result<Option<Current>, ReadError>>>;
+/// What a read brings. Whoever waits for it waits for the same one.
+type Answer = Shared<BoxFuture<'static, Result<Option<Current>, ReadError>>>;
+
+/// A read that is under way, as long as somebody waits for it.
+struct Reading {
+    began: Moment,
+    answer: Answer,
+}
 
 /// What is held of one credential. Whoever asks often keeps it at hand: a [`Cache`](arc_swap::Cache) of it
 /// hands out the token without counting who has it.
@@ -80,50 +86,47 @@ impl Entry {
 
     /// The same by a read that begins now: one that is under way may have seen what stood before.
     pub(super) async fn read_anew(&self, source: &Source) -> Result<Current, TokenError> {
-        let under_way = lock(&self.reading).clone();
-        if let Some(reading) = under_way {
-            let _ = reading.await;
+        let under_way = lock(&self.reading).as_ref().map(|reading| reading.answer.clone());
+        if let Some(answer) = under_way {
+            let _ = answer.await;
         }
         self.read(source).await
     }
 
-    fn reading(&self, source: &Source) -> Reading {
+    fn reading(&self, source: &Source) -> Answer {
+        let (began, pace) = (Moment::now(), source.pace());
         let mut reading = lock(&self.reading);
+        // One that nobody waited for any more goes on here, and tells what it saw when it began.
+        reading.take_if(|reading| reading.began.plus(2 * pace) < began);
         let begin = || {
             let (id, source) = (self.id.clone(), source.clone());
             let (held, slot) = (Arc::clone(&self.held), Arc::clone(&self.reading));
             let read = async move {
-                let asked = Moment::now();
                 let read = source.read(&id).await;
-                let result = match read {
-                    Ok(Some(stood)) => Ok(keep(&held, stood, asked, source.pace())),
-                    Ok(None) => {
-                        held.store(None);
-                        Ok(None)
+                let read = read.map(|stood| stood.map(|stood| fresh(stood, began, pace)));
+                let mut reading = lock(&slot);
+                // Another one may have begun since, and may know better.
+                if reading.take_if(|reading| reading.began == began).is_some() {
+                    match &read {
+                        Ok(current) => held.store(current.clone().map(Arc::new)),
+                        Err(_) => hold_on(&held),
                     }
-                    Err(error) => {
-                        hold_on(&held);
-                        Err(error)
-                    }
-                };
-                lock(&slot).take();
-                result
+                }
+                read.map(|current| current.filter(|current| Moment::now() < current.0.ends))
             };
-            read.boxed().shared()
+            Reading { began, answer: read.boxed().shared() }
         };
-        reading.get_or_insert_with(begin).clone()
+        reading.get_or_insert_with(begin).answer.clone()
     }
 }
 
-/// Keeps what stood at some moment after `asked`, unless it has ended since. It is read again after
-/// `pace` at the latest, sooner if it lives short; and handed out for twice that time.
-fn keep(held: &Slot, stood: Stood, asked: Moment, pace: Duration) -> Option<Current> {
+/// What stood at some moment after `asked`. It is read again after `pace` at the latest, sooner if it
+/// lives short; and handed out for twice that time.
+fn fresh(stood: Stood, asked: Moment, pace: Duration) -> Current {
     let pause = (stood.remaining / 8).max(AT_THE_SOONEST).min(pace);
     let ends = asked.plus(stood.remaining);
     let (next, until) = (asked.plus(pause), Deadline::at(asked.plus(2 * pause).min(ends)));
-    let fresh = Current(Arc::new(Held { token: stood.token, ends, next, until }));
-    held.store(Some(Arc::new(fresh.clone())));
-    (Moment::now() < ends).then_some(fresh)
+    Current(Arc::new(Held { token: stood.token, ends, next, until }))
 }
 
 /// Nothing can be read: what is held is handed out as long as it is valid, and read again soon.
