@@ -90,6 +90,13 @@ struct Open {
     tasks: JoinSet<()>,
 }
 
+/// How many connections a client has, and since when the one is at the same that is for longest.
+#[derive(Clone, Copy)]
+struct Client {
+    held: usize,
+    longest: Instant,
+}
+
 struct Place {
     peer: IpAddr,
     progress: Arc<Progress>,
@@ -207,15 +214,20 @@ impl Open {
             return None;
         }
         let passing = || self.places.values().filter(|place| !place.progress.is_to_stay());
-        let mut held: HashMap<IpAddr, usize> = HashMap::new();
-        passing().for_each(|place| *held.entry(place.peer).or_default() += 1);
-        if held.values().sum::<usize>() < self.limits.at_once {
+        let mut clients: HashMap<IpAddr, Client> = HashMap::new();
+        for place in passing() {
+            let (_, since) = place.progress.at();
+            let client = clients.entry(place.peer).or_insert(Client { held: 0, longest: since });
+            client.held += 1;
+            client.longest = client.longest.min(since);
+        }
+        if clients.values().map(|client| client.held).sum::<usize>() < self.limits.at_once {
             return None;
         }
-        passing().min_by_key(|place| {
-            let held = held.get(&place.peer).copied().unwrap_or_default();
-            turn(held, place.progress.at())
-        })
+        let known = passing().filter_map(|place| Some((place, clients.get(&place.peer)?)));
+        known
+            .min_by_key(|(place, client)| turn(**client, place.progress.at()))
+            .map(|(place, _)| place)
     }
 
     fn ended(&mut self, ended: &Result<(Id, ()), JoinError>) {
@@ -225,11 +237,12 @@ impl Open {
     }
 }
 
-/// The connection with the least of these goes first, `held` being how many its client has. One on which
-/// nothing is asked goes before all others. Then one of who has most goes, so that nobody who holds many
-/// takes the turn of one who asks once in a while: one whose request is not there yet, and the oldest.
-fn turn(held: usize, (at, since): (At, Instant)) -> impl Ord {
-    (at != At::Idle, Reverse(held), at != At::Asking, since)
+/// The connection with the least of these goes first. One on which nothing is asked goes before all others.
+/// Then one of who has most goes, so that nobody who holds many takes the turn of one who asks once in a
+/// while, and of several the one that is at the same for longest; of its own, one whose request is not
+/// there yet, and the oldest.
+fn turn(Client { held, longest }: Client, (at, since): (At, Instant)) -> impl Ord {
+    (at != At::Idle, Reverse(held), longest, at != At::Asking, since)
 }
 
 /// Whose address it is: a network of the newer kind has more addresses than anybody can count.

@@ -201,19 +201,23 @@ fn network_of(text: &str) -> IpAddr {
 
 #[test]
 fn what_is_idle_goes_first_then_the_oldest_of_who_has_most_that_is_not_being_answered() {
-    let at = |seconds| clock::now() + Duration::from_secs(seconds);
+    let start = clock::now();
+    let at = |seconds| start + Duration::from_secs(seconds);
     let in_turn = [
-        (3, (At::Idle, at(5))),
-        (3, (At::Idle, at(6))),
-        (1, (At::Idle, at(1))),
-        (3, (At::Asking, at(3))),
-        (3, (At::Asking, at(4))),
-        (3, (At::Answering, at(1))),
-        (3, (At::Answered, at(2))),
-        (1, (At::Asking, at(1))),
-        (1, (At::Answering, at(0))),
+        (3, 1, (At::Idle, at(5))),
+        (1, 1, (At::Idle, at(1))),
+        (3, 1, (At::Asking, at(3))),
+        (3, 1, (At::Asking, at(4))),
+        (3, 1, (At::Answering, at(1))),
+        (3, 1, (At::Answered, at(2))),
+        // Who has as many, but none for as long.
+        (3, 2, (At::Asking, at(2))),
+        (1, 0, (At::Answering, at(0))),
+        (1, 9, (At::Asking, at(9))),
     ];
-    let turns: Vec<_> = in_turn.into_iter().map(|(held, at)| turn(held, at)).collect();
+    let turns = in_turn.into_iter().map(|(held, longest, (at_what, since))| {
+        turn(Client { held, longest: at(longest) }, (at_what, since))
+    });
     assert!(turns.is_sorted());
 }
 
