@@ -33,7 +33,7 @@ use axum::{
 use form_urlencoded::parse;
 use futures_util::future::{OptionFuture, join};
 use tokio::{net::TcpListener, sync::watch, time::Instant};
-use tracing::{info, warn};
+use tracing::{field::display, info, warn};
 
 use self::{
     certificate::Certificate,
@@ -131,8 +131,16 @@ async fn open(
     if own.is_none() && passing.is_none() {
         return;
     }
-    info!(event = "door.listening", %listen, forward_listen = forward_listen.map(tracing::field::display),
-        clients = settings.clients.len(), "the door is open");
+    let at = |listener: &Option<TcpListener>| {
+        listener.as_ref().and_then(|listener| listener.local_addr().ok()).map(display)
+    };
+    info!(
+        event = "door.listening",
+        listen = at(&own),
+        forward_listen = at(&passing),
+        clients = settings.clients.len(),
+        "the door is open"
+    );
     if let Some(listen) = in_clear {
         warn!(event = "door.in_clear", %listen,
             "keys and tokens go over a network in clear, and everything on the way can read them: set \

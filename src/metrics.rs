@@ -72,7 +72,7 @@ const FORWARDS: Metric = (
     "Calls to be passed on to issuers by client, none where nobody showed whose it is, and by their \
      outcome: passed, repeated (with a dead token's successor), dead (the answer that says so was passed \
      on), refused (nobody's, or of a path that is not passed on), invalid, unavailable (no token), failed \
-     (no answer of the issuer)",
+     (no answer of the issuer), left (the client went away)",
 );
 const FORWARD_DURATION: Metric = (
     "evertoken_forward_duration_seconds",

@@ -97,6 +97,14 @@ pub(super) fn read(
     let listens_at = section.place_of("listen");
     // A door that is closed passes nothing on, and needs no listener.
     let forward_listen = section.listen("forward_listen", FORWARD_EXAMPLE).flatten();
+    if let Some(place) = section.place_of("forward_listen")
+        && forward_listen.is_some()
+        && listen.flatten() == forward_listen
+    {
+        let message = "door.forward_listen is door.listen, too: calls are passed on by a listener of their \
+                       own, which also gives tokens";
+        section.mistake(&place, message.to_owned());
+    }
     let tls = read_tls(&mut section);
     let clients = section.section("clients");
     section.end();

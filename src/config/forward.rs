@@ -68,10 +68,12 @@ impl Forward {
         !self.paths.is_empty()
     }
 
-    /// Whether a call of this path is.
+    /// Whether a call of this path is. Calls below `/sns/` have tokens of users (`wechat-api.md` section 8):
+    /// with the account's they would be answered as if that were dead.
     #[must_use]
     pub fn permits(&self, path: &str) -> bool {
-        self.paths.iter().any(|each| each.permits(path))
+        let is_of_users = self.injects && path.starts_with("/sns/");
+        !is_of_users && self.paths.iter().any(|each| each.permits(path))
     }
 
     /// What is wrong with it for these credentials, which are all of its client's.

@@ -105,39 +105,59 @@ impl Clients {
             self.read.notify_waiters();
             sleep_until(next).await;
         };
-        join_all(self.keys.iter().map(follow)).await;
+        let changing = self.keys.iter().filter(|key| !key.is_constant());
+        join_all(changing.map(follow)).await;
         future::pending().await
     }
 
     /// Whose key that is, if it is somebody's. It is compared with every key to the end, so the time that
-    /// it takes tells nothing of how near it came. What is the key of two clients is nobody's: it does
-    /// not tell which of them asks. If it is nobody's so far, those that are late are waited for.
+    /// it takes tells nothing of how near it came.
     pub(super) async fn with_key(&self, given: &str) -> Option<Holder> {
+        self.holder(|_, key| key.expose().as_bytes().ct_eq(given.as_bytes())).await
+    }
+
+    /// Who shows this stand-in, if it was made with a key that the client still has, and no other one.
+    pub(super) async fn with_stand_in(&self, shown: &StandIn<'_>) -> Option<Holder> {
+        let is = |client: &Client, key: &Secret| match client.name == shown.client {
+            true => shown.is_of(key),
+            false => Choice::from(0),
+        };
+        let holder = self.holder(is).await?;
+        self.with_key(holder.key.expose()).await
+    }
+
+    /// Whose key it is that `is` the one that is looked for. What is the key of two clients is nobody's: it
+    /// does not tell which of them asks. If it is nobody's so far, those that are late are waited for.
+    async fn holder(&self, is: impl Fn(&Client, &Secret) -> Choice) -> Option<Holder> {
         let ends = clock::now() + AGE;
         loop {
             let read = self.read.notified();
             let now = clock::now();
-            let compared: Vec<_> =
-                self.keys.iter().map(|key| (&key.client, key.is(given, now))).collect();
-            let mut owners = compared.iter().filter(|(_, is)| is.is_some_and(bool::from));
-            if let Some((owner, _)) = owners.next() {
-                let is_one = owners.all(|(other, _)| Arc::ptr_eq(owner, other));
-                return is_one
-                    .then(|| Holder { client: Arc::clone(owner), key: Secret::new(given) });
+            let compared: Vec<_> = self
+                .keys
+                .iter()
+                .map(|each| {
+                    each.now(now).map(|key| (is_it(&is, &each.client, key.as_ref()), each, key))
+                })
+                .collect();
+            let mut owners = compared.iter().flatten().filter(|(is, ..)| bool::from(*is));
+            if let Some((_, owner, Some(key))) = owners.next() {
+                let is_one = owners.all(|(_, other, _)| Arc::ptr_eq(&owner.client, &other.client));
+                let client = Arc::clone(&owner.client);
+                return is_one.then(|| Holder { client, key: key.clone() });
             }
-            let is_late = compared.iter().any(|(_, is)| is.is_none());
+            let is_late = compared.iter().any(Option::is_none);
             if !is_late || timeout_at(ends, read).await.is_err() {
                 return None;
             }
         }
     }
 
-    /// Who shows this stand-in, if it was made with a key that the client still has.
-    pub(super) fn with_stand_in(&self, shown: &StandIn<'_>) -> Option<Arc<Client>> {
+    /// Whether a client has a key that can be used now.
+    pub(super) fn has_key(&self, client: &Arc<Client>) -> bool {
         let now = clock::now();
-        let mut own = self.keys.iter().filter(|key| key.client.name == shown.client);
-        own.find(|key| key.now(now).flatten().is_some_and(|key| shown.is_of(&key)))
-            .map(|key| Arc::clone(&key.client))
+        let mut own = self.keys.iter().filter(|key| Arc::ptr_eq(&key.client, client));
+        own.any(|key| key.now(now).flatten().is_some())
     }
 
     /// Each of them, once for each of its keys.
@@ -208,7 +228,7 @@ impl Holder {
     /// What it is told as the token: the token itself, or its stand-in where tokens are put into its calls.
     pub(super) fn told(&self, shelf: &Shelf, current: &Current) -> Secret {
         match self.client.forward.injects {
-            true => stand_in::made(self.name(), shelf.id(), &self.key),
+            true => stand_in::made(self.name(), shelf.id().as_str(), &self.key),
             false => Secret::new(current.read.token.expose()),
         }
     }
@@ -239,18 +259,21 @@ impl Key {
         *last = Some(Reading { began, key: read.ok() });
     }
 
-    /// What it is: `None` if it was not read for too long, none in it if it cannot be used.
+    /// What it is: `None` if it was not read for too long, none in it if it cannot be used. One that stands
+    /// in the configuration does not change.
     fn now(&self, now: Instant) -> Option<Option<Secret>> {
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let Reading { key, .. } = last.as_ref().filter(|last| now < last.began + AGE)?;
-        Some(key.clone())
+        let lasts = |last: &&Reading| self.is_constant() || now < last.began + AGE;
+        last.as_ref().filter(lasts).map(|last| last.key.clone())
     }
 
-    /// Whether it is the one that is given; `None` if it was not read for too long.
-    fn is(&self, given: &str, now: Instant) -> Option<Choice> {
-        let is = |key: &Secret| key.expose().as_bytes().ct_eq(given.as_bytes());
-        Some(self.now(now)?.as_ref().map_or(Choice::from(0), is))
+    fn is_constant(&self) -> bool {
+        matches!(self.source, SecretSource::Value(_))
     }
+}
+
+fn is_it(is: impl Fn(&Client, &Secret) -> Choice, client: &Client, key: Option<&Secret>) -> Choice {
+    key.map_or(Choice::from(0), |key| is(client, key))
 }
 
 /// A key as it is now, if it can be one.

@@ -8,32 +8,38 @@
 //! This is a data path: it has a listener of its own, with limits and metrics of its own.
 
 mod begun;
+mod call;
 mod callers;
 mod headers;
+mod hidden;
 mod refused;
 mod target;
 
-use std::{pin::Pin, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Extension, Router,
-    body::{Body, Bytes},
+    body::Body,
     extract::{Request, State},
-    http::{HeaderMap, StatusCode, header, request::Parts},
+    http::{header, request::Parts},
     response::{IntoResponse, Response},
     routing::any,
 };
-use futures_util::Stream;
-use reqwest::Url;
+use tokio::time::{Instant, timeout_at};
 use tracing::{debug, warn};
 
 use self::{
     begun::Begun,
+    call::{Answered, Call, Chunks},
     callers::{Caller, Callers, Who},
     refused::Failed,
     target::Shown,
 };
-use super::{Door, refusals::Occasions, shelf::Shelf};
+use super::{
+    Door,
+    refusals::Occasions,
+    shelf::{Shelf, Verdict},
+};
 use crate::{
     clock,
     connections::{Limits, Peer},
@@ -54,15 +60,13 @@ pub(super) const LIMITS: Limits = Limits {
 const MOST: usize = 64 * 1024 * 1024;
 
 /// A body of a call up to this length is kept, so that the call can be made again.
-const KEPT: usize = 32 * 1024;
+const MOST_KEPT: usize = 32 * 1024;
 
-/// An answer that says that a token is dead is shorter, in bytes.
-const DEAD: usize = 4 * 1024;
-
-/// How long it may take from a call to the beginning of its answer, its body included.
+/// How long it may take from a call to the beginning of its last answer, its body included.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(60);
 
-/// How long a call whose token was dead waits for its successor: a refresh takes one call of the issuer.
+/// How long after a report calls whose token was dead wait for its successor: a refresh takes one call of
+/// the issuer.
 const SUCCEEDS_WITHIN: Duration = Duration::from_secs(5);
 
 /// What all such calls share.
@@ -87,18 +91,17 @@ enum Outcome {
     Invalid,
     /// There is no token to be put in.
     Unavailable,
-    /// The issuer gave no answer.
+    /// The issuer gave no answer that can be passed on.
     Failed,
+    /// The client went away before its answer began.
+    Left,
 }
 
-/// A body as it comes.
-type Chunks<E> = Pin<Box<dyn Stream<Item = Result<Bytes, E>> + Send>>;
-
-/// The answer of an issuer, as far as it was read.
-struct Answered {
-    status: StatusCode,
-    headers: HeaderMap,
-    body: Begun<Chunks<reqwest::Error>>,
+/// Counts what becomes of a call, also if its client goes away.
+struct Counting<'a> {
+    client: &'a str,
+    asked_at: Instant,
+    outcome: Outcome,
 }
 
 /// All of the door's paths, and calls that are passed on for what it does not answer itself.
@@ -114,7 +117,7 @@ async fn pass(
     Extension(peer): Extension<Peer>,
     request: Request,
 ) -> Response {
-    let read = clock::now();
+    let asked_at = clock::now();
     let (head, body) = request.into_parts();
     let shown = target::check(&head.method, &head.uri)
         .and_then(|()| target::shown(&head.uri, &head.headers));
@@ -139,7 +142,7 @@ async fn pass(
         }
         Who::Nobody => {
             Outcome::Refused.count("");
-            forwarding.door.refusals.wait(read, peer, "a call to be passed on").await;
+            forwarding.door.refusals.wait(asked_at, peer, "a call to be passed on").await;
             return refused::unknown(carrier);
         }
     };
@@ -148,6 +151,7 @@ async fn pass(
         Outcome::Refused.count(client);
         return refused::not_permitted(client);
     }
+    let mut counting = Counting { client, asked_at, outcome: Outcome::Left };
     let (outcome, answer) = match forwarding.call(&caller, &head, body).await {
         Ok((outcome, answered)) => (outcome, answered.into_response()),
         Err(failed) => {
@@ -155,8 +159,7 @@ async fn pass(
             (failed.outcome(), failed.told(carrier))
         }
     };
-    outcome.count(client);
-    metrics::forwarded_within(client, read.elapsed());
+    counting.outcome = outcome;
     answer
 }
 
@@ -170,42 +173,54 @@ impl Forwarding {
         head: &Parts,
         body: Body,
     ) -> Result<(Outcome, Answered), Failed> {
+        let deadline = clock::now() + ANSWERS_WITHIN;
         let (shelf, store) = (&*caller.shelf, &*self.door.store);
         let length = head.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
         if length.and_then(|length| length.parse::<usize>().ok()).is_some_and(|all| MOST < all) {
             return Err(Failed::TooLong);
         }
         let body: Chunks<axum::Error> = Box::pin(body.into_data_stream());
-        let body =
-            Begun::read(body, |read| KEPT < read.len()).await.map_err(|_| Failed::CutShort)?;
+        let body = Begun::read(body, |read| MOST_KEPT < read.len());
+        let body = timeout_at(deadline, body).await.map_err(|_elapsed| Failed::Slow)?;
+        let body = body.map_err(|_| Failed::CutShort)?;
+        let call = Call { shelf, head, deadline };
         if !caller.client.forward().injects {
-            return Ok((Outcome::Passed, send(shelf, head, sent(body), None).await?));
+            return Ok((Outcome::Passed, call.send(body, None).await?));
         }
         let token = shelf.current(store).await.map_err(Failed::NoToken)?.read.token;
         let kept = body.whole().cloned();
-        let answered = send(shelf, head, sent(body), Some(&token)).await?;
-        if !answered.says_dead(shelf) {
+        let answered = call.send(body, Some(&token)).await?;
+        if !answered.says_dead {
             return Ok((Outcome::Passed, answered));
         }
-        self.report(shelf, &token).await;
-        let next = match &kept {
-            Some(_) => shelf.successor(store, &token, SUCCEEDS_WITHIN).await,
+        let ends = self.report(shelf, &token).await;
+        let next = match ends.filter(|_| kept.is_some()) {
+            Some(ends) => shelf.successor(store, &token, ends.min(deadline)).await,
             None => None,
         };
         let Some((kept, next)) = kept.zip(next) else { return Ok((Outcome::Dead, answered)) };
-        let next = next.read.token;
-        let answered = send(shelf, head, kept.into(), Some(&next)).await?;
-        if answered.says_dead(shelf) {
+        let (kept, next) = (Begun::all(kept), next.read.token);
+        let answered = call.send(kept, Some(&next)).await?;
+        if answered.says_dead {
             self.report(shelf, &next).await;
             return Ok((Outcome::Dead, answered));
         }
         Ok((Outcome::Repeated, answered))
     }
 
-    async fn report(&self, shelf: &Shelf, token: &Token) {
-        let told = shelf.report(&*self.door.store, token).await;
-        debug!(event = "forward.dead", credential = %shelf.id(), ?told,
+    /// Reports a token as dead, and until when its successor can be expected; `None` if nobody takes the
+    /// report.
+    async fn report(&self, shelf: &Shelf, token: &Token) -> Option<Instant> {
+        let ends = clock::now() + SUCCEEDS_WITHIN;
+        let told = timeout_at(ends, shelf.report(&*self.door.store, token)).await;
+        let (told, ends) = match told {
+            Ok(Ok(Verdict::Reported(at))) => ("reported", Some(at + SUCCEEDS_WITHIN)),
+            Ok(Ok(Verdict::Replaced)) => ("replaced", Some(ends)),
+            Ok(Err(_)) | Err(_) => ("not_taken", None),
+        };
+        debug!(event = "forward.dead", credential = %shelf.id(), told,
             "the issuer says of a call that was passed on that its token is dead");
+        ends
     }
 
     /// Says that calls fail; not again and again.
@@ -219,63 +234,12 @@ impl Forwarding {
     }
 }
 
-/// What is sent of a body: whole, or as it comes.
-fn sent(body: Begun<Chunks<axum::Error>>) -> reqwest::Body {
-    match body.whole() {
-        Some(whole) => whole.clone().into(),
-        None => reqwest::Body::wrap_stream(body.stream(MOST)),
-    }
-}
+// === impl Counting ===
 
-/// Sends a call to the issuer of a credential, with a token if one is put in there.
-async fn send(
-    shelf: &Shelf,
-    head: &Parts,
-    body: reqwest::Body,
-    token: Option<&Token>,
-) -> Result<Answered, Failed> {
-    let deadline = clock::now() + ANSWERS_WITHIN;
-    let provider = &shelf.credential().provider;
-    let (calls, transport) = (provider.calls(), provider.transport(deadline).await);
-    let (calls, transport) = calls.zip(transport).ok_or(Failed::NoApi)?;
-    let address: Url = target::address(calls, &head.uri, token).ok_or(Failed::NoApi)?;
-    let mut request = reqwest::Request::new(head.method.clone(), address);
-    *request.headers_mut() = headers::to_issuer(calls.carrier, &head.headers, token);
-    *request.body_mut() = Some(body);
-    let answer = transport.pass_on(calls.base, request, deadline).await.map_err(Failed::Issuer)?;
-    let (status, headers) = (answer.status(), headers::to_client(answer.headers(), token));
-    let length = answer.content_length();
-    let is_enough = |read: &[u8]| {
-        // Only a short object can say that a token is dead; all else is passed on as it comes.
-        token.is_none() || length.is_some_and(|all| DEAD as u64 <= all) || !may_say_dead(read)
-    };
-    let body: Chunks<reqwest::Error> = Box::pin(answer.bytes_stream());
-    let body = Begun::read(body, is_enough).await.map_err(|_| Failed::CutShort)?;
-    Ok(Answered { status, headers, body })
-}
-
-/// Whether what was read of an answer may be the beginning of one that says that a token is dead.
-fn may_say_dead(read: &[u8]) -> bool {
-    read.len() < DEAD && read.trim_ascii_start().first().is_none_or(|first| *first == b'{')
-}
-
-// === impl Answered ===
-
-impl Answered {
-    /// Whether it says that the token is dead. Nothing was done then.
-    fn says_dead(&self, shelf: &Shelf) -> bool {
-        let says = |body: &Bytes| shelf.credential().provider.says_dead(self.status.as_u16(), body);
-        self.body.whole().is_some_and(says)
-    }
-}
-
-impl IntoResponse for Answered {
-    fn into_response(self) -> Response {
-        let body = match self.body.whole() {
-            Some(whole) => Body::from(whole.clone()),
-            None => Body::from_stream(self.body.stream(MOST)),
-        };
-        (self.status, self.headers, body).into_response()
+impl Drop for Counting<'_> {
+    fn drop(&mut self) {
+        self.outcome.count(self.client);
+        metrics::forwarded_within(self.client, self.asked_at.elapsed());
     }
 }
 
@@ -292,6 +256,7 @@ impl Outcome {
             Self::Invalid => "invalid",
             Self::Unavailable => "unavailable",
             Self::Failed => "failed",
+            Self::Left => "left",
         };
         metrics::forwarded(client, outcome);
     }

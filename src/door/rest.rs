@@ -16,6 +16,7 @@ use super::{
     Answer, Door, NO_STORE,
     clients::{Client, Holder},
     shelf::{Current, Lack, Shelf, Verdict},
+    stand_in::StandIn,
 };
 use crate::{clock, connections::Peer, credential::Token};
 
@@ -102,6 +103,12 @@ pub(super) async fn reject(
         Answer::Invalid.count(Some(&client));
         return problem(StatusCode::BAD_REQUEST, "the body must be {\"token\": \"…\"}, in JSON");
     };
+    if StandIn::read(token.expose()).is_some() {
+        Answer::Invalid.count(Some(&client));
+        let detail =
+            "this is what stands in for the token: the door itself reports one that is dead";
+        return problem(StatusCode::BAD_REQUEST, detail);
+    }
     match shelf.report(&*door.store, &token).await {
         Ok(verdict) => {
             Answer::Report.count(Some(&client));

@@ -4,10 +4,7 @@
 #[cfg(test)]
 mod tests;
 
-use std::{
-    sync::{Arc, Mutex as Slot, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use subtle::{Choice, ConstantTimeEq};
 use tokio::{
@@ -25,7 +22,7 @@ use crate::{
 
 /// How old a token may be that is handed out; and what is read again for those who wait for another one.
 const AGE: Duration = Duration::from_secs(1);
-const AGE_FOR_WAITING: Duration = Duration::from_millis(250);
+pub(super) const AGE_FOR_WAITING: Duration = Duration::from_millis(250);
 
 /// How long the store is waited for while what was read before is still valid.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -51,7 +48,8 @@ const SAME_REPORT: Duration = Duration::from_secs(10);
 pub(super) struct Shelf {
     credential: Arc<Credential>,
     known: Mutex<Known>,
-    reported: Slot<Option<(Token, Instant)>>,
+    /// The last report, and when it was made.
+    reported: Mutex<Option<(Token, Instant)>>,
 }
 
 #[derive(Default)]
@@ -60,7 +58,7 @@ struct Known {
     at: Option<Instant>,
     held: Option<Held>,
     /// The token before the one that is held: its issuer may still take it.
-    before: Option<Token>,
+    before: Option<Held>,
     /// The store did not answer then.
     is_away: bool,
 }
@@ -104,7 +102,7 @@ pub(super) enum Verdict {
 
 impl Shelf {
     pub(super) fn new(credential: Arc<Credential>) -> Self {
-        Self { credential, known: Mutex::default(), reported: Slot::default() }
+        Self { credential, known: Mutex::default(), reported: Mutex::default() }
     }
 
     pub(super) fn id(&self) -> &CredentialId {
@@ -151,25 +149,24 @@ impl Shelf {
         }
     }
 
-    /// Whether this is the current token, or the one before it.
-    pub(super) async fn shows(&self, store: &dyn Coordinate, text: &str) -> bool {
+    /// Whether this is the current token, or the one before it, as far as it was read; `again` if it was
+    /// looked at just before.
+    pub(super) async fn shows(&self, store: &dyn Coordinate, text: &str, again: bool) -> bool {
         // Whether it can be read is seen by what is known after it.
-        let _ = self.current_at(store, AGE).await;
+        let _ = self.current_at(store, if again { AGE_FOR_WAITING } else { AGE }).await;
         let known = self.known.lock().await;
-        let held = known.held.as_ref().map(|held| &held.read.token);
-        let is = |token: &Token| token.expose().as_bytes().ct_eq(text.as_bytes());
-        let is_it = held.into_iter().chain(&known.before).map(is);
-        is_it.fold(Choice::from(0), |one, other| one | other).into()
+        let valid = [&known.held, &known.before].into_iter().flatten().filter_map(Held::current);
+        let is = |current: Current| current.read.token.expose().as_bytes().ct_eq(text.as_bytes());
+        valid.map(is).fold(Choice::from(0), |one, other| one | other).into()
     }
 
-    /// The token after this one, which was just reported: it is waited for, for so long.
+    /// The token after this one, which was reported: it is waited for until then.
     pub(super) async fn successor(
         &self,
         store: &dyn Coordinate,
         of: &Token,
-        within: Duration,
+        ends: Instant,
     ) -> Option<Current> {
-        let ends = clock::now() + within;
         loop {
             let current = self.current_at(store, AGE_FOR_WAITING).await;
             if let Some(current) = current.ok().filter(|current| current.read.token != *of) {
@@ -195,22 +192,20 @@ impl Shelf {
         if self.current_at(store, AGE_FOR_WAITING).await?.read.token != *token {
             return Ok(Verdict::Replaced);
         }
+        // Whoever gives up in the middle has made no report: the next one does.
+        let mut reported = self.reported.lock().await;
         let now = clock::now();
+        if let Some((last, at)) = &*reported
+            && last == token
+            && now < *at + SAME_REPORT
         {
-            let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some((last, at)) = &*reported
-                && last == token
-                && now < *at + SAME_REPORT
-            {
-                return Ok(Verdict::Reported(*at));
-            }
-            *reported = Some((token.clone(), now));
+            return Ok(Verdict::Reported(*at));
         }
-        if let Err(error) = store.report(self.id(), token).await {
-            self.reported.lock().unwrap_or_else(PoisonError::into_inner).take();
+        store.report(self.id(), token).await.map_err(|error| {
             self.tell(&error);
-            return Err(Lack::Away);
-        }
+            Lack::Away
+        })?;
+        *reported = Some((token.clone(), now));
         Ok(Verdict::Reported(now))
     }
 
@@ -274,9 +269,9 @@ async fn read(
 
 impl Known {
     fn hold(&mut self, held: Option<Held>) {
-        let last = self.held.take().map(|held| held.read.token);
-        let is_new = |token: &Token| held.as_ref().is_none_or(|held| held.read.token != *token);
-        if let Some(last) = last.filter(is_new) {
+        let is_new =
+            |last: &Held| held.as_ref().is_none_or(|held| held.read.token != last.read.token);
+        if let Some(last) = self.held.take().filter(is_new) {
             self.before = Some(last);
         }
         self.held = held;

@@ -40,11 +40,6 @@ impl Route {
         each.clone().cycle().skip(first).take(each.count())
     }
 
-    /// The one to begin with.
-    pub(crate) fn first(&self) -> Option<&Url> {
-        self.entries().next().map(|(_, base)| base)
-    }
-
     /// The next attempt begins behind the entry point at this place. Of several attempts that failed
     /// there, the first one counts.
     pub(crate) fn leave(&self, at: usize) {

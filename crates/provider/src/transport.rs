@@ -335,8 +335,8 @@ impl Shared {
             .retry(reqwest::retry::never())
             .no_proxy()
             .referer(false)
-            // A connection taken from a pool may be closed under the request, which is then sent
-            // again on another. A connection of its own rules that out.
+            // A connection taken from a pool may be closed under the request. A connection of its own
+            // rules that out.
             .pool_max_idle_per_host(if self.kept.is_zero() { 0 } else { usize::MAX })
             .pool_idle_timeout(self.kept)
             .connect_timeout(self.connect_timeout)

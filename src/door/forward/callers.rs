@@ -4,11 +4,12 @@
 use std::sync::Arc;
 
 use futures_util::future::join_all;
+use tokio::time::sleep;
 
 use crate::door::{
     Door,
     clients::{Client, Clients},
-    shelf::Shelf,
+    shelf::{AGE_FOR_WAITING, Shelf},
     stand_in::StandIn,
 };
 
@@ -48,29 +49,39 @@ impl Callers {
     /// Who shows this, for a call of this path.
     pub(super) async fn who(&self, door: &Door, text: &str, path: &str) -> Who {
         if let Some(stand_in) = StandIn::read(text) {
-            let client = door.clients.with_stand_in(&stand_in);
-            let client = client.filter(|client| client.forward().injects);
-            let caller = client.and_then(|client| {
+            let holder = door.clients.with_stand_in(&stand_in).await;
+            let client = holder.map(|holder| holder.client);
+            let caller = client.filter(|client| client.forward().injects).and_then(|client| {
                 let shelf = Arc::clone(client.shelf(stand_in.id)?);
                 Some(Caller { client, shelf })
             });
             return caller.map_or(Who::Nobody, Who::Caller);
         }
-        let client = door.clients.with_key(text).await.map(|holder| holder.client);
+        if let Some(caller) = self.with_token(door, text, path, false).await {
+            return Who::Caller(caller);
+        }
+        let holder = door.clients.with_key(text).await;
+        let client = holder.map(|holder| holder.client);
         if let Some(client) = client.filter(|client| client.forward().injects) {
             return match client.only_shelf().cloned() {
                 Some(shelf) => Who::Caller(Caller { client, shelf }),
                 None => Who::OneOfSeveral(client),
             };
         }
-        self.with_token(door, text, path).await.map_or(Who::Nobody, Who::Caller)
+        if self.0.is_empty() {
+            return Who::Nobody;
+        }
+        // A token that was just published may be in the application's hands before the door has read it.
+        sleep(AGE_FOR_WAITING).await;
+        self.with_token(door, text, path, true).await.map_or(Who::Nobody, Who::Caller)
     }
 
-    /// Who has this token. If several clients do, one whose calls of this path are passed on: any of them
-    /// could make this call without the door.
-    async fn with_token(&self, door: &Door, text: &str, path: &str) -> Option<Caller> {
-        let compared = self.0.iter().map(async |(client, shelf)| {
-            let is_its = shelf.shows(&*door.store, text).await;
+    /// Who has this token. If several clients do, one whose calls of this path are passed on. A client
+    /// without a key that can be used has nothing any more.
+    async fn with_token(&self, door: &Door, text: &str, path: &str, again: bool) -> Option<Caller> {
+        let with_key = self.0.iter().filter(|(client, _)| door.clients.has_key(client));
+        let compared = with_key.map(async |(client, shelf)| {
+            let is_its = shelf.shows(&*door.store, text, again).await;
             is_its.then(|| Caller { client: Arc::clone(client), shelf: Arc::clone(shelf) })
         });
         let mut holders: Vec<Caller> = join_all(compared).await.into_iter().flatten().collect();

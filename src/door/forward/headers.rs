@@ -2,11 +2,14 @@
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use super::target::HEADERS;
+use super::{hidden::shows, target::TOKEN_HEADERS};
 use crate::{credential::Token, provider::Carrier};
 
-/// What concerns one connection alone (RFC 9110 section 7.6.1), or tells of who stands before the door.
-const NOT_PASSED: [&str; 19] = [
+/// What concerns one connection alone (RFC 9110 section 7.6.1), tells of who stands before the door, or of
+/// another path or method than the one that the door has judged.
+const NOT_PASSED: [&str; 23] = [
+    "alt-svc",
+    "cf-connecting-ip",
     "connection",
     "cookie",
     "expect",
@@ -17,23 +20,33 @@ const NOT_PASSED: [&str; 19] = [
     "proxy-authorization",
     "proxy-connection",
     "set-cookie",
+    "strict-transport-security",
     "te",
     "trailer",
     "transfer-encoding",
+    "true-client-ip",
     "upgrade",
     "via",
-    "x-forwarded-for",
-    "x-forwarded-host",
-    "x-forwarded-proto",
+    "x-client-ip",
+    "x-original-url",
     "x-real-ip",
+    "x-rewrite-url",
 ];
 
-/// The headers that are passed on to the issuer, with a token if one is put in there. What the call has
-/// in a token's place is passed on only where it is the token itself.
-pub(super) fn to_issuer(carrier: Carrier, came: &HeaderMap, token: Option<&Token>) -> HeaderMap {
+/// The same of all that begins so.
+const NOT_PASSED_FROM: [&str; 2] = ["x-forwarded-", "x-http-method"];
+
+/// The headers that are passed on to the issuer, with a token if one is put in there; `None` if the token
+/// can stand in no header. What the call has in a token's place is passed on only where it is the token
+/// itself.
+pub(super) fn to_issuer(
+    carrier: Carrier,
+    came: &HeaderMap,
+    token: Option<&Token>,
+) -> Option<HeaderMap> {
     let mut passed = kept(came);
     let is_carrier = |name: &str| matches!(carrier, Carrier::Header(own, _) if own == name);
-    for (name, _) in HEADERS {
+    for (name, _) in TOKEN_HEADERS {
         if token.is_some() || !is_carrier(name) {
             passed.remove(name);
         }
@@ -41,14 +54,13 @@ pub(super) fn to_issuer(carrier: Carrier, came: &HeaderMap, token: Option<&Token
     if let Some(token) = token {
         // An answer that is packed cannot be looked at.
         passed.remove(header::ACCEPT_ENCODING);
-        if let Carrier::Header(name, before) = carrier
-            && let Ok(mut value) = HeaderValue::try_from(format!("{before}{}", token.expose()))
-        {
+        if let Carrier::Header(name, before) = carrier {
+            let mut value = HeaderValue::try_from(format!("{before}{}", token.expose())).ok()?;
             value.set_sensitive(true);
             passed.insert(HeaderName::from_static(name), value);
         }
     }
-    passed
+    Some(passed)
 }
 
 /// The headers of an answer that are passed on to a client; none of them shows it a token that it does
@@ -56,12 +68,8 @@ pub(super) fn to_issuer(carrier: Carrier, came: &HeaderMap, token: Option<&Token
 pub(super) fn to_client(came: &HeaderMap, hidden: Option<&Token>) -> HeaderMap {
     let mut passed = kept(came);
     if let Some(token) = hidden {
-        let shows = |value: &HeaderValue| {
-            let (text, token) = (value.as_bytes(), token.expose().as_bytes());
-            text.windows(token.len()).any(|window| window == token)
-        };
-        let showing: Vec<HeaderName> =
-            passed.iter().filter(|(_, value)| shows(value)).map(|(name, _)| name.clone()).collect();
+        let showing = passed.iter().filter(|(_, value)| shows(value.as_bytes(), token));
+        let showing: Vec<HeaderName> = showing.map(|(name, _)| name.clone()).collect();
         for name in showing {
             passed.remove(name);
         }
@@ -75,10 +83,12 @@ fn kept(came: &HeaderMap) -> HeaderMap {
         .flat_map(|names| names.split(','))
         .map(|name| name.trim().to_ascii_lowercase())
         .collect();
-    let is_passed = |name: &HeaderName| {
-        !NOT_PASSED.contains(&name.as_str()) && !named.iter().any(|each| each == name.as_str())
+    let is_passed = |name: &str| {
+        !NOT_PASSED.contains(&name)
+            && !NOT_PASSED_FROM.iter().any(|begin| name.starts_with(begin))
+            && !named.iter().any(|each| each == name)
     };
-    let passed = came.iter().filter(|(name, _)| is_passed(name));
+    let passed = came.iter().filter(|(name, _)| is_passed(name.as_str()));
     passed.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
@@ -106,6 +116,8 @@ mod tests {
             ("connection", "close, X-Own"),
             ("x-own", "1"),
             ("x-forwarded-for", "10.0.0.1"),
+            ("x-forwarded-prefix", "/a"),
+            ("x-original-url", "/cgi-bin/token"),
             ("cookie", "a"),
             ("content-type", "a/b"),
             ("content-length", "3"),
@@ -114,30 +126,33 @@ mod tests {
             ("authorization", "Bearer key"),
         ]);
         let token = Token::new("t0k3n").expect("a token");
-        let query = to_issuer(Carrier::Query("access_token"), &came, Some(&token));
+        let query =
+            to_issuer(Carrier::Query("access_token"), &came, Some(&token)).expect("headers");
         assert_eq!(named(&query), ["content-length", "content-type", "user-agent"]);
         let bearer = Carrier::Header("authorization", "Bearer ");
-        let put_in = to_issuer(bearer, &came, Some(&token));
+        let put_in = to_issuer(bearer, &came, Some(&token)).expect("headers");
         assert_eq!(put_in["authorization"], "Bearer t0k3n");
         assert!(!format!("{put_in:?}").contains("t0k3n"));
-        let own = to_issuer(bearer, &came, None);
+        let own = to_issuer(bearer, &came, None).expect("headers");
         assert_eq!(
             (own["authorization"].as_bytes(), own["accept-encoding"].as_bytes()),
             (&b"Bearer key"[..], &b"gzip"[..])
         );
-        let foreign = to_issuer(Carrier::Query("access_token"), &came, None);
+        let foreign = to_issuer(Carrier::Query("access_token"), &came, None).expect("headers");
         assert!(!foreign.contains_key("authorization"));
     }
 
     #[test]
     fn no_header_of_an_answer_shows_a_token_that_was_put_in() {
-        let token = Token::new("t0k3n").expect("a token");
+        let token = Token::new("t0k+n/==").expect("a token");
         let came = headers(&[
-            ("location", "https://api.example/?access_token=t0k3n"),
+            ("location", "https://api.example/?access_token=t0k%2bn%2F%3D%3D"),
+            ("link", "<https://api.example/?to=%3Faccess_token%3Dt0k%252Bn%252F%253D%253D>"),
+            ("x-token", "t0k+n/=="),
             ("set-cookie", "a=b"),
             ("content-type", "a/b"),
         ]);
         assert_eq!(named(&to_client(&came, Some(&token))), ["content-type"]);
-        assert_eq!(named(&to_client(&came, None)), ["content-type", "location"]);
+        assert_eq!(named(&to_client(&came, None)), ["content-type", "link", "location", "x-token"]);
     }
 }

@@ -17,8 +17,12 @@ use crate::{
 /// Why a call got no answer of the issuer.
 #[derive(Debug)]
 pub(super) enum Failed {
-    /// The body of the call, or that of the answer, broke off.
+    /// The client's body broke off.
     CutShort,
+    /// The call, or its answer, took too long.
+    Slow,
+    /// The issuer's answer is none that can be passed on.
+    Unfit(&'static str),
     /// The call has more than is passed on.
     TooLong,
     /// There is no token to be put in.
@@ -34,20 +38,29 @@ pub(super) enum Failed {
 impl Failed {
     pub(super) fn outcome(&self) -> Outcome {
         match self {
-            Self::CutShort | Self::Issuer(_) => Outcome::Failed,
+            Self::Slow | Self::Unfit(_) | Self::Issuer(_) => Outcome::Failed,
             Self::NoToken(_) => Outcome::Unavailable,
-            Self::TooLong | Self::NoApi => Outcome::Invalid,
+            Self::CutShort | Self::TooLong | Self::NoApi => Outcome::Invalid,
         }
     }
 
     pub(super) fn told(&self, carrier: Option<Carrier>) -> Response {
         match self {
-            Self::CutShort => problem(StatusCode::BAD_GATEWAY, "the call or its answer broke off"),
+            Self::CutShort => problem(StatusCode::BAD_REQUEST, "the body of the call broke off"),
+            Self::Slow => {
+                let detail =
+                    "the issuer did not answer in time: whether it has done anything is unknown";
+                problem(StatusCode::GATEWAY_TIMEOUT, detail)
+            }
+            Self::Unfit(why) => {
+                let detail = format!("the issuer's answer is not passed on: {why}");
+                problem(StatusCode::BAD_GATEWAY, &detail)
+            }
             Self::TooLong => {
                 problem(StatusCode::PAYLOAD_TOO_LARGE, "the body of the call is longer than 64 MiB")
             }
             Self::NoToken(lack) => busy(carrier, lack.sentence()),
-            Self::NoApi => problem(StatusCode::BAD_REQUEST, "the issuer has no such address"),
+            Self::NoApi => problem(StatusCode::BAD_REQUEST, "the issuer can have no such address"),
             Self::Issuer(error) => {
                 let status = match error.trouble {
                     Trouble::IssuerSlow => StatusCode::GATEWAY_TIMEOUT,
@@ -72,8 +85,8 @@ pub(super) fn unfit(unfit: Unfit) -> Response {
         ),
         Unfit::Path => (
             StatusCode::BAD_REQUEST,
-            "the path could be read in two ways: it has an empty part, . or .., or encodes what needs no \
-             encoding",
+            "the path could be read in two ways: it has an empty part, . or .., a semicolon, a character that \
+             must be encoded, or encodes a letter, a digit, a slash or what else needs none",
         ),
         Unfit::GetsTokens => (
             StatusCode::FORBIDDEN,

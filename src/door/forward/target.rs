@@ -7,10 +7,7 @@ use axum::http::{HeaderMap, Method, Uri};
 use form_urlencoded::{byte_serialize, parse};
 use reqwest::Url;
 
-use crate::{
-    credential::Token,
-    provider::{Calls, Carrier},
-};
+use crate::{credential::Token, provider::Carrier};
 
 /// The methods of calls that are passed on.
 const METHODS: [Method; 6] =
@@ -18,22 +15,12 @@ const METHODS: [Method; 6] =
 
 /// Where a call may have a token. Whatever the issuer's own place is, an application may use any.
 const QUERY: &str = "access_token";
-pub(super) const HEADERS: [(&str, &str); 2] =
+pub(super) const TOKEN_HEADERS: [(&str, &str); 2] =
     [("authorization", "Bearer "), ("x-acs-dingtalk-access-token", "")];
 
-/// Paths by which tokens are got, without the slash at their ends: no call of these is passed on, so that
-/// none goes past the fleet.
-const GET_TOKENS: [&str; 9] = [
-    "/cgi-bin/token",
-    "/cgi-bin/stable_token",
-    "/cgi-bin/gettoken",
-    "/gettoken",
-    "/v1.0/oauth2/accesstoken",
-    "/open-apis/auth/v3/tenant_access_token/internal",
-    "/open-apis/auth/v3/app_access_token/internal",
-    "/open-apis/auth/v3/tenant_access_token",
-    "/open-apis/auth/v3/app_access_token",
-];
+/// What may be encoded in a path, of ASCII. Anything else needs no encoding, or is read as a separator or an
+/// end once it is decoded, by whoever decodes it twice, for one.
+const MAY_BE_ENCODED: &[u8] = b" \"<>[]^`{}|+=&@:,!$'()*";
 
 /// What came in a call's place for a token.
 #[derive(Debug, PartialEq, Eq)]
@@ -66,30 +53,47 @@ pub(super) fn check(method: &Method, uri: &Uri) -> Result<(), Unfit> {
     if !is_plain(path) {
         return Err(Unfit::Path);
     }
-    let named = path.trim_end_matches('/').to_ascii_lowercase();
-    if GET_TOKENS.contains(&named.as_str()) { Err(Unfit::GetsTokens) } else { Ok(()) }
+    if gets_tokens(path) { Err(Unfit::GetsTokens) } else { Ok(()) }
+}
+
+/// Whether tokens are got by this path, of whatever kind: no call of these is passed on, so that none goes
+/// past the fleet (`wechat-api.md` sections 1, 2, 7, 8 and 9).
+fn gets_tokens(path: &str) -> bool {
+    let path = path.trim_end_matches('/').to_ascii_lowercase();
+    let last = path.rsplit('/').next().unwrap_or_default();
+    let by_name = matches!(last, "token" | "stable_token" | "gettoken")
+        || last.starts_with("get_") && last.ends_with("_token")
+        || last.ends_with("component_token")
+        || last.ends_with("authorizer_token");
+    let below = |folder: &str| path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'));
+    let is_ticket = path == "/v1.0/oauth2/jsapitickets";
+    by_name
+        || below("/open-apis/auth")
+        || below("/sns/oauth2")
+        || below("/v1.0/oauth2") && !is_ticket
 }
 
 /// Whether a path has one reading: nobody on the way may take it for another one than the door did.
 fn is_plain(path: &str) -> bool {
-    let mut parts = path.strip_prefix('/').unwrap_or("//").split('/').peekable();
-    while let Some(part) = parts.next() {
-        let is_last = parts.peek().is_none();
-        if matches!(part, "." | "..") || part.is_empty() && !is_last {
-            return false;
-        }
+    let inner = path.strip_prefix('/').unwrap_or("/");
+    let parts = inner.strip_suffix('/').unwrap_or(inner).split('/');
+    let is_raw = |char: char| char.is_ascii_alphanumeric() || "-._~!$&'()*+,=:@/%".contains(char);
+    path.chars().all(is_raw) && (inner.is_empty() || parts.into_iter().all(is_plain_part))
+}
+
+fn is_plain_part(part: &str) -> bool {
+    let mut pieces = part.split('%');
+    let mut bytes = pieces.next().unwrap_or_default().as_bytes().to_vec();
+    for piece in pieces {
+        let Some((code, rest)) = piece.split_at_checked(2) else { return false };
+        let byte = u8::from_str_radix(code, 16).ok().filter(|_| !code.starts_with('+'));
+        let is_encoded_for_a_reason = |byte: &u8| !byte.is_ascii() || MAY_BE_ENCODED.contains(byte);
+        let Some(byte) = byte.filter(is_encoded_for_a_reason) else { return false };
+        bytes.push(byte);
+        bytes.extend_from_slice(rest.as_bytes());
     }
-    let mut codes = path.split('%');
-    let before = codes.next().unwrap_or_default();
-    let is_encoded_for_a_reason = |code: &str| {
-        let byte = code.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        // What needs no encoding may hide what is named; a separator or an end may be read as one.
-        byte.is_some_and(|byte| {
-            !byte.is_ascii_alphanumeric() && !b"-._~/\\".contains(&byte) && 0x20 <= byte
-        })
-    };
-    !before.contains('\\')
-        && codes.all(|code| is_encoded_for_a_reason(code) && !code.contains('\\'))
+    let text = String::from_utf8(bytes).unwrap_or_default();
+    !matches!(&*text, "" | "." | "..") && text.trim() == text
 }
 
 /// What a call shows as its token; none if it shows nothing.
@@ -101,7 +105,7 @@ pub(super) fn shown(uri: &Uri, headers: &HeaderMap) -> Result<Option<Shown>, Unf
     let in_query = parse(query.as_bytes()).filter(|(name, _)| name == QUERY);
     let in_query =
         in_query.map(|(_, text)| Shown { text: text.into_owned(), carrier: Carrier::Query(QUERY) });
-    let in_headers = HEADERS.iter().flat_map(|&(name, before)| {
+    let in_headers = TOKEN_HEADERS.iter().flat_map(|&(name, before)| {
         let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
         values.filter_map(move |value| {
             let (scheme, text) = value.split_at_checked(before.len())?;
@@ -117,23 +121,28 @@ pub(super) fn shown(uri: &Uri, headers: &HeaderMap) -> Result<Option<Shown>, Unf
 
 /// The address behind the issuer's entry point, without the door's proof, and with a token if one is put
 /// in there.
-pub(super) fn address(calls: Calls<'_>, uri: &Uri, token: Option<&Token>) -> Option<Url> {
-    let mut address = calls.base.clone();
-    let base = address.path().trim_end_matches('/').to_owned();
-    address.set_path(&format!("{base}{}", uri.path()));
-    // As it was sent: a pair that is decoded and encoded again may become another one.
+pub(super) fn address(
+    base: &Url,
+    carrier: Carrier,
+    uri: &Uri,
+    token: Option<&Token>,
+) -> Option<Url> {
+    let mut address = base.clone();
+    let way = address.path().trim_end_matches('/').to_owned();
+    address.set_path(&format!("{way}{}", uri.path()));
+    // Pairs stay as they were sent: one that is decoded and encoded again may become another one.
     let query = uri.query().unwrap_or_default();
     let is_kept =
         |pair: &&str| token.is_none() || !parse(pair.as_bytes()).any(|(name, _)| name == QUERY);
     let mut pairs: Vec<Cow<'_, str>> =
         query.split('&').filter(|pair| !pair.is_empty()).filter(is_kept).map(Cow::from).collect();
-    if let (Some(token), Carrier::Query(name)) = (token, calls.carrier) {
+    if let (Some(token), Carrier::Query(name)) = (token, carrier) {
         let text: String = byte_serialize(token.expose().as_bytes()).collect();
         pairs.push(format!("{name}={text}").into());
     }
     address.set_query((!pairs.is_empty()).then(|| pairs.join("&")).as_deref());
     // A path that the parser read otherwise than the door would be another one than was permitted.
-    (address.path() == format!("{base}{}", uri.path())).then_some(address)
+    (address.path() == format!("{way}{}", uri.path())).then_some(address)
 }
 
 #[cfg(test)]
@@ -148,14 +157,11 @@ mod tests {
         check(&Method::GET, &path.parse().expect("a path"))
     }
 
-    fn base() -> Url {
-        Url::parse("https://api.example/way/").expect("a URL")
-    }
-
     fn sent_to(uri: &str, carrier: Carrier, token: Option<&str>) -> String {
-        let (base, token) = (base(), token.map(|token| Token::new(token).expect("a token")));
+        let base = Url::parse("https://api.example/way/").expect("a URL");
+        let token = token.map(|token| Token::new(token).expect("a token"));
         let uri = uri.parse().expect("a path");
-        let address = address(Calls { base: &base, carrier }, &uri, token.as_ref());
+        let address = address(&base, carrier, &uri, token.as_ref());
         address.map_or_else(String::new, String::from)
     }
 
@@ -168,14 +174,16 @@ mod tests {
 
     #[test]
     fn a_path_that_could_be_read_in_two_ways_is_not_passed_on() {
-        for good in [
+        let good = [
             "/",
             "/cgi-bin/user/info",
             "/cgi-bin/user/",
             "/v1/users/%E4%BD%A0",
             "/a/b%20c",
             "/a%2B",
-        ] {
+            "/a@b:c",
+        ];
+        for good in good {
             assert_eq!(checked(good), Ok(()), "{good}");
         }
         let bad = [
@@ -193,6 +201,19 @@ mod tests {
             "/a%",
             "/a%4",
             "/a%zz",
+            "/a%+4",
+            "/x/..;/token",
+            "/token;a=b",
+            "/.%3b/x",
+            "/%252e/a",
+            "/token%3Fx",
+            "/token%23",
+            "/token%20",
+            "/%20/a",
+            "/token%7f",
+            "/%c0%ae%c0%ae/a",
+            "/a{b}",
+            "/a//",
         ];
         for bad in bad {
             assert_eq!(checked(bad), Err(Unfit::Path), "{bad}");
@@ -202,11 +223,32 @@ mod tests {
 
     #[test]
     fn no_path_that_gets_tokens_is_passed_on_however_it_is_written() {
-        for path in GET_TOKENS {
-            let upper = path.to_ascii_uppercase();
-            for path in [path, &upper, &format!("{path}/")] {
+        for path in [
+            "/cgi-bin/token",
+            "/cgi-bin/stable_token",
+            "/cgi-bin/gettoken",
+            "/gettoken",
+            "/v1.0/oauth2/accessToken",
+            "/v1.0/oauth2/ding1/token",
+            "/v1.0/oauth2/corpAccessToken",
+            "/cgi-bin/service/get_suite_token",
+            "/cgi-bin/corpgroup/corp/gettoken",
+            "/cgi-bin/component/api_component_token",
+            "/cgi-bin/component/api_authorizer_token",
+            "/open-apis/auth/v3/tenant_access_token/internal",
+            "/open-apis/auth/v3/app_ticket/resend",
+            "/sns/oauth2/refresh_token",
+        ] {
+            for path in [path, &path.to_ascii_uppercase(), &format!("{path}/")] {
                 assert_eq!(checked(path), Err(Unfit::GetsTokens), "{path}");
             }
+        }
+        for path in [
+            "/cgi-bin/ticket/getticket",
+            "/v1.0/oauth2/jsapiTickets",
+            "/open-apis/authen/v1/user_info",
+        ] {
+            assert_eq!(checked(path), Ok(()), "{path}");
         }
     }
 

@@ -6,7 +6,7 @@ mod bodies;
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -121,14 +121,14 @@ async fn an_application_without_secret_and_token_calls_through_a_foreign_refresh
     let stand_in = passing.told().await;
     let token = passing.fleet.published().await;
     assert_ne!(stand_in, token);
-    let (called, stopped) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (called, stopped) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
     let mut applications = JoinSet::new();
     for _ in 0..8 {
         let (client, url) = (passing.client.clone(), format!("{}{CALL}", passing.url));
         let (called, stopped) = (Arc::clone(&called), Arc::clone(&stopped));
         let stand_in = stand_in.clone();
         applications.spawn(async move {
-            while stopped.load(Ordering::Relaxed) == 0 {
+            while !stopped.load(Ordering::Relaxed) {
                 let call = client.get(&url).query(&[("access_token", &stand_in)]);
                 let answer = answered(call).await;
                 assert!(is_good(&answer), "a call failed: {answer:?}");
@@ -145,7 +145,7 @@ async fn an_application_without_secret_and_token_calls_through_a_foreign_refresh
     assert!(!passing.fleet.issuer.alive(&token).alive);
     passing.fleet.published_after(&token).await;
     more_calls(50).await;
-    stopped.store(1, Ordering::Relaxed);
+    stopped.store(true, Ordering::Relaxed);
     while let Some(application) = applications.join_next().await {
         application.expect("no call failed");
     }

@@ -157,7 +157,7 @@ impl Provider for Client {
 
     fn calls(&self) -> Option<Calls<'_>> {
         let row::Calls { carrier, .. } = self.settings.endpoint.calls.as_ref()?;
-        Some(Calls { base: self.route.first()?, carrier: *carrier })
+        Calls::by(&self.route, *carrier)
     }
 
     fn says_dead(&self, status: u16, body: &[u8]) -> bool {

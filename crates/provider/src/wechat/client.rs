@@ -143,8 +143,7 @@ impl Provider for WeChat {
     }
 
     fn calls(&self) -> Option<Calls<'_>> {
-        let carrier = Carrier::Query("access_token");
-        Some(Calls { base: self.route.first()?, carrier })
+        Calls::by(&self.route, Carrier::Query("access_token"))
     }
 
     fn says_dead(&self, status: u16, body: &[u8]) -> bool {
