@@ -15,7 +15,7 @@
 #   make fuzz               any bytes for all that is read; FOR=60s for each, TARGET=answer for one
 #   make examples           the examples in Go and Java, whose clients come from their registries
 #   make pictures           the README's pictures of the page, from a fleet that works
-#   make sdks               real SDKs of other languages, which read copies of tokens, on a fleet
+#   make sdks               real SDKs and OAuth clients of other languages, on copies and at the door
 #   make versions           the tests of what is said to Redis, on its oldest and newest, and on Valkey
 
 CARGO ?= cargo

@@ -20,8 +20,11 @@ const TWO_HOURS: Duration = Duration::from_secs(7200);
 
 const PROCESSES: usize = 8;
 
-/// Tokens that each process is to use.
-const TOKENS: usize = 10;
+/// Tokens that each process is to use: ten, or what `SDK_TOKENS` says.
+#[expect(clippy::disallowed_methods, reason = "the gate has time for a few")]
+fn tokens() -> usize {
+    std::env::var("SDK_TOKENS").map_or(10, |text| text.parse().expect("a number"))
+}
 
 /// Where an SDK lies, if it could be had.
 #[expect(clippy::print_stderr, reason = "whoever runs it is told")]
@@ -53,10 +56,10 @@ fn said(process: &Process, what: &str) -> usize {
 
 /// Has each process use one token after the other. After every third one, a worker is killed.
 async fn use_all(fleet: &mut Fleet, configurations: &[String], application: &mut Application) {
-    for count in 1..=TOKENS {
+    for count in 1..=tokens() {
         application.use_tokens(count).await;
         replace_worker(fleet, configurations, count);
-        if count < TOKENS {
+        if count < tokens() {
             let token = fleet.published().await;
             fleet.make_due().await;
             fleet.published_after(&token).await;

@@ -3,7 +3,7 @@
 use evertoken_testkit::fleet::{APPID, Fleet, PATIENT, SECRET, SHORT, issuer_settings};
 
 use super::{
-    Application, Program, TOKENS, TWO_HOURS, calls_at, fetched, in_folder, program, replace_worker,
+    Application, Program, TWO_HOURS, calls_at, fetched, in_folder, program, replace_worker, tokens,
     use_all,
 };
 
@@ -18,7 +18,11 @@ async fn uses_every_copy(also_write: &str, sdk: &Program) {
     let mut application = Application::start(&fleet, sdk, &fleet.redis.port().to_string());
     use_all(&mut fleet, &[configuration], &mut application).await;
     application.end().await;
-    assert_eq!(fleet.summary().calls, TOKENS as u64, "evertoken's, and no fetch of the SDK's own");
+    assert_eq!(
+        fleet.summary().calls,
+        tokens() as u64,
+        "evertoken's, and no fetch of the SDK's own"
+    );
     nothing_was_changed(&fleet);
     fleet.end().await;
 }
@@ -141,10 +145,10 @@ async fn uses_every_copy_of_wecom(also_write: &str, sdk: &Program) {
     fleet.start_many(3, &configuration);
     fleet.published().await;
     let mut application = Application::start(&fleet, sdk, &fleet.redis.port().to_string());
-    for count in 1..=TOKENS {
+    for count in 1..=tokens() {
         application.use_tokens(count).await;
         replace_worker(&mut fleet, std::slice::from_ref(&configuration), count);
-        if count < TOKENS {
+        if count < tokens() {
             application.rest(count).await;
             let token = fleet.published().await;
             fleet.issuer.kill("ww1/7").expect("an account");
@@ -154,7 +158,7 @@ async fn uses_every_copy_of_wecom(also_write: &str, sdk: &Program) {
         }
     }
     application.end().await;
-    assert_eq!(calls_at(&fleet, "wecom"), TOKENS, "evertoken's, and no fetch of the SDK's own");
+    assert_eq!(calls_at(&fleet, "wecom"), tokens(), "evertoken's, and no fetch of the SDK's own");
     nothing_was_changed(&fleet);
     fleet.end().await;
 }

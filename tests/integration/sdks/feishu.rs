@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use evertoken_testkit::fleet::{Fleet, SHORT, issuer_settings};
 
-use super::{Application, Program, TOKENS, calls_at, fetched, replace_worker};
+use super::{Application, Program, calls_at, fetched, replace_worker, tokens};
 
 /// Feishu gives the same token again for most of its life, so these live for seconds.
 const LIFE: Duration = Duration::from_secs(12);
@@ -24,7 +24,7 @@ async fn uses_every_token(also_write: &str, sdk: &Program) {
     fleet.start_many(3, &configuration);
     fleet.published().await;
     let mut application = Application::start(&fleet, sdk, &fleet.redis.port().to_string());
-    for count in 1..=TOKENS {
+    for count in 1..=tokens() {
         application.use_tokens(count).await;
         replace_worker(&mut fleet, std::slice::from_ref(&configuration), count);
     }
