@@ -99,8 +99,10 @@ async fn silenceper_for_mini_programs_reads_a_copy() {
 #[ignore = "needs what make sdks fetches"]
 async fn silenceper_for_wecom_reads_a_copy() {
     let Some(folder) = fetched("silenceper") else { return };
-    let silenceper = Program::new(&[&in_folder(&folder, "silenceper"), "work"]);
-    uses_every_copy_of_wecom("\"silenceper-work\"", &silenceper).await;
+    for (what, layout) in [("work", "silenceper-work"), ("work-corp", "silenceper-work-corp")] {
+        let silenceper = Program::new(&[&in_folder(&folder, "silenceper"), what]);
+        uses_every_copy_of_wecom(&format!("\"{layout}\""), &silenceper).await;
+    }
 }
 
 #[tokio::test]

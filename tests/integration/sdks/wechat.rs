@@ -44,3 +44,11 @@ async fn wxjava_for_mini_programs_uses_the_door() {
     let doors = Doors::open(Duration::from_secs(200)).await;
     doors.serve(&Program::java(&folder, "MaAtTheDoor")).await;
 }
+
+#[tokio::test]
+#[ignore = "needs what make sdks fetches"]
+async fn wxjava_for_channels_uses_the_door() {
+    let Some(folder) = fetched("wxjava") else { return };
+    let doors = Doors::open(Duration::from_secs(200)).await;
+    doors.serve(&Program::java(&folder, "ChannelAtTheDoor")).await;
+}

@@ -86,6 +86,9 @@ func application(what, source string, toSimulator *strings.Replacer) (credential
 	case "work":
 		config := work.Config{CorpID: "ww1", CorpSecret: "no secret", AgentID: "7", Cache: redis()}
 		return wc.GetWork(&config).GetContext(), ticket
+	case "work-corp":
+		config := work.Config{CorpID: "ww1", CorpSecret: "no secret", Cache: redis()}
+		return wc.GetWork(&config).GetContext(), ticket
 	case "door":
 		util.SetURIModifier(func(uri string) string {
 			if strings.HasPrefix(uri, weChat+"/cgi-bin/stable_token") {
