@@ -16,6 +16,7 @@ use tracing::debug;
 use crate::{
     clock::{self, Moment},
     credential::{Chain, CredentialId, Token},
+    policy::Issuance,
     provider::Credential,
     store::{Coordinate, Read, StoreError, TokenWithExpiry},
 };
@@ -30,9 +31,13 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// The least life of what is handed out: clients count in whole seconds.
 const LEAST: Duration = Duration::from_secs(1);
 
-/// A token that is to last has so much left, as WeChat promises of `stable_token` (`wechat-api.md`
-/// section 2.2).
-pub(super) const LASTS: Duration = Duration::from_secs(300);
+/// A token that is to last has so much left: more than the 300 s that WeChat promises of `stable_token`
+/// (`wechat-api.md` section 2.2), since there are SDKs that keep it for 300 s less than they are told.
+pub(super) const LASTS: Duration = Duration::from_secs(301);
+
+/// How long a token lives on at the least after its successor was issued, where each call retires the one
+/// before (`wechat-api.md` section 1.3).
+const LIVES_ON: Duration = Duration::from_secs(300);
 
 /// How long a token that lasts is waited for. It is due within the first 30 s of its last five minutes:
 /// see `DoorSettings::hasten`.
@@ -65,6 +70,9 @@ struct Known {
 
 struct Held {
     read: TokenWithExpiry,
+    /// How long before its end its successor is due; only of an issuer that retires a token when it issues
+    /// the next one.
+    retired_before: Option<Duration>,
     /// The moment before it was asked for.
     asked: Moment,
 }
@@ -74,7 +82,7 @@ struct Held {
 pub(super) struct Current {
     /// As it was read.
     pub(super) read: TokenWithExpiry,
-    /// How long it is still valid.
+    /// How long it can be used: to its end, or as long as it lives once its successor is due.
     pub(super) remaining: Duration,
 }
 
@@ -236,7 +244,13 @@ impl Shelf {
         };
         known.is_away = read.is_err();
         match read {
-            Ok(found) => known.hold(found.map(|read| Held { read, asked })),
+            Ok(found) => {
+                known.hold(found.map(|(read, retired_before)| Held {
+                    read,
+                    retired_before,
+                    asked,
+                }));
+            }
             Err(error) => self.tell(&error),
         }
     }
@@ -247,22 +261,28 @@ impl Shelf {
     }
 }
 
-/// The current token, with what stands beside it, if it is of the account that is configured.
+/// The current token, with what stands beside it, if it is of the account that is configured; and how long
+/// before its end it may be retired.
 async fn read(
     store: &(impl Read + ?Sized),
     credential: &Credential,
-) -> Result<Option<TokenWithExpiry>, StoreError> {
+) -> Result<Option<(TokenWithExpiry, Option<Duration>)>, StoreError> {
     // First whose it is: what is published meanwhile is of the account that stands there, or of a later one.
     let record = store.record(&credential.id).await?;
     let account = credential.account_fingerprint();
-    if record.is_some_and(|record| record.is_of_another_account(&account)) {
+    if record.as_ref().is_some_and(|record| record.is_of_another_account(&account)) {
         return Ok(None);
     }
-    if credential.provider.has_fields() {
-        store.token_with_fields(&credential.id).await
-    } else {
-        store.token_with_expiry(&credential.id).await
-    }
+    let token = match credential.provider.has_fields() {
+        true => store.token_with_fields(&credential.id).await?,
+        false => store.token_with_expiry(&credential.id).await?,
+    };
+    let is_retired = credential.provider.issuance() == Issuance::Anew;
+    let due_at = record.and_then(|record| record.due_at).filter(|_| is_retired);
+    Ok(token.map(|token| {
+        let retired_before = due_at.map(|due_at| token.expires_at.since(due_at));
+        (token, retired_before)
+    }))
 }
 
 // === impl Known ===
@@ -285,7 +305,9 @@ impl Lack {
     pub(super) fn sentence(self) -> &'static str {
         match self {
             Self::Nothing => "no token is valid now: evertoken status tells why",
-            Self::TooShort => "no token has 300 s left: /cgi-bin/token tells the one that stands",
+            Self::TooShort => {
+                "no token has more than 300 s left: /cgi-bin/token tells the one that stands"
+            }
             Self::Away => "the door cannot read its store, and knows of no token that is valid",
         }
     }
@@ -296,7 +318,9 @@ impl Lack {
 impl Held {
     /// What it is worth now, if it is valid.
     fn current(&self) -> Option<Current> {
-        let remaining = self.read.expires_in.saturating_sub(Moment::now().since(self.asked));
+        let valid = self.read.expires_in.saturating_sub(Moment::now().since(self.asked));
+        let used = self.retired_before.map(|before| valid.saturating_sub(before) + LIVES_ON);
+        let remaining = used.map_or(valid, |used| used.min(valid));
         (LEAST <= remaining).then(|| Current { read: self.read.clone(), remaining })
     }
 }

@@ -10,7 +10,7 @@ mod platforms;
 mod rest;
 mod wechat;
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, ops::RangeInclusive, time::Duration};
 
 use evertoken_testkit::{
     fleet::{APPID, Fleet, PATIENT, SHORT, issuer_settings},
@@ -171,6 +171,12 @@ impl Front {
 /// The key of a client.
 fn key_of(client: &str) -> String {
     format!("key-of-{client}-0123456789")
+}
+
+/// How long a token of the legacy endpoint that has so much left can be used: its successor is due when a
+/// quarter of two hours is left, more or less, and ends it five minutes later.
+fn can_be_used(left: u64) -> RangeInclusive<u64> {
+    left - 1_980 + 300 - 2..=left - 1_620 + 300 + 2
 }
 
 /// The appid of `shop1`.

@@ -19,11 +19,19 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// An issuer that numbers its tokens, each of which lives for two hours.
 #[derive(Default)]
-struct Counts(AtomicUsize);
+struct Counts {
+    issued: AtomicUsize,
+    /// Each of them retires the one before.
+    retires: bool,
+}
 
 impl Issuer for Counts {
+    fn issuance(&self) -> Issuance {
+        if self.retires { Issuance::Anew } else { Issuance::Repeats { window: 300 * SECOND } }
+    }
+
     async fn call(&self, _: Instant, _: &Inputs) -> Result<Issued, FetchError> {
-        let token = format!("token-{}", self.0.fetch_add(1, Ordering::SeqCst));
+        let token = format!("token-{}", self.issued.fetch_add(1, Ordering::SeqCst));
         Ok(Issued::new(Token::new(&token).expect("a token"), 7200 * SECOND))
     }
 }
@@ -36,13 +44,20 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
+        Self::of(Counts::default())
+    }
+
+    fn of(issuer: Counts) -> Self {
         let directory = TempDir::new().expect("a directory");
         let now = StoreTime::from_millis(1_790_000_000_000);
         let clock = WallClock::Anchored(now, clock::now());
         let path = directory.path().join("store");
         let store = Arc::new(FileStore::on_clock(&path, Holder::fresh(), clock));
         let id = "shop".parse().expect("an id");
-        let credential = Credential::new(id, Box::new(Double(Counts::default())));
+        let is_repeated = !issuer.retires;
+        let mut credential = Credential::new(id, Box::new(Double(issuer)));
+        // As for every credential of a client whose issuer repeats its token.
+        credential.refresh_before = is_repeated.then_some(300 * SECOND);
         Self { _directory: directory, store, shelf: Shelf::new(Arc::new(credential)) }
     }
 
@@ -61,7 +76,7 @@ fn told(current: &Current) -> (&str, u64) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_lasts_has_300_s_left_and_the_refresh_that_is_due_is_waited_for() {
+async fn what_lasts_has_more_than_300_s_left_and_the_refresh_that_is_due_is_waited_for() {
     let bench = Bench::new();
     bench.refresh().await;
     sleep(6899 * SECOND).await;
@@ -78,6 +93,26 @@ async fn what_lasts_has_300_s_left_and_the_refresh_that_is_due_is_waited_for() {
     let current = current.expect("the next one");
     assert_eq!(current.read.token.expose(), "token-1");
     assert!(LASTS <= current.remaining);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_token_that_its_successor_retires_no_more_is_told_than_it_lives() {
+    let bench = Bench::of(Counts { retires: true, ..Counts::default() });
+    bench.refresh().await;
+    let id = bench.shelf.id().clone();
+    let record = bench.store.record(&id).await.expect("an answer").expect("a record");
+    let ends = bench.store.token_with_expiry(&id).await.expect("an answer").expect("a token");
+    let before = ends.expires_at.since(record.due_at.expect("a due time"));
+    let remaining = async || {
+        let current = bench.shelf.current(&*bench.store).await.expect("a token");
+        current.remaining
+    };
+    assert!(remaining().await <= 7200 * SECOND - before + LIVES_ON, "it may die then");
+    // Its successor is late: it may come at any moment.
+    sleep(7200 * SECOND - before + 60 * SECOND).await;
+    assert_eq!(remaining().await, LIVES_ON);
+    sleep(before - 60 * SECOND - 100 * SECOND).await;
+    assert_eq!(remaining().await.as_secs(), 100, "its own end");
 }
 
 #[tokio::test(start_paused = true)]
