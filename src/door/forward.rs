@@ -43,7 +43,7 @@ use super::{
 use crate::{
     clock,
     connections::{Limits, Peer},
-    credential::{Chain, Token},
+    credential::Token,
     metrics,
 };
 
@@ -225,11 +225,13 @@ impl Forwarding {
 
     /// Says that calls fail; not again and again.
     fn tell(&self, client: &str, failed: &Failed) {
-        if let Failed::Issuer(error) = failed
+        if let Some(error) = failed.of_issuer()
             && let Some(failed) = self.failures.to_tell()
         {
-            warn!(event = "forward.failed", client, failed, error = %Chain(error),
-                "a call that was passed on got no answer");
+            warn!(
+                event = "forward.failed",
+                client, failed, error, "a call that was passed on got no answer"
+            );
         }
     }
 }

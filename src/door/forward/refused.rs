@@ -10,9 +10,12 @@ use serde_json::json;
 
 use super::{Outcome, target::Unfit};
 use crate::{
+    credential::Chain,
     door::{NO_STORE, rest::problem, shelf::Lack},
     provider::{Carrier, Fate, FetchError, Trouble},
 };
+
+const SLOW: &str = "the issuer did not answer in time: whether it has done anything is unknown";
 
 /// Why a call got no answer of the issuer.
 #[derive(Debug)]
@@ -44,14 +47,20 @@ impl Failed {
         }
     }
 
+    /// Why, where it is the issuer's answer that is missing.
+    pub(super) fn of_issuer(&self) -> Option<String> {
+        match self {
+            Self::Slow => Some(SLOW.to_owned()),
+            Self::Unfit(why) => Some(format!("the issuer's answer is not passed on: {why}")),
+            Self::Issuer(error) => Some(Chain(error).to_string()),
+            Self::CutShort | Self::TooLong | Self::NoToken(_) | Self::NoApi => None,
+        }
+    }
+
     pub(super) fn told(&self, carrier: Option<Carrier>) -> Response {
         match self {
             Self::CutShort => problem(StatusCode::BAD_REQUEST, "the body of the call broke off"),
-            Self::Slow => {
-                let detail =
-                    "the issuer did not answer in time: whether it has done anything is unknown";
-                problem(StatusCode::GATEWAY_TIMEOUT, detail)
-            }
+            Self::Slow => problem(StatusCode::GATEWAY_TIMEOUT, SLOW),
             Self::Unfit(why) => {
                 let detail = format!("the issuer's answer is not passed on: {why}");
                 problem(StatusCode::BAD_GATEWAY, &detail)
