@@ -3,7 +3,7 @@
 //!
 //! Whose call it is, it shows in the place of its token (`callers`). For a client that `inject`s, the token
 //! is put in there (`target`, `headers`), and an answer that says that it is dead is a report; the call is
-//! made once more with the token's successor if its body was kept (`begun`). Nothing else is repeated.
+//! made again with the token's successor if its body was kept (`begun`). Nothing else is repeated.
 //!
 //! This is a data path: it has a listener of its own, with limits and metrics of its own.
 
@@ -68,6 +68,10 @@ const ANSWERS_WITHIN: Duration = Duration::from_secs(60);
 /// How long after a report calls whose token was dead wait for its successor: a refresh takes one call of
 /// the issuer.
 const SUCCEEDS_WITHIN: Duration = Duration::from_secs(5);
+
+/// How often a call is made again at the most. Its token may have been replaced before it was dead: then the
+/// one that has replaced it may be dead, too.
+const REPEATS: usize = 2;
 
 /// What all such calls share.
 struct Forwarding {
@@ -166,7 +170,7 @@ async fn pass(
 // === impl Forwarding ===
 
 impl Forwarding {
-    /// Makes a call: once, or twice if its token was dead, so that nothing was done, and its body was kept.
+    /// Makes a call: once, and again if its token was dead, so that nothing was done, and its body was kept.
     async fn call(
         &self,
         caller: &Caller,
@@ -187,25 +191,25 @@ impl Forwarding {
         if !caller.client.forward().injects {
             return Ok((Outcome::Passed, call.send(body, None).await?));
         }
-        let token = shelf.current(store).await.map_err(Failed::NoToken)?.read.token;
+        let mut token = shelf.current(store).await.map_err(Failed::NoToken)?.read.token;
         let kept = body.whole().cloned();
-        let answered = call.send(body, Some(&token)).await?;
-        if !answered.says_dead {
-            return Ok((Outcome::Passed, answered));
+        let mut answered = call.send(body, Some(&token)).await?;
+        let (mut repeats, mut until) = (0, deadline);
+        while answered.says_dead {
+            let ends = self.report(shelf, &token).await.filter(|_| repeats < REPEATS);
+            let Some((kept, ends)) = kept.clone().zip(ends) else {
+                return Ok((Outcome::Dead, answered));
+            };
+            until = until.min(ends);
+            let Some(next) = shelf.successor(store, &token, until).await else {
+                return Ok((Outcome::Dead, answered));
+            };
+            token = next.read.token;
+            answered = call.send(Begun::all(kept), Some(&token)).await?;
+            repeats += 1;
         }
-        let ends = self.report(shelf, &token).await;
-        let next = match ends.filter(|_| kept.is_some()) {
-            Some(ends) => shelf.successor(store, &token, ends.min(deadline)).await,
-            None => None,
-        };
-        let Some((kept, next)) = kept.zip(next) else { return Ok((Outcome::Dead, answered)) };
-        let (kept, next) = (Begun::all(kept), next.read.token);
-        let answered = call.send(kept, Some(&next)).await?;
-        if answered.says_dead {
-            self.report(shelf, &next).await;
-            return Ok((Outcome::Dead, answered));
-        }
-        Ok((Outcome::Repeated, answered))
+        let outcome = if repeats == 0 { Outcome::Passed } else { Outcome::Repeated };
+        Ok((outcome, answered))
     }
 
     /// Reports a token as dead, and until when its successor can be expected; `None` if nobody takes the

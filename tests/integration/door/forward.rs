@@ -3,6 +3,8 @@
 
 mod bodies;
 
+mod two_deaths;
+
 use std::{
     sync::{
         Arc,
