@@ -5,6 +5,7 @@ mod copies;
 mod described;
 mod door;
 mod feishu;
+mod forward;
 mod oauth;
 mod tickets;
 mod wechat;

@@ -5,6 +5,8 @@
 // beside STOP.
 //
 // silenceper ticket PORT: the ticket that it finds in Redis.
+//
+// silenceper forward FORWARD ISSUER STOP: all of its calls are passed on.
 package main
 
 import (
@@ -35,6 +37,10 @@ const (
 func main() {
 	if os.Args[1] == "ticket" {
 		sayTicket(os.Args[2])
+		return
+	}
+	if os.Args[1] == "forward" {
+		callThrough(os.Args[2], os.Args[4])
 		return
 	}
 	what, source, issuer, stop := os.Args[1], os.Args[2], os.Args[3], os.Args[4]
