@@ -8,6 +8,7 @@ const calls = require('./calls');
 const [forward, , stop] = process.argv.slice(2);
 const api = new WeChatAPI('wx0123456789abcdef', 'key-of-web-0123456789');
 api.prefix = `${forward}/cgi-bin/`;
+api.setOpts({ timeout: 10000 }); // Its own 3 s are shorter than the wait for a successor.
 
 calls(stop, async () => (await api.ensureAccessToken()).accessToken, async (token) => {
   const answer = await api.request(`${api.prefix}get_api_domain_ip?access_token=${token}`);
