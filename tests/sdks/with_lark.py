@@ -28,7 +28,7 @@ class Copies(ICache):
 
 TokenManager.cache = Copies(redis.Redis(port=int(port), decode_responses=True))
 client = lark.Client.builder().app_id("cli1").app_secret("no secret").build()
-client._config.domain = issuer  # Its setting takes https:// alone.
+client._config.domain = issuer  # Its setting takes http:// for this machine alone.
 request = (
     lark.BaseRequest.builder()
     .http_method(lark.HttpMethod.POST)
