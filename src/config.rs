@@ -125,17 +125,17 @@ const MAX_LINE: usize = 1000;
 // === impl Settings ===
 
 impl Settings {
-    /// A fingerprint of what all workers of a fleet are to have in common; no secret is in it.
+    /// A fingerprint of what all workers of a fleet are to have in common; no secret is in it. A proxy is not:
+    /// each machine may have a way of its own.
     #[must_use]
     pub fn fingerprint(&self) -> String {
         let each = self.credentials.iter().map(|credential| {
-            let Credential { id, daily_quota, quiet_period, proxy, verify_every, .. } =
-                &**credential;
+            let Credential { id, daily_quota, quiet_period, verify_every, .. } = &**credential;
             let endpoint = credential.endpoint_fingerprint();
             let places = credential.provider.base_urls().into_iter().flat_map(BaseUrls::iter);
-            let way: Vec<&str> = places.map(reqwest::Url::as_str).chain(proxy.as_deref()).collect();
-            let way = way.join(" ");
-            format!("{id} {endpoint} {daily_quota} {quiet_period:?} {verify_every:?} {way}")
+            let places: Vec<&str> = places.map(reqwest::Url::as_str).collect();
+            let places = places.join(" ");
+            format!("{id} {endpoint} {daily_quota} {quiet_period:?} {verify_every:?} {places}")
         });
         let times = format!("{:?}", self.times);
         let parts: Vec<String> = each.chain([times]).collect();

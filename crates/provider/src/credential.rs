@@ -31,8 +31,6 @@ pub struct Credential {
     pub quiet_period: Duration,
     /// Calls to the issuer a day.
     pub daily_quota: u64,
-    /// By which proxy its issuer is asked, as `http://10.0.0.9:3128`, if by one.
-    pub proxy: Option<Box<str>>,
     /// How often the published token is probed at the issuer, if at all.
     pub verify_every: Option<Duration>,
     /// Which copies are wanted, as it was written. They are known once the account is.
@@ -52,7 +50,6 @@ impl Credential {
             refresh_before: None,
             quiet_period: default_quiet_period(provider.issuance()),
             daily_quota: provider.daily_quota(),
-            proxy: None,
             verify_every: None,
             also_write: Vec::new(),
             copies: Box::default(),
@@ -76,7 +73,6 @@ impl Credential {
         let kind = fields.parsed("provider", |text| kind(kinds, text));
         let read = kind.or(kinds.first()).map(|kind| kind.read)?;
         let transport = transport.by(Way::read(fields));
-        let proxy = transport.proxy().map(|proxy| proxy.to_string().into());
         let provider = read(fields, &transport);
         let refresh_before = fields.duration("refresh_before", SHORTEST_REFRESH_BEFORE);
         let quiet_period = fields.duration("quiet_period", Duration::ZERO);
@@ -92,7 +88,6 @@ impl Credential {
             refresh_before,
             quiet_period: quiet_period.unwrap_or(plain.quiet_period),
             daily_quota: daily_quota.unwrap_or(plain.daily_quota),
-            proxy,
             verify_every,
             also_write,
             ..plain
